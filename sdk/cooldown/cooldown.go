@@ -1,0 +1,160 @@
+// Package cooldown judges whether a version is old enough to be served.
+//
+// The host compiles its configuration into a [Policy] and hands it to every
+// rendering; the SDK's Keep and the host's own verdict both call
+// [Policy.Judge], so listings, tags and files cannot disagree. Nothing here
+// reads a clock: the instant judged at is part of the policy.
+package cooldown
+
+import (
+	"fmt"
+	"time"
+)
+
+// Rule says how long versions of matching packages are held back.
+type Rule struct {
+	// Name is a pattern of package names, see [Match].
+	Name string
+	// Version is a pattern of versions; empty matches all.
+	Version string
+	// Window is how long a version is held after it was published. Zero: not
+	// at all.
+	Window time.Duration
+	// Label is how people know the rule: "default", "package pkg:npm/lodash".
+	Label string
+}
+
+// Key names a file of a version; Path is empty for a version without files.
+type Key struct {
+	Name, Version, Path string
+}
+
+// Version names a version of a package.
+type Version struct {
+	Name, Version string
+}
+
+// Policy is everything a judgement depends on.
+type Policy struct {
+	// Now is the instant to judge at.
+	Now time.Time
+	// Rules are tried in order; the first that matches decides. None: no
+	// cool-down.
+	Rules []Rule
+	// Exempt versions are always served.
+	Exempt map[Version]bool
+	// Floors are instants at which a file was known not to be there yet: it is
+	// no older, whatever it claims. Nil: none.
+	Floors map[Key]time.Time
+}
+
+// Verdict says whether something is held back, and why.
+type Verdict struct {
+	// Held is whether it is held back.
+	Held bool
+	// Until is when it will be served, if it is held.
+	Until time.Time
+	// Since is when its window began; zero: unknown.
+	Since time.Time
+	// Floored is whether Since is our own observation, not the claimed time.
+	Floored bool
+	// Rule is the rule that decided; nil: none matched.
+	Rule *Rule
+	// Exempt is whether an exemption decided.
+	Exempt bool
+}
+
+// Judge says whether a file that claims to have been published at an instant
+// (zero: unknown) is held back. What has no time at all and no floor is served.
+func (p *Policy) Judge(key Key, published time.Time) Verdict {
+	if p.Exempt[Version{key.Name, key.Version}] {
+		return Verdict{Exempt: true, Since: published}
+	}
+	v := Verdict{Since: published}
+	if floor, ok := p.Floors[key]; ok && floor.After(published) {
+		v.Since, v.Floored = floor, true
+	}
+	v.Rule = p.Rule(key.Name, key.Version)
+	if v.Rule == nil || v.Rule.Window <= 0 || v.Since.IsZero() {
+		return v
+	}
+	v.Until = v.Since.Add(v.Rule.Window)
+	v.Held = v.Until.After(p.Now)
+	return v
+}
+
+// Rule returns the rule for a version; nil: none.
+func (p *Policy) Rule(name, version string) *Rule {
+	for i := range p.Rules {
+		r := &p.Rules[i]
+		if Match(r.Name, name) && (r.Version == "" || Match(r.Version, version)) {
+			return r
+		}
+	}
+	return nil
+}
+
+// Reason is the sentence that people read when something is held.
+func (v Verdict) Reason() string {
+	switch {
+	case v.Exempt:
+		return "an exemption serves it"
+	case v.Rule == nil:
+		return "no cool-down rule applies"
+	case v.Rule.Window <= 0:
+		return fmt.Sprintf("cool-down is off (rule: %s)", v.Rule.Label)
+	case v.Since.IsZero():
+		return "its age is unknown and it was there at the first look"
+	}
+	how := "published"
+	if v.Floored {
+		how = "not seen before"
+	}
+	return fmt.Sprintf("%s %s, cool-down of %s (rule: %s)", how, Instant(v.Since), FormatDuration(v.Rule.Window), v.Rule.Label)
+}
+
+// Instant writes a time as messages show it: UTC, to the second.
+func Instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+// FormatDuration writes a duration in days where it is whole days, else as Go
+// does, without zero parts.
+func FormatDuration(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d == 0:
+		return "0"
+	case d%day == 0:
+		return fmt.Sprintf("%dd", d/day)
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return d.String()
+}
+
+// Match reports whether a name fits a pattern in which * stands for any run of
+// characters (also none, also slashes) and ? for one byte.
+func Match(pattern, name string) bool {
+	star, mark := -1, 0
+	p, n := 0, 0
+	for n < len(name) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, mark = p, n
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == name[n]):
+			p++
+			n++
+		case star >= 0:
+			mark++
+			p, n = star+1, mark
+		default:
+			return false
+		}
+	}
+	for p < len(pattern) && pattern[p] == '*' {
+		p++
+	}
+	return p == len(pattern)
+}

@@ -1,0 +1,132 @@
+package sdk
+
+import "time"
+
+// Ecosystem is a plugin: which requests it understands and what it makes of
+// them. Fields left at zero are capabilities it lacks.
+type Ecosystem struct {
+	// Name is required: lower-case letters, digits and dashes. It is the
+	// plugin's default mount ("npm" is served at /npm).
+	Name string
+	// Title is the name for people; empty: Name.
+	Title string
+	// Version of the plugin; empty: the one in the binary's build information.
+	Version string
+	// PURL is the package URL type; empty: Name.
+	PURL string
+	// Upstreams are used where the configuration names none. The first is what
+	// a [Source] without a role asks.
+	Upstreams []Upstream
+	// Mounts are absolute paths besides /Name, as "/v2/".
+	Mounts []string
+	// Routes are tried in order; the first that matches plans the request.
+	Routes []Route
+	// Vary names the request headers that plans may look at. No other header
+	// reaches the plugin.
+	Vary []string
+	// About names the document that tells about a version (its Version field
+	// may be empty). Nil: the host cannot explain versions that nobody asked
+	// for yet.
+	About func(Version) Document
+	// Setup says how clients are pointed at a repository.
+	Setup []Snippet
+	// Errors is how errors that the host makes look to clients; zero: plain
+	// text.
+	Errors ErrorFormat
+	// IncompleteListings says that upstream's documents do not list all that
+	// there is, so that a version's absence does not mean it was removed.
+	IncompleteListings bool
+	// Ungated lists routes whose answers policy cannot judge.
+	Ungated []Ungated
+}
+
+// Upstream is a registry that documents and artifacts come from.
+type Upstream struct {
+	// Role is what sources call it; empty: "main".
+	Role string
+	// URL is the default address; empty: it must be configured.
+	URL string
+	// Variables are environment variables of the host that hold the address
+	// where the configuration names none.
+	Variables []string
+}
+
+// Route turns requests that match a pattern into plans.
+type Route struct {
+	// Match is a method and a path: "GET /{name}/-/{file}". A name in braces
+	// captures within a segment ("{name}-{version}.gem"), shortest first; one
+	// with three dots captures across segments ("{module...}"). GET answers
+	// HEAD too. Escapes in the path are kept while matching: %2f is no slash.
+	Match string
+	// Plan says what to do. It must be a pure function of the request.
+	Plan func(Request) Plan
+}
+
+// Snippet is one way to set a client up.
+type Snippet struct {
+	// Client is the program: "npm", "pip".
+	Client string
+	// File is what the text goes into; empty: the text is a shell command.
+	File string
+	// Text has {url} for the repository's address, {host} for its host and
+	// port.
+	Text string
+}
+
+// ErrorFormat is how an error that the host makes is written.
+type ErrorFormat struct {
+	// Type is the content type; empty: text/plain.
+	Type string
+	// Body has {message}, {name}, {version}, {until} and {kind}, which the host
+	// replaces; for a JSON type they are replaced by JSON strings with their
+	// quotes. Empty: {message}.
+	Body string
+	// Status overrides the usual HTTP status of a kind.
+	Status map[Kind]int
+}
+
+// Ungated is a route that policy cannot judge.
+type Ungated struct {
+	// Route is the pattern, as in [Route.Match].
+	Route string
+	// Reason is why.
+	Reason string
+}
+
+// Version is a version of a package, with what a listing says of it.
+type Version struct {
+	// Name is the package's name in the ecosystem's canonical form.
+	Name string
+	// Version is the version as the ecosystem writes it.
+	Version string
+	// Published is when the registry says it was published; zero: unknown.
+	Published time.Time
+	// Yanked is whether it is yanked, unlisted or deprecated.
+	Yanked bool
+	// License is an SPDX expression or the ecosystem's own words.
+	License string
+}
+
+// File is a file of a version.
+type File struct {
+	// Path is its canonical address here, relative to the mount, with escapes;
+	// it is what [Artifact.Path] names.
+	Path string
+	// URL is its absolute address upstream; empty: as the artifact's plan says.
+	URL string
+	// Digests are what upstream says of it; the strongest is verified.
+	Digests []Digest
+	// Size in bytes; 0: unknown.
+	Size int64
+	// Published is when this file was published, where it differs from its
+	// version.
+	Published time.Time
+}
+
+// Digest is a hash of a file.
+type Digest struct {
+	// Algorithm is "sha512", "sha384", "sha256", "sha1" or "md5".
+	Algorithm string
+	// Sum is the hash itself.
+	Sum []byte
+}

@@ -1,0 +1,222 @@
+package sdk
+
+import (
+	"encoding/json"
+	"net/http"
+
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Plan is what the host is to do with a request: an [Artifact], a [Document],
+// a [Reply], a [Relay] or a [Failure].
+type Plan interface {
+	response(Request) *pb.PlanResponse
+}
+
+// Artifact serves a package file. The host looks its facts up, judges its
+// version, fetches it once, verifies its digest and keeps it.
+type Artifact struct {
+	// Version is what it is part of, as far as the request tells. Facts found
+	// under Path override it.
+	Version Version
+	// Path is its canonical address here; empty: the request's path.
+	Path string
+	// From is where upstream has it, tried in order. An address in the facts
+	// comes first.
+	From []Source
+	// Digest is one that the request itself names; zero: none.
+	Digest Digest
+	// Facts are canonical addresses here of documents that may tell its age,
+	// address and digests, tried in order. Empty: it cannot be judged and is
+	// served only where cool-down is off.
+	Facts []string
+	// Type is the content type; empty: application/octet-stream.
+	Type string
+}
+
+// Document serves what Render makes of upstream documents.
+type Document struct {
+	// Path is the canonical address here under which the rendering is kept.
+	// Planning a GET of it must give this document again (with any Output).
+	// Empty: the request's path and query.
+	Path string
+	// Output names which of the rendering's outputs is served; empty: the main
+	// one.
+	Output string
+	// Name is the package it is about; empty: several, or not known yet.
+	Name string
+	// From is what is asked of upstream at the start.
+	From []Source
+	// Query marks the answer to a question, such as a search: nothing is learnt
+	// from it about what upstream has.
+	Query bool
+	// Render makes the document. It must be a pure function of its input.
+	Render func(*Input) error
+}
+
+// Source is something to ask of upstream.
+type Source struct {
+	// URL is relative to the upstream's base, or absolute. Credentials are only
+	// sent below the base.
+	URL string
+	// Role names the upstream; empty: the first.
+	Role string
+	// Accept is the Accept header to send.
+	Accept string
+	// Optional says that the rendering can do without it; the [Doc] then has
+	// the status. A source that is not optional fails the request.
+	Optional bool
+}
+
+// From makes sources of addresses.
+func From(urls ...string) []Source {
+	sources := make([]Source, len(urls))
+	for i, u := range urls {
+		sources[i].URL = u
+	}
+	return sources
+}
+
+// Reply answers with what stands here.
+type Reply struct {
+	// Status is the HTTP status; 0: 200.
+	Status int
+	// Header has one value a name.
+	Header map[string]string
+	// Body is sent as it is.
+	Body []byte
+}
+
+// JSON is a reply of status 200 with a value as JSON. It panics when the value
+// cannot be encoded, which is a mistake in the plugin.
+func JSON(v any) Reply {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return Reply{Header: map[string]string{"Content-Type": "application/json"}, Body: body}
+}
+
+// Redirect is a reply that sends the client to another address of ours.
+func Redirect(location string) Reply {
+	return Reply{Status: http.StatusMovedPermanently, Header: map[string]string{"Location": location}}
+}
+
+// Relay passes a request and its answer on, without keeping either. The body
+// is bounded by the host.
+type Relay struct {
+	// To is the address.
+	To Source
+	// Headers are request headers to pass on, besides Content-Type,
+	// Content-Encoding and Accept.
+	Headers []string
+}
+
+// Kind says what went wrong.
+type Kind int
+
+// The kinds of failure, with the status each usually has.
+const (
+	KindNotFound     = Kind(pb.ErrorKind_ERROR_KIND_NOT_FOUND)    // 404
+	KindHeld         = Kind(pb.ErrorKind_ERROR_KIND_HELD)         // 403
+	KindRefused      = Kind(pb.ErrorKind_ERROR_KIND_REFUSED)      // 403
+	KindUnauthorized = Kind(pb.ErrorKind_ERROR_KIND_UNAUTHORIZED) // 401
+	KindUpstream     = Kind(pb.ErrorKind_ERROR_KIND_UPSTREAM)     // 502
+	KindBadRequest   = Kind(pb.ErrorKind_ERROR_KIND_BAD_REQUEST)  // 400
+	KindMethod       = Kind(pb.ErrorKind_ERROR_KIND_METHOD)       // 405
+	KindRateLimited  = Kind(pb.ErrorKind_ERROR_KIND_RATE_LIMITED) // 429
+	KindUnavailable  = Kind(pb.ErrorKind_ERROR_KIND_UNAVAILABLE)  // 503
+)
+
+// Failure is an error for the client, as a plan or as what Render returns. Any
+// other error of Render means that upstream's document could not be read.
+type Failure struct {
+	Kind    Kind
+	Message string
+}
+
+// Error returns the message.
+func (f Failure) Error() string { return f.Message }
+
+// NotFound is the failure for something that does not exist.
+func NotFound(message string) Failure { return Failure{KindNotFound, message} }
+
+// BadRequest is the failure for a request that makes no sense.
+func BadRequest(message string) Failure { return Failure{KindBadRequest, message} }
+
+func (a Artifact) response(r Request) *pb.PlanResponse {
+	path := a.Path
+	if path == "" {
+		path = r.Path
+	}
+	out := &pb.Artifact{
+		Version:     a.Version.wire(),
+		Path:        path,
+		Sources:     wireSources(a.From),
+		Facts:       a.Facts,
+		ContentType: a.Type,
+	}
+	if len(a.Digest.Sum) > 0 {
+		out.Digest = a.Digest.wire()
+	}
+	return &pb.PlanResponse{Plan: &pb.PlanResponse_Artifact{Artifact: out}}
+}
+
+func (d Document) response(r Request) *pb.PlanResponse {
+	out := &pb.Document{
+		Path:    d.canonical(r),
+		Output:  d.Output,
+		Sources: wireSources(d.From),
+		Query:   d.Query,
+	}
+	if d.Name != "" {
+		out.Names = []string{d.Name}
+	}
+	return &pb.PlanResponse{Plan: &pb.PlanResponse_Document{Document: out}}
+}
+
+func (d Document) canonical(r Request) string {
+	if d.Path != "" {
+		return d.Path
+	}
+	if r.Query != "" {
+		return r.Path + "?" + r.Query
+	}
+	return r.Path
+}
+
+func (p Reply) response(Request) *pb.PlanResponse {
+	status := p.Status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	return &pb.PlanResponse{Plan: &pb.PlanResponse_Reply{Reply: &pb.Reply{Status: int32(status), Headers: p.Header, Body: p.Body}}}
+}
+
+func (p Relay) response(Request) *pb.PlanResponse {
+	return &pb.PlanResponse{Plan: &pb.PlanResponse_Relay{Relay: &pb.Relay{Source: p.To.wire(), Headers: p.Headers}}}
+}
+
+func (f Failure) response(Request) *pb.PlanResponse {
+	return &pb.PlanResponse{Plan: &pb.PlanResponse_Failure{Failure: f.wire()}}
+}
+
+func (f Failure) wire() *pb.Failure {
+	return &pb.Failure{Kind: pb.ErrorKind(f.Kind), Message: f.Message}
+}
+
+func (v Version) wire() *pb.Version { return &pb.Version{Name: v.Name, Version: v.Version} }
+
+func (d Digest) wire() *pb.Digest { return &pb.Digest{Algorithm: d.Algorithm, Sum: d.Sum} }
+
+func (s Source) wire() *pb.Source {
+	return &pb.Source{Url: s.URL, Role: s.Role, Accept: s.Accept, Optional: s.Optional}
+}
+
+func wireSources(sources []Source) []*pb.Source {
+	out := make([]*pb.Source, len(sources))
+	for i, s := range sources {
+		out[i] = s.wire()
+	}
+	return out
+}

@@ -1,0 +1,175 @@
+package sdk
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Doc is a document that upstream answered with.
+type Doc struct {
+	// Source is the question.
+	Source Source
+	// URL is the address that answered, after redirects.
+	URL string
+	// Status is the HTTP status; 0: upstream could not be reached. Sources that
+	// are not optional always have 200.
+	Status int
+	// Header has the response headers, names in lower case.
+	Header map[string]string
+	// Body is the whole body, without any content encoding.
+	Body []byte
+}
+
+// OK reports whether there is a body to read.
+func (d *Doc) OK() bool { return d.Status == 200 }
+
+// Reader reads the body.
+func (d *Doc) Reader() io.Reader { return bytes.NewReader(d.Body) }
+
+// Input is what Render works on: documents in, outputs and facts out.
+type Input struct {
+	request Request
+	policy  cooldown.Policy
+	docs    map[Source]*Doc
+	first   []Source
+	missing []Source
+	facts   []*pb.Fact
+	out     outputs
+}
+
+// outputs takes what a rendering writes.
+type outputs interface {
+	header(name, contentType string, headers map[string]string) error
+	piece(p []byte) error
+}
+
+// Request is the request for the document's canonical address.
+func (in *Input) Request() Request { return in.request }
+
+// Docs are the documents of [Document.From], in its order.
+func (in *Input) Docs() []*Doc {
+	docs := make([]*Doc, len(in.first))
+	for i, s := range in.first {
+		docs[i] = in.docs[s]
+	}
+	return docs
+}
+
+// Doc returns one more document of upstream. False: it is not there yet.
+// Render should go on as far as it can, so that all it lacks is fetched
+// together, and return; it is then run again. Rounds are bounded by the host.
+func (in *Input) Doc(s Source) (*Doc, bool) {
+	if d, ok := in.docs[s]; ok {
+		return d, true
+	}
+	in.missing = append(in.missing, s)
+	return nil, false
+}
+
+// Keep records what is known of a version and its files, and reports whether
+// policy lets all of them be shown. It must be called for every version that
+// upstream's documents list, also for those that the plugin would drop itself.
+func (in *Input) Keep(v Version, files ...File) bool {
+	if len(files) == 0 {
+		return in.keep(v, File{})
+	}
+	kept := true
+	for _, f := range files {
+		if !in.keep(v, f) {
+			kept = false
+		}
+	}
+	return kept
+}
+
+func (in *Input) keep(v Version, f File) bool {
+	published := v.Published
+	if !f.Published.IsZero() {
+		published = f.Published
+	}
+	verdict := in.policy.Judge(cooldown.Key{Name: v.Name, Version: v.Version, Path: f.Path}, published)
+	fact := &pb.Fact{
+		Name:        v.Name,
+		Version:     v.Version,
+		Path:        f.Path,
+		Url:         f.URL,
+		Size:        f.Size,
+		PublishedMs: milliseconds(published),
+		Yanked:      v.Yanked,
+		License:     v.License,
+		Kept:        !verdict.Held,
+	}
+	for _, d := range f.Digests {
+		fact.Digests = append(fact.Digests, d.wire())
+	}
+	in.facts = append(in.facts, fact)
+	return !verdict.Held
+}
+
+// URL returns the external address of a path of this repository.
+func (in *Input) URL(path string) string { return in.request.URL(path) }
+
+// Output begins, or goes on with, one of the document's outputs; the name of
+// the main one is empty. Several may be written in turns.
+func (in *Input) Output(name, contentType string) io.Writer {
+	return &output{in: in, name: name, contentType: contentType}
+}
+
+// JSON writes a value as the main output.
+func (in *Input) JSON(v any) error {
+	return json.NewEncoder(in.Output("", "application/json")).Encode(v)
+}
+
+type output struct {
+	in                *Input
+	name, contentType string
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	if len(o.in.missing) > 0 {
+		return len(p), nil // dropped: Render is going to be run again
+	}
+	if err := o.in.out.header(o.name, o.contentType, nil); err != nil {
+		return 0, err
+	}
+	if err := o.in.out.piece(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func milliseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func policyFromWire(p *pb.Policy) cooldown.Policy {
+	policy := cooldown.Policy{
+		Now:    time.UnixMilli(p.GetNowMs()),
+		Exempt: map[cooldown.Version]bool{},
+		Floors: map[cooldown.Key]time.Time{},
+	}
+	for _, r := range p.GetRules() {
+		policy.Rules = append(policy.Rules, cooldown.Rule{
+			Name:    r.GetName(),
+			Version: r.GetVersion(),
+			Window:  time.Duration(r.GetWindowMs()) * time.Millisecond,
+			Label:   r.GetLabel(),
+		})
+	}
+	for _, e := range p.GetExempt() {
+		policy.Exempt[cooldown.Version{Name: e.GetName(), Version: e.GetVersion()}] = true
+	}
+	for _, f := range p.GetFloors() {
+		key := cooldown.Key{Name: f.GetName(), Version: f.GetVersion(), Path: f.GetPath()}
+		policy.Floors[key] = time.UnixMilli(f.GetAtMs())
+	}
+	return policy
+}

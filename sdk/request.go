@@ -1,0 +1,60 @@
+package sdk
+
+import (
+	"net/url"
+	"strings"
+
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Request is a client's request as a plan sees it.
+type Request struct {
+	// Method is GET also for HEAD.
+	Method string
+	// Path is relative to the repository's mount, begins with a slash, and has
+	// its escapes as the client sent them.
+	Path string
+	// Query is as sent, without the question mark.
+	Query string
+
+	base     string
+	headers  map[string]string
+	captures map[string]string
+}
+
+func newRequest(repository *pb.Repository, r *pb.Request) Request {
+	return Request{
+		Method:  r.GetMethod(),
+		Path:    r.GetPath(),
+		Query:   r.GetQuery(),
+		base:    repository.GetBaseUrl(),
+		headers: r.GetHeaders(),
+	}
+}
+
+// Get returns what a name in the route's pattern captured, unescaped; empty
+// when there is no such name.
+func (r Request) Get(name string) string {
+	raw := r.captures[name]
+	if s, err := url.PathUnescape(raw); err == nil {
+		return s
+	}
+	return raw
+}
+
+// Raw returns what a name in the route's pattern captured, as it was sent.
+func (r Request) Raw(name string) string { return r.captures[name] }
+
+// Param returns the first value of a query parameter; empty when there is
+// none or the query is malformed.
+func (r Request) Param(name string) string {
+	values, _ := url.ParseQuery(r.Query)
+	return values.Get(name)
+}
+
+// Header returns a request header that [Ecosystem.Vary] names; of several
+// lines, all joined by commas.
+func (r Request) Header(name string) string { return r.headers[strings.ToLower(name)] }
+
+// URL returns the external address of a path of this repository.
+func (r Request) URL(path string) string { return r.base + path }

@@ -1,0 +1,104 @@
+package sdk
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"runtime/debug"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/entrepot-registry/entrepot/sdk/wire"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Serve is a plugin's main. C is a struct whose tags are the schema of the
+// options block; open makes the ecosystem of decoded options and must also
+// succeed for the defaults. An [OptionError] it returns is shown at the
+// option's line in the configuration.
+//
+// Started by the host, Serve answers until the host goes away. Started by a
+// person, "describe" prints what the plugin is, as JSON; anything else says
+// that it is a plugin.
+func Serve[C any](open func(C) (Ecosystem, error)) {
+	server, err := NewServer(open)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if len(os.Args) == 2 && os.Args[1] == "describe" {
+		d, err := server.Describe(nil, nil)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		text, err := protojson.MarshalOptions{Multiline: true, UseProtoNames: true}.Marshal(d)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println(string(text))
+		return
+	}
+	go dieWithParent(os.Getppid())
+	plugin.Serve(&plugin.ServeConfig{
+		HandshakeConfig: wire.Handshake,
+		VersionedPlugins: map[int]plugin.PluginSet{
+			wire.ProtocolVersion: {wire.PluginName: &wire.Plugin{Service: server}},
+		},
+		GRPCServer: func(o []grpc.ServerOption) *grpc.Server { return grpc.NewServer(o...) },
+		Logger:     Logger(),
+	})
+}
+
+// Logger returns the logger whose lines the host prints with the plugin's name.
+func Logger() hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: os.Stderr, JSONFormat: true})
+}
+
+// dieWithParent ends a plugin whose host has died, where the kernel does not.
+func dieWithParent(parent int) {
+	for range time.Tick(time.Second) {
+		if os.Getppid() != parent {
+			os.Exit(0)
+		}
+	}
+}
+
+// NewServer makes the plugin's end of the wire without serving it, for tests.
+func NewServer[C any](open func(C) (Ecosystem, error)) (pb.EcosystemServiceServer, error) {
+	options, err := optionsOf(reflect.TypeFor[C]())
+	if err != nil {
+		return nil, err
+	}
+	s := &server{options: options}
+	s.open = func(optionsJSON string) (*router, error) {
+		var c C
+		if err := decodeOptions(reflect.ValueOf(&c).Elem(), options, optionsJSON); err != nil {
+			return nil, err
+		}
+		e, err := open(c)
+		if err != nil {
+			return nil, err
+		}
+		if e.Version == "" {
+			e.Version = buildVersion()
+		}
+		return newRouter(e)
+	}
+	if s.defaults, err = s.open(""); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,200 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+)
+
+// Options say how a plugin is started.
+type Options struct {
+	// Path of the binary.
+	Path string
+	// SocketDir is a private directory for its socket; it must exist. Empty: one
+	// is made among the system's temporary files and removed with the process.
+	SocketDir string
+	// SHA256 is the checksum that the binary must have, in hex; empty: any.
+	SHA256 string
+	// Logger gets the plugin's log lines; nil: they are dropped.
+	Logger hclog.Logger
+	// StartTimeout bounds the start; 0: 20 seconds.
+	StartTimeout time.Duration
+}
+
+// Process is a running plugin.
+type Process struct {
+	*Client
+	// SHA256 is the checksum of the binary that runs, in hex.
+	SHA256 string
+
+	plugin *plugin.Client
+	own    string // directory to remove
+	stop   sync.Once
+}
+
+// Start starts a plugin and shakes hands with it. An error says what the
+// plugin did wrong, in words for the person who installed it.
+func Start(o Options) (*Process, error) {
+	name := filepath.Base(o.Path)
+	sum, err := Checksum(o.Path)
+	if err != nil {
+		return nil, fmt.Errorf("plugin %s: %w", name, err)
+	}
+	if o.SHA256 != "" && !strings.EqualFold(o.SHA256, sum) {
+		return nil, fmt.Errorf("plugin %s: its sha256 is %s, but the configuration pins %s", name, sum, strings.ToLower(o.SHA256))
+	}
+	p := &Process{SHA256: sum}
+	if o.SocketDir == "" {
+		if p.own, err = os.MkdirTemp("", "entrepot-"); err != nil {
+			return nil, err
+		}
+		o.SocketDir = p.own
+	}
+	if o.StartTimeout == 0 {
+		o.StartTimeout = 20 * time.Second
+	}
+	early := &earlyOutput{}
+	var log io.Writer = early
+	if o.Logger != nil {
+		log = io.MultiWriter(early, &logWriter{logger: o.Logger})
+	}
+	cmd := exec.Command(o.Path)
+	dieWithParent(cmd)
+	p.plugin = plugin.NewClient(&plugin.ClientConfig{
+		HandshakeConfig:  Handshake,
+		VersionedPlugins: map[int]plugin.PluginSet{ProtocolVersion: {PluginName: &Plugin{}}},
+		Cmd:              cmd,
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		SkipHostEnv:      true,
+		StartTimeout:     o.StartTimeout,
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: o.SocketDir},
+		// go-plugin's own parser of log lines panics on a malformed one; with
+		// its logger off it does not parse, and logWriter does.
+		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
+		Stderr: log,
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(4<<20), grpc.MaxCallSendMsgSize(4<<20)),
+		},
+	})
+	rpc, err := p.plugin.Client()
+	if err != nil {
+		p.Kill()
+		return nil, startError(name, err, early.String())
+	}
+	raw, err := rpc.Dispense(PluginName)
+	if err != nil {
+		p.Kill()
+		return nil, fmt.Errorf("plugin %s: %w", name, err)
+	}
+	p.Client = raw.(*Client)
+	return p, nil
+}
+
+// PID is the process's id; 0 when it is not known.
+func (p *Process) PID() int {
+	if r := p.plugin.ReattachConfig(); r != nil {
+		return r.Pid
+	}
+	return 0
+}
+
+// Exited reports whether the process has ended.
+func (p *Process) Exited() bool { return p.plugin.Exited() }
+
+// Kill ends the process, gracefully where it answers, and waits for it.
+func (p *Process) Kill() {
+	p.stop.Do(func() {
+		p.plugin.Kill()
+		if p.own != "" {
+			os.RemoveAll(p.own)
+		}
+	})
+}
+
+// Checksum returns the sha256 of a file in hex.
+func Checksum(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+var skew = regexp.MustCompile(`(?i)incompatible API version with plugin\. Plugin version: (\d+), Client versions: \[(\d+)\]`)
+
+func startError(name string, err error, output string) error {
+	text := err.Error()
+	if m := skew.FindStringSubmatch(text); m != nil {
+		side := "the plugin: build it against a newer SDK"
+		if len(m[1]) > len(m[2]) || len(m[1]) == len(m[2]) && m[1] > m[2] {
+			side = "entrepot: the plugin needs a newer one"
+		}
+		return fmt.Errorf("plugin %s speaks version %s of the plugin protocol and this entrepot version %s; update %s", name, m[1], m[2], side)
+	}
+	if strings.Contains(text, "Unrecognized remote plugin message") {
+		return fmt.Errorf("plugin %s printed something else than the handshake on its standard output; it must print nothing there (log to standard error) and be built with this SDK: %s", name, firstLine(afterColon(text)))
+	}
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("plugin %s cannot be started: make the file executable: %w", name, err)
+	}
+	if output != "" {
+		return fmt.Errorf("plugin %s did not start: %s (it printed: %s)", name, firstLine(text), firstLine(output))
+	}
+	return fmt.Errorf("plugin %s did not start: %s", name, firstLine(text))
+}
+
+func afterColon(s string) string {
+	if _, rest, ok := strings.Cut(s, ":"); ok {
+		return rest
+	}
+	return s
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	if len(s) > 300 {
+		s = s[:300] + "…"
+	}
+	return s
+}
+
+// earlyOutput keeps the beginning of what a plugin prints, for the message when
+// it does not start.
+type earlyOutput struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (e *earlyOutput) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if room := 2048 - e.buf.Len(); room > 0 {
+		e.buf.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
+
+func (e *earlyOutput) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.buf.String()
+}
