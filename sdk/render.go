@@ -39,6 +39,7 @@ type Input struct {
 	first   []Source
 	missing []Source
 	facts   []*pb.Fact
+	held    hold
 	out     outputs
 }
 
@@ -92,7 +93,11 @@ func (in *Input) keep(v Version, f File) bool {
 	if !f.Published.IsZero() {
 		published = f.Published
 	}
-	verdict := in.policy.Judge(cooldown.Key{Name: v.Name, Version: v.Version, Path: f.Path}, published)
+	key := cooldown.Key{Name: v.Name, Version: v.Version, Path: f.Path}
+	verdict := in.policy.Judge(key, published)
+	if verdict.Held {
+		in.held.note(key, verdict)
+	}
 	fact := &pb.Fact{
 		Name:        v.Name,
 		Version:     v.Version,
@@ -148,6 +153,13 @@ func milliseconds(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMilli()
+}
+
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
 }
 
 func policyFromWire(p *pb.Policy) cooldown.Policy {

@@ -3,8 +3,11 @@ package sdk
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // pattern is a compiled Route.Match.
@@ -112,6 +115,9 @@ func newRouter(e Ecosystem) (*router, error) {
 
 // plan finds the first route that matches and asks it.
 func (r *router) plan(req Request) (Plan, Request) {
+	if complaint := malformed(req.Path, req.Query); complaint != "" {
+		return BadRequest(complaint), req
+	}
 	otherMethod := false
 	for i, p := range r.patterns {
 		captures := p.match(req.Path)
@@ -129,4 +135,28 @@ func (r *router) plan(req Request) (Plan, Request) {
 		return Failure{KindMethod, req.Method + " does not fit this address"}, req
 	}
 	return NotFound("no such address in a repository of " + r.Name + " packages"), req
+}
+
+// malformed says what is wrong with an address that no plugin needs to see:
+// what it unescapes to could neither be a name nor safely be asked of upstream.
+// Empty: nothing.
+func malformed(path, query string) string {
+	for _, escaped := range []string{path, query} {
+		plain, err := url.PathUnescape(escaped)
+		switch {
+		case err != nil:
+			return "the address has a malformed escape"
+		case !utf8.ValidString(plain):
+			return "the address is not UTF-8"
+		case strings.ContainsFunc(plain, unicode.IsControl):
+			return "the address has control characters"
+		}
+	}
+	plain, _ := url.PathUnescape(path) // succeeded above
+	for segment := range strings.SplitSeq(plain, "/") {
+		if segment == "." || segment == ".." {
+			return "the address has a dot segment"
+		}
+	}
+	return ""
 }

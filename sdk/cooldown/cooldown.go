@@ -113,6 +113,11 @@ func (v Verdict) Reason() string {
 	return fmt.Sprintf("%s %s, cool-down of %s (rule: %s)", how, Instant(v.Since), FormatDuration(v.Rule.Window), v.Rule.Label)
 }
 
+// Message is what a client is told about a version that is held.
+func (v Verdict) Message(name, version string) string {
+	return fmt.Sprintf("%s %s is held back until %s: %s", name, version, Instant(v.Until), v.Reason())
+}
+
 // Instant writes a time as messages show it: UTC, to the second.
 func Instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 

@@ -1,0 +1,63 @@
+# The configuration of entrepot. It works as it stands; everything that is
+# commented out shows the default or an example.
+#
+# Durations are "3d", "36h", "90m" or "0". Secrets are best written as
+# env("NAME") or file("path"). `entrepot validate` checks this file.
+
+listen     = "127.0.0.1:8080"
+data_dir   = "data"
+plugin_dir = "bin/plugins" # drop a plugin's binary in, name it below
+
+# base_url = "https://packages.example.com"   # how clients reach us; default: as they ask
+# hosts    = ["packages.example.com"]         # names accepted besides loopback and base_url's
+# trusted_proxies = ["10.0.0.0/8"]            # may send X-Forwarded-Host, -Proto and -Prefix
+
+# log_level  = "info"        # trace, debug, info, warn, error
+# log_format = "text"        # or json
+# access_log = "-"           # a file, "-" for standard output, "" for none
+
+# cache_size    = "50GB"     # cached bodies; the least recently used go first
+# memory_cache  = "128MiB"   # small bodies kept in memory
+# reserve_space = "256MiB"   # what cached bodies leave free on the disk
+
+# New versions are held back for a while: most attacks through packages are
+# found within days. The most specific rule decides: package, then ecosystem,
+# then default.
+cooldown {
+  default = "3d"
+
+  # ecosystems = { npm = "7d", cargo = "0" }
+  # packages   = { "pkg:npm/lodash" = "0", "pkg:npm/@acme/*" = "0" }
+}
+
+# A repository is named after its plugin and served at its name, from the
+# plugin's default upstream, unless it says otherwise.
+repository "npm" {}
+repository "cargo" {}
+repository "pypi" {}
+
+# repository "company-npm" {
+#   plugin = "npm"
+#   path   = "/company/npm"
+#
+#   upstream "main" {
+#     url      = "https://registry.example.com"
+#     token    = env("REGISTRY_TOKEN")       # or username and password, or header and value
+#     ca       = "company-ca.pem"            # trusted besides the system's
+#     timeout  = "30s"
+#     failover = true                        # ask the next upstream also when this one fails
+#   }
+#
+#   ttl          = "5m"      # documents are not asked for again within
+#   negative_ttl = "1m"      # the same for "not found"
+#   max_stale    = "7d"      # how long they are served when upstream is down
+#   unknown      = "serve"   # or "hold": what has no publish time at the first look
+#   removed      = "refuse"  # or "serve": cached files of versions gone upstream
+#   max_document = "256MiB"
+#   max_artifact = "16GiB"
+#   allow_hosts  = ["files.internal"]        # private hosts that documents may point at
+# }
+
+# plugin "npm" {
+#   sha256 = "…"             # refuse any other binary
+# }

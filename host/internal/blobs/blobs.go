@@ -1,0 +1,237 @@
+// Package blobs keeps bodies: files named by the sha256 of what they hold, so
+// that the same bytes are stored once whoever they belong to.
+//
+// A body is written to a temporary file while it is hashed and becomes visible
+// by a rename, so a crash leaves complete files and garbage, never half a
+// body. An intent is recorded before the rename and taken back together with
+// the record that makes the body reachable; [Open] sweeps what intents and
+// temporary files are left, without looking at anything else.
+//
+// Bodies are evicted, least recently used first, when they take more than
+// their bound; those that are pinned never are. Readers find that a body is
+// gone by fs.ErrNotExist and get it again.
+package blobs
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+)
+
+// Digest is a sha256.
+type Digest [sha256.Size]byte
+
+// String is the digest in hex.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// Zero reports whether there is no digest.
+func (d Digest) Zero() bool { return d == Digest{} }
+
+// ErrNoSpace says that a body cannot be stored because the disk is full.
+var ErrNoSpace = errors.New("no space left for cached bodies")
+
+// Records of this package in the cache database.
+const (
+	blobKey   = "b/" // digest → size, last use
+	intentKey = "i/" // digest → nothing
+)
+
+// Store is a directory of bodies.
+type Store struct {
+	dir, tmp string
+	db       *store.DB
+	log      hclog.Logger
+	limit    int64
+	reserve  int64
+	used     atomic.Int64
+	evicted  atomic.Int64
+	pinned   func(Digest) bool
+	kick     chan struct{}
+
+	mu      sync.Mutex
+	touched map[Digest]int64 // last uses not yet written
+	files   *filePool
+}
+
+// Options of a store.
+type Options struct {
+	// Limit is how many bytes bodies may take.
+	Limit int64
+	// Reserve is how many bytes of the disk stay free.
+	Reserve int64
+	// Pinned reports bodies that must not be evicted; nil: none.
+	Pinned func(Digest) bool
+}
+
+// Open opens the bodies below a data directory and sweeps what a crash left.
+func Open(d *store.Dir, o Options, log hclog.Logger) (*Store, error) {
+	s := &Store{
+		dir:     filepath.Join(d.Path, "blobs"),
+		tmp:     filepath.Join(d.Path, "tmp"),
+		db:      d.Cache,
+		log:     log,
+		limit:   o.Limit,
+		reserve: o.Reserve,
+		pinned:  o.Pinned,
+		kick:    make(chan struct{}, 1),
+		touched: map[Digest]int64{},
+		files:   newFilePool(512),
+	}
+	if err := os.RemoveAll(s.tmp); err != nil {
+		return nil, fmt.Errorf("sweeping temporary files: %w", err)
+	}
+	for _, dir := range []string{s.dir, s.tmp} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.sweep(); err != nil {
+		return nil, fmt.Errorf("sweeping unfinished bodies: %w", err)
+	}
+	return s, nil
+}
+
+// sweep removes bodies that were renamed but whose record was never written.
+func (s *Store) sweep() error {
+	done := store.Change{}
+	err := s.db.Each(intentKey, true, func(key string, _ []byte) bool {
+		done[key] = nil
+		var d Digest
+		if raw, err := hex.DecodeString(key[len(intentKey):]); err != nil || copy(d[:], raw) != len(d) {
+			return true
+		}
+		if _, err := s.db.Get(blobKey + d.String()); errors.Is(err, fs.ErrNotExist) {
+			os.Remove(s.path(d))
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	return s.db.ApplyAll(done)
+}
+
+func (s *Store) path(d Digest) string {
+	name := d.String()
+	return filepath.Join(s.dir, name[:2], name[2:])
+}
+
+// Used is how many bytes the bodies take, as far as counted.
+func (s *Store) Used() int64 { return s.used.Load() }
+
+// Evicted is how many bodies were evicted since the start.
+func (s *Store) Evicted() int64 { return s.evicted.Load() }
+
+// Open opens a body for one reader, which must Release it. A file whose size
+// is not the one expected is damaged: it is removed, and fs.ErrNotExist is
+// returned as if it had never been there.
+func (s *Store) Open(d Digest, size int64) (*File, error) {
+	if f := s.files.take(d); f != nil {
+		s.touch(d)
+		return f, nil
+	}
+	f, err := os.Open(s.path(d))
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	if info.Size() != size {
+		f.Close()
+		s.log.Error("a cached body is damaged and is dropped", "digest", d.String(), "size", info.Size(), "expected", size)
+		s.Remove(d)
+		return nil, fmt.Errorf("body %s: %w", d, fs.ErrNotExist)
+	}
+	s.touch(d)
+	return &File{File: f, digest: d, pool: s.files}, nil
+}
+
+// Has reports whether a body is there.
+func (s *Store) Has(d Digest) bool {
+	_, err := os.Stat(s.path(d))
+	return err == nil
+}
+
+// Read returns a whole body that is known to be small.
+func (s *Store) Read(d Digest, size int64) ([]byte, error) {
+	f, err := s.Open(d, size)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Release()
+	body := make([]byte, size)
+	_, err = io.ReadFull(f, body)
+	return body, err
+}
+
+// Remove deletes a body; readers under way finish.
+func (s *Store) Remove(d Digest) {
+	s.files.drop(d)
+	if err := os.Remove(s.path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.log.Error("cached body cannot be removed", "digest", d.String(), "error", err)
+		return
+	}
+	key := blobKey + d.String()
+	if value, err := s.db.Get(key); err == nil {
+		size, _ := decodeBlob(value)
+		s.used.Add(-size)
+		if err := s.db.Apply(store.Change{key: nil}); err != nil {
+			s.log.Error("record of a cached body cannot be removed", "digest", d.String(), "error", err)
+		}
+	}
+}
+
+// Verify reads a body and compares its digest.
+func (s *Store) Verify(d Digest) error {
+	f, err := os.Open(s.path(d))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if Digest(h.Sum(nil)) != d {
+		return fmt.Errorf("body %s holds other bytes", d)
+	}
+	return nil
+}
+
+// touch notes a use. Uses are written in batches, and only when the one
+// recorded is old, so a hit costs a map write at most once an hour.
+func (s *Store) touch(d Digest) {
+	now := time.Now().Unix()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now-s.touched[d] >= 3600 {
+		s.touched[d] = now
+	}
+}
+
+func encodeBlob(size, used int64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(size)), uint64(used))
+}
+
+func decodeBlob(v []byte) (size, used int64) {
+	if len(v) != 16 {
+		return 0, 0
+	}
+	return int64(binary.BigEndian.Uint64(v)), int64(binary.BigEndian.Uint64(v[8:]))
+}

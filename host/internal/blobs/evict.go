@@ -1,0 +1,135 @@
+package blobs
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"slices"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+)
+
+// flushEvery is how often last uses are written.
+const flushEvery = time.Minute
+
+// Run counts the bodies, and then writes last uses and evicts until the
+// context ends. Nothing else waits for it.
+func (s *Store) Run(ctx context.Context) {
+	s.count()
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.flush()
+			return
+		case <-tick.C:
+			s.flush()
+		case <-s.kick:
+			s.flush()
+			s.evict()
+		}
+	}
+}
+
+// Evict has bodies evicted soon.
+func (s *Store) Evict() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Store) count() {
+	var total int64
+	before := s.used.Load()
+	err := s.db.Each(blobKey, false, func(_ string, v []byte) bool {
+		size, _ := decodeBlob(v)
+		total += size
+		return true
+	})
+	if err != nil {
+		s.log.Error("cached bodies cannot be counted", "error", err)
+		return
+	}
+	// Bodies stored while counting may be counted twice; eviction counts anew.
+	if s.used.Add(total-before) > s.limit {
+		s.Evict()
+	}
+}
+
+// flush writes the last uses noted since the last time.
+func (s *Store) flush() {
+	s.mu.Lock()
+	touched := s.touched
+	s.touched = make(map[Digest]int64, len(touched)/2)
+	s.mu.Unlock()
+	change := store.Change{}
+	for d, at := range touched {
+		key := blobKey + d.String()
+		if value, err := s.db.Get(key); err == nil {
+			if size, used := decodeBlob(value); at-used >= 3600 {
+				change[key] = encodeBlob(size, at)
+			}
+		}
+	}
+	if len(change) == 0 {
+		return
+	}
+	if err := s.db.ApplyAll(change); err != nil {
+		s.log.Warn("last uses of cached bodies cannot be written", "error", err)
+	}
+}
+
+// evict removes the least recently used bodies until they take nine tenths of
+// their bound and the disk has its reserve.
+func (s *Store) evict() {
+	type blob struct {
+		digest     Digest
+		size, used int64
+	}
+	var all []blob
+	var total int64
+	err := s.db.Each(blobKey, false, func(key string, v []byte) bool {
+		var b blob
+		raw, err := hex.DecodeString(key[len(blobKey):])
+		if err != nil || copy(b.digest[:], raw) != len(b.digest) {
+			return true
+		}
+		b.size, b.used = decodeBlob(v)
+		total += b.size
+		all = append(all, b)
+		return true
+	})
+	if err != nil {
+		s.log.Error("cached bodies cannot be listed for eviction", "error", err)
+		return
+	}
+	s.used.Store(total)
+	over := total - s.limit*9/10
+	if total <= s.limit {
+		over = 0
+	}
+	if free, err := freeSpace(s.dir); err == nil {
+		over = max(over, s.reserve+s.reserve/4-free)
+	}
+	if over <= 0 {
+		return
+	}
+	slices.SortFunc(all, func(a, b blob) int { return cmp.Compare(a.used, b.used) })
+	n, freed := 0, int64(0)
+	for _, b := range all {
+		if freed >= over {
+			break
+		}
+		if s.pinned != nil && s.pinned(b.digest) {
+			continue
+		}
+		s.Remove(b.digest)
+		s.evicted.Add(1)
+		n++
+		freed += b.size
+	}
+	s.log.Info("evicted the least recently used bodies", "bodies", n, "bytes", freed, "limit", s.limit)
+}

@@ -1,0 +1,226 @@
+package blobs
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+)
+
+// Writer takes a body that is being stored.
+type Writer struct {
+	store *Store
+	file  *os.File
+	hash  hash.Hash
+	size  int64
+	done  bool
+}
+
+// Create begins a body.
+func (s *Store) Create() (*Writer, error) {
+	if err := s.room(0); err != nil {
+		return nil, err
+	}
+	f, err := os.CreateTemp(s.tmp, "")
+	if err != nil {
+		return nil, noSpace(err)
+	}
+	return &Writer{store: s, file: f, hash: sha256.New()}, nil
+}
+
+// room checks that a body of some size leaves the reserve free.
+func (s *Store) room(size int64) error {
+	free, err := freeSpace(s.dir)
+	if err != nil || free-size >= s.reserve {
+		return nil // where free space is unknown, writing tells
+	}
+	s.Evict()
+	return fmt.Errorf("%w: %d bytes free on the disk of %s, %d are reserved", ErrNoSpace, free, filepath.Dir(s.dir), s.reserve)
+}
+
+func noSpace(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	return err
+}
+
+// spaceEvery is how many bytes are written between looks at the free space.
+const spaceEvery = 16 << 20
+
+// Write appends to the body.
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.size/spaceEvery != (w.size+int64(len(p)))/spaceEvery {
+		if err := w.store.room(int64(len(p))); err != nil {
+			return 0, err
+		}
+	}
+	n, err := w.file.Write(p)
+	w.hash.Write(p[:n])
+	w.size += int64(n)
+	if err != nil {
+		return n, noSpace(err)
+	}
+	return n, nil
+}
+
+// Path of the temporary file, for readers who follow its growth.
+func (w *Writer) Path() string { return w.file.Name() }
+
+// Size is how much was written.
+func (w *Writer) Size() int64 { return w.size }
+
+// Digest is the sha256 of what was written.
+func (w *Writer) Digest() Digest { return Digest(w.hash.Sum(nil)) }
+
+// Abort drops the body. After Commit it does nothing.
+func (w *Writer) Abort() {
+	if !w.done {
+		w.done = true
+		w.file.Close()
+		os.Remove(w.file.Name())
+	}
+}
+
+// Commit makes the body visible and writes the records that make it
+// reachable, together. With durable, file and folder are synced first, for
+// bodies that cannot be fetched again.
+func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
+	defer w.Abort()
+	d := w.Digest()
+	s := w.store
+	change := store.Change{}
+	for k, v := range records {
+		change[k] = v
+	}
+	fresh := !s.Has(d)
+	if fresh {
+		if err := s.db.Apply(store.Change{intentKey + d.String(): {}}); err != nil {
+			return d, err
+		}
+		if err := w.publish(d, durable); err != nil {
+			return d, noSpace(err)
+		}
+		change[intentKey+d.String()] = nil
+		change[blobKey+d.String()] = encodeBlob(w.size, time.Now().Unix())
+	}
+	if err := s.db.Apply(change); err != nil {
+		return d, err
+	}
+	if fresh {
+		if s.used.Add(w.size) > s.limit {
+			s.Evict()
+		}
+	}
+	return d, nil
+}
+
+func (w *Writer) publish(d Digest, durable bool) error {
+	if durable {
+		if err := w.file.Sync(); err != nil {
+			return err
+		}
+	}
+	path := w.store.path(d)
+	folder := filepath.Dir(path)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	if err := w.file.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(w.file.Name(), path); err != nil {
+		return err
+	}
+	w.done = true
+	if !durable {
+		return nil
+	}
+	dir, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// File is a body open for one reader.
+type File struct {
+	*os.File
+	digest Digest
+	pool   *filePool
+}
+
+// Release gives the file back; it is kept open for the next reader for a while.
+func (f *File) Release() { f.pool.give(f) }
+
+// filePool keeps files open between readers. Each is lent to one reader at a
+// time, because sendfile moves a descriptor's own offset.
+type filePool struct {
+	mu   sync.Mutex
+	idle map[Digest][]*File
+	size int
+	max  int
+}
+
+func newFilePool(max int) *filePool {
+	return &filePool{idle: map[Digest][]*File{}, max: max}
+}
+
+func (p *filePool) take(d Digest) *File {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := p.idle[d]
+	if len(list) == 0 {
+		return nil
+	}
+	f := list[len(list)-1]
+	if len(list) == 1 {
+		delete(p.idle, d)
+	} else {
+		p.idle[d] = list[:len(list)-1]
+	}
+	p.size--
+	if _, err := f.Seek(0, 0); err != nil {
+		f.File.Close()
+		return nil
+	}
+	return f
+}
+
+func (p *filePool) give(f *File) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.size >= p.max {
+		for d, list := range p.idle { // any will do
+			list[0].File.Close()
+			p.size--
+			if len(list) == 1 {
+				delete(p.idle, d)
+			} else {
+				p.idle[d] = list[1:]
+			}
+			break
+		}
+	}
+	p.idle[f.digest] = append(p.idle[f.digest], f)
+	p.size++
+}
+
+// drop closes the idle files of a body, so that its space is given back.
+func (p *filePool) drop(d Digest) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range p.idle[d] {
+		f.File.Close()
+		p.size--
+	}
+	delete(p.idle, d)
+}

@@ -1,0 +1,400 @@
+package cache
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/host/internal/upstream"
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// artifact is a kept package file, with what is needed to judge it again
+// without its facts. It is immutable but for its memos.
+type artifact struct {
+	Body
+	// Name and Version are what it is part of.
+	Name, Version string
+	// Since is when its cool-down began; zero: unknown.
+	Since time.Time
+	// Withdrawn is whether it left a complete upstream listing.
+	Withdrawn bool
+	// Type is the content type; empty: as the plan says.
+	Type string
+
+	epoch   atomic.Uint64 // policy under which it was last found to be served
+	recheck atomic.Int64  // when to look at its facts again, Unix milliseconds
+}
+
+const (
+	artifactKey = "a/"
+	// pinnedKey is where the digest of a file without any upstream digest is
+	// remembered for good.
+	pinnedKey = "sum/"
+)
+
+func artifactName(repo *Repository, path string) string { return key(artifactKey+repo.Name, path) }
+
+// encode writes the record: fixed fields, then strings.
+func (a *artifact) encode() []byte {
+	b := append([]byte{1}, a.Digest[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(a.Size))
+	var since int64
+	if !a.Since.IsZero() {
+		since = a.Since.UnixMilli()
+	}
+	b = binary.BigEndian.AppendUint64(b, uint64(since))
+	var flags byte
+	if a.Withdrawn {
+		flags |= 1
+	}
+	b = append(b, flags)
+	return append(b, key(a.Name, a.Version, a.Type)...)
+}
+
+const artifactFixed = 1 + 32 + 8 + 8 + 1
+
+func decodeArtifact(b []byte) (*artifact, error) {
+	if len(b) < artifactFixed || b[0] != 1 {
+		return nil, errors.New("unknown artifact record")
+	}
+	a := &artifact{}
+	copy(a.Digest[:], b[1:])
+	a.Size = int64(binary.BigEndian.Uint64(b[33:]))
+	if ms := int64(binary.BigEndian.Uint64(b[41:])); ms != 0 {
+		a.Since = time.UnixMilli(ms)
+	}
+	a.Withdrawn = b[49]&1 != 0
+	parts := strings.SplitN(string(b[artifactFixed:]), "\x00", 3)
+	if len(parts) != 3 {
+		return nil, errors.New("broken artifact record")
+	}
+	a.Name, a.Version, a.Type = parts[0], parts[1], parts[2]
+	return a, nil
+}
+
+func (c *Cache) knownArtifact(repo *Repository, name string) *artifact {
+	if a, ok := c.artifacts.GetIfPresent(name); ok {
+		return a
+	}
+	value, err := c.dir.Cache.Get(name)
+	if err != nil {
+		return nil
+	}
+	a, err := decodeArtifact(value)
+	if err != nil {
+		return nil
+	}
+	a.recheck.Store(time.Now().Add(repo.TTL).UnixMilli())
+	c.artifacts.Set(name, a)
+	return a
+}
+
+// changeArtifact changes the record of a kept artifact, if there is one.
+func (c *Cache) changeArtifact(repo *Repository, path string, change func(*artifact)) error {
+	name := artifactName(repo, path)
+	value, err := c.dir.Cache.Get(name)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	a, err := decodeArtifact(value)
+	if err != nil {
+		return nil //nolint:nilerr // a record that cannot be read is as good as none
+	}
+	before := string(a.encode())
+	change(a)
+	if string(a.encode()) == before {
+		return nil
+	}
+	if err := c.dir.Cache.Apply(store.Change{name: a.encode()}); err != nil {
+		return err
+	}
+	c.artifacts.Invalidate(name)
+	return nil
+}
+
+// dropArtifact forgets a kept artifact whose bytes are no longer upstream's.
+func (c *Cache) dropArtifact(repo *Repository, path string) error {
+	name := artifactName(repo, path)
+	c.artifacts.Invalidate(name)
+	return c.dir.Cache.Apply(store.Change{name: nil})
+}
+
+// File is an artifact to be served: a kept body, or one that is on its way.
+type File struct {
+	// Content of a kept body; nil while the file is on its way.
+	*Content
+	// Flight is a file on its way; nil: it is kept.
+	Flight *Follower
+	// Type is the content type.
+	Type string
+	// Size in bytes; -1: unknown.
+	Size int64
+}
+
+// Artifact answers an artifact plan: it judges, and finds or fetches the file.
+func (c *Cache) Artifact(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*File, error) {
+	name := artifactName(repo, plan.GetPath())
+	if a := c.knownArtifact(repo, name); a != nil {
+		if f, err := c.kept(repo, plan, base, a); f != nil || err != nil {
+			return f, err
+		}
+	}
+	c.Stats.Misses.Add(1)
+	return c.fetchArtifact(ctx, repo, plan, base, name)
+}
+
+// Head answers a HEAD of an artifact plan without fetching the file.
+func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*File, error) {
+	name := artifactName(repo, plan.GetPath())
+	if a := c.knownArtifact(repo, name); a != nil {
+		if f, err := c.kept(repo, plan, base, a); f != nil || err != nil {
+			return f, err
+		}
+	}
+	known, err := c.judgeCold(ctx, repo, plan, base)
+	if err != nil {
+		return nil, err
+	}
+	var last error
+	for _, source := range addresses(plan, known) {
+		resp, err := repo.Upstreams.Get(ctx, upstream.Request{Source: source, Exact: true, Method: "HEAD"})
+		if err != nil {
+			return nil, err
+		}
+		resp.Body.Close()
+		if resp.Status == http.StatusOK {
+			return &File{Type: typeOf(plan, resp.Header.Get("Content-Type")), Size: resp.Length}, nil
+		}
+		last = refused(plan, resp)
+	}
+	if last == nil {
+		last = notFound("upstream's documents give no address for %s", strings.TrimPrefix(plan.GetPath(), "/"))
+	}
+	return nil, last
+}
+
+// kept answers from what is kept; neither: the body is gone.
+func (c *Cache) kept(repo *Repository, plan *pb.Artifact, base string, a *artifact) (*File, error) {
+	epoch := c.policy.Epoch()
+	if a.epoch.Load() != epoch {
+		if f := c.refusal(repo, a.Name, a.Version, plan.GetPath(), a.Since, a.Withdrawn); f != nil {
+			return nil, f
+		}
+		a.epoch.Store(epoch)
+	}
+	content, err := c.Open(a.Body)
+	if lost(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if now := time.Now().UnixMilli(); now >= a.recheck.Load() && len(plan.GetFacts()) > 0 {
+		a.recheck.Store(now + repo.TTL.Milliseconds())
+		c.refreshFacts(repo, plan, base)
+	}
+	c.Stats.Hits.Add(1)
+	return &File{Content: content, Type: typeOf(plan, a.Type), Size: a.Body.Size}, nil
+}
+
+func typeOf(plan *pb.Artifact, known string) string {
+	switch {
+	case plan.GetContentType() != "":
+		return plan.GetContentType()
+	case known != "":
+		return known
+	}
+	return "application/octet-stream"
+}
+
+// refusal says why a file is not served; nil: it is.
+func (c *Cache) refusal(repo *Repository, name, version, path string, since time.Time, withdrawn bool) *Failure {
+	if withdrawn && !repo.ServeRemoved {
+		c.Stats.Refused.Add(1)
+		return &Failure{
+			Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Name: name, Version: version,
+			Message: fmt.Sprintf("%s %s is refused: it was withdrawn upstream (removed = \"serve\" in repository %q would serve it)", name, version, repo.Name),
+		}
+	}
+	p := c.policy.For(repo.eco(), []string{name}, time.Now())
+	v := p.Judge(cooldown.Key{Name: name, Version: version, Path: path}, since)
+	if !v.Held {
+		c.Stats.Served.Add(1)
+		return nil
+	}
+	c.Stats.Held.Add(1)
+	return heldFailure(name, version, v)
+}
+
+func heldFailure(name, version string, v cooldown.Verdict) *Failure {
+	return &Failure{
+		Kind: pb.ErrorKind_ERROR_KIND_HELD, Name: name, Version: version, Until: v.Until,
+		Message: fmt.Sprintf("%s %s is held back until %s: %s", name, version, cooldown.Instant(v.Until), v.Reason()),
+	}
+}
+
+// refreshFacts has the document behind an artifact confirmed, without anybody
+// waiting for it, so that what upstream withdraws is noticed.
+func (c *Cache) refreshFacts(repo *Repository, plan *pb.Artifact, base string) {
+	path := plan.GetFacts()[0]
+	c.wg.Add(1)
+	go func() {
+		defer c.wg.Done()
+		ctx, cancel := context.WithTimeout(c.ctx, time.Minute)
+		defer cancel()
+		if _, err := c.factsOf(ctx, repo, path, base, time.Time{}); err != nil && ctx.Err() == nil {
+			c.log.Debug("facts cannot be confirmed", "repository", repo.Name, "document", path, "error", err)
+		}
+	}()
+}
+
+// factsOf returns the facts of a document, rendering it if need be. With since,
+// upstream has confirmed them since then.
+func (c *Cache) factsOf(ctx context.Context, repo *Repository, path, base string, since time.Time) (*factSet, error) {
+	p, query, _ := strings.Cut(path, "?")
+	plan, err := c.Plan(ctx, repo, base, &pb.Request{Method: "GET", Path: p, Query: query})
+	if err != nil {
+		return nil, err
+	}
+	d := plan.GetDocument()
+	if d == nil {
+		return nil, fmt.Errorf("plugin %s: %s is no document, so it holds no facts", repo.Plugin, path)
+	}
+	if since.IsZero() {
+		r, _, _, err := c.rendering(ctx, repo, d, base)
+		if err != nil {
+			return nil, err
+		}
+		if f := c.knownFacts(repo, d.GetPath()); f != nil {
+			return f, nil
+		}
+		if r.Failure != nil && r.Failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND {
+			return &factSet{}, nil
+		}
+	}
+	// Asked again, or the facts are gone while the rendering is there.
+	if since.IsZero() {
+		c.dropRendering(renderingName(repo, d.GetPath(), base))
+	}
+	accept := func(s *source) bool { return !since.IsZero() && !s.Checked.Before(since) }
+	if since.IsZero() {
+		accept = anyKept
+	}
+	r, err := c.remake(ctx, repo, d, base, renderingName(repo, d.GetPath(), base), accept)
+	if err != nil {
+		return nil, err
+	}
+	if f := c.knownFacts(repo, d.GetPath()); f != nil && (r.Failure == nil || r.Failure.Kind != pb.ErrorKind_ERROR_KIND_NOT_FOUND) {
+		return f, nil
+	}
+	return &factSet{}, nil
+}
+
+func (c *Cache) dropRendering(name string) {
+	c.renderings.Invalidate(name)
+	if err := c.dir.Cache.Apply(store.Change{name: nil}); err != nil {
+		c.log.Warn("rendering cannot be dropped", "error", err)
+	}
+}
+
+// found is what facts say of a file that is asked for.
+type found struct {
+	fact  *pb.Fact // of the file, or of its version
+	exact bool     // the fact is the file's own
+	since time.Time
+}
+
+// findFact looks a file up in the documents that its plan names, and asks
+// upstream again before it gives up. Nil: nobody knows it.
+func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*found, error) {
+	began := time.Now()
+	var failed error
+	// Asked again no more often than "not found" is believed.
+	for _, since := range []time.Time{{}, began.Add(-repo.NegativeTTL)} {
+		for _, path := range plan.GetFacts() {
+			set, err := c.factsOf(ctx, repo, path, base, since)
+			if err != nil {
+				failed = err
+				continue
+			}
+			f := &found{fact: set.path(plan.GetPath()), exact: true}
+			if f.fact == nil {
+				f.fact, f.exact = set.version(plan.GetVersion()), false
+			}
+			if f.fact == nil {
+				continue
+			}
+			seen, err := c.sightings(repo, path)
+			if err != nil {
+				return nil, err
+			}
+			f.since = sinceOf(f.fact, seen.floors())
+			return f, nil
+		}
+	}
+	return nil, failed
+}
+
+// about asks the plugin which document tells about a version.
+func (c *Cache) about(ctx context.Context, repo *Repository, base string, v *pb.Version) (*pb.Document, error) {
+	if !repo.Describe.GetCapabilities().GetAbout() {
+		return nil, nil
+	}
+	plan, err := repo.Ecosystem.Plan(ctx, &pb.PlanRequest{Repository: repo.wire(base), Subject: &pb.PlanRequest_About{About: v}})
+	if err != nil {
+		return nil, err
+	}
+	return plan.GetDocument(), nil
+}
+
+func digestOf(digests []*pb.Digest) *pb.Digest {
+	for _, algorithm := range []string{"sha512", "sha384", "sha256", "sha1", "md5"} {
+		for _, d := range digests {
+			if strings.EqualFold(d.GetAlgorithm(), algorithm) && len(d.GetSum()) > 0 {
+				return d
+			}
+		}
+	}
+	return nil
+}
+
+// judgeCold says whether a file that is not kept may be fetched, and what is
+// known of it.
+func (c *Cache) judgeCold(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*found, error) {
+	v := plan.GetVersion()
+	var f *found
+	if len(plan.GetFacts()) > 0 {
+		var err error
+		if f, err = c.findFact(ctx, repo, plan, base); err != nil {
+			return nil, err
+		}
+	}
+	if f == nil {
+		rule := c.policy.For(repo.eco(), []string{v.GetName()}, time.Now()).Rule(v.GetName(), v.GetVersion())
+		withdrawn := c.knownArtifact(repo, artifactName(repo, plan.GetPath()))
+		switch {
+		case withdrawn != nil && withdrawn.Withdrawn:
+			return nil, c.refusal(repo, v.GetName(), v.GetVersion(), plan.GetPath(), time.Time{}, true)
+		case len(plan.GetFacts()) > 0 && repo.Describe.GetCompleteListings():
+			return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: v.GetName(), Version: v.GetVersion(),
+				Message: fmt.Sprintf("%s is not listed upstream", strings.TrimPrefix(plan.GetPath(), "/"))}
+		case rule != nil && rule.Window > 0:
+			c.Stats.Refused.Add(1)
+			return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Name: v.GetName(), Version: v.GetVersion(),
+				Message: fmt.Sprintf("%s %s is refused: its age cannot be known, and a cool-down applies (rule: %s)", v.GetName(), v.GetVersion(), rule.Label)}
+		}
+		return &found{}, nil
+	}
+	if refused := c.refusal(repo, f.fact.GetName(), f.fact.GetVersion(), plan.GetPath(), f.since, false); refused != nil {
+		return nil, refused
+	}
+	return f, nil
+}

@@ -1,0 +1,257 @@
+// Package cache carries plans out: it fetches what upstream has, has plugins
+// render it, keeps the results, judges them by policy and hands bodies to the
+// HTTP server.
+//
+// Four kinds of things are kept. A source is an upstream document as it came,
+// with what is needed to revalidate it. A rendering is what a plugin made of
+// sources under a policy: outputs for clients, each kept as it is and in the
+// encodings that were asked for. Facts are what a rendering found out about
+// versions and files; together with sightings (when a file was first seen,
+// which is not disposable) they judge artifacts. An artifact is a package
+// file, with enough beside it to judge it again without its facts.
+//
+// What is warm is answered from memory or one record and one file, without a
+// question to a plugin. What is cold is fetched once, however many ask.
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/config"
+	"github.com/entrepot-registry/entrepot/host/internal/plugins"
+	"github.com/entrepot-registry/entrepot/host/internal/policy"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/host/internal/upstream"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Repository is a configured repository with all that carrying out its plans
+// needs. It is immutable; a new configuration makes a new one.
+type Repository struct {
+	*config.Repository
+	// Ecosystem plugin.
+	Ecosystem *plugins.Plugin
+	// Options as the plugin gets them.
+	Options string
+	// Upstreams to ask.
+	Upstreams *upstream.Set
+	// Describe is what the plugin said of itself when this was made.
+	Describe *pb.DescribeResponse
+}
+
+// eco is how policy knows the repository's ecosystem.
+func (r *Repository) eco() policy.Ecosystem {
+	return policy.Ecosystem{Plugin: r.Plugin, PURL: r.Describe.GetPurlType()}
+}
+
+// wire is the repository as plugins get it.
+func (r *Repository) wire(base string) *pb.Repository {
+	return &pb.Repository{Name: r.Name, OptionsJson: r.Options, BaseUrl: base}
+}
+
+// Failure is an error for the client.
+type Failure struct {
+	Kind    pb.ErrorKind
+	Message string
+	// Name and Version are what it is about; may be empty.
+	Name, Version string
+	// Until is when a held version will be served.
+	Until time.Time
+	// RetryAfter is when upstream may be asked again; zero: unknown.
+	RetryAfter time.Time
+}
+
+// Error returns the message.
+func (f *Failure) Error() string { return f.Message }
+
+func notFound(format string, a ...any) *Failure {
+	return &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: fmt.Sprintf(format, a...)}
+}
+
+// AsFailure turns any error into one for the client. What is not known to be
+// upstream's or the client's fault is entrepot's own.
+func AsFailure(err error) *Failure {
+	var f *Failure
+	var up *upstream.Error
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &up) && up.RateLimited():
+		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_RATE_LIMITED, Message: err.Error(), RetryAfter: up.RetryAfter}
+	case errors.As(err, &up), errors.Is(err, upstream.ErrBlocked), errors.Is(err, errUpstreamBody):
+		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_UPSTREAM, Message: err.Error()}
+	case errors.Is(err, upstream.ErrNone):
+		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: err.Error()}
+	}
+	return &Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: err.Error()}
+}
+
+// errUpstreamBody marks bodies of upstream that are broken, wrong or too large.
+var errUpstreamBody = errors.New("upstream sent a bad body")
+
+// Stats are counters for metrics.
+type Stats struct {
+	Hits, Misses, Stale, Renderings, Revalidations, Held, Refused, Served atomic.Int64
+}
+
+// Cache holds everything that is kept.
+type Cache struct {
+	// Stats counts what happened.
+	Stats Stats
+
+	dir    *store.Dir
+	blobs  *blobs.Store
+	policy *policy.Engine
+	log    hclog.Logger
+
+	sources    *otter.Cache[string, *source]
+	renderings *otter.Cache[string, *Rendering]
+	factSets   *otter.Cache[string, *factSet]
+	artifacts  *otter.Cache[string, *artifact]
+	small      *otter.Cache[blobs.Digest, []byte]
+	missing    *otter.Cache[string, missed]
+
+	group     singleflight.Group
+	flightsMu sync.Mutex
+	flights   map[string]*flight
+	pushing   [64]sync.Mutex      // sightings of one document change one after the other
+	slots     *semaphore.Weighted // bounds what plugins hold of documents
+	background
+}
+
+// background is work that goes on after a client has its answer.
+type background struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// Options of a cache.
+type Options struct {
+	// Dir is the data directory.
+	Dir *store.Dir
+	// Blobs holds bodies.
+	Blobs *blobs.Store
+	// Policy judges.
+	Policy *policy.Engine
+	// Memory bounds small bodies kept in memory, in bytes.
+	Memory int64
+	// Log gets what people should know.
+	Log hclog.Logger
+}
+
+// Bodies up to this size are kept in memory.
+const smallBody = 32 << 10
+
+// New makes a cache.
+func New(o Options) (*Cache, error) {
+	c := &Cache{
+		dir: o.Dir, blobs: o.Blobs, policy: o.Policy, log: o.Log,
+		flights: map[string]*flight{},
+		slots:   semaphore.NewWeighted(renderBudget),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	var err error
+	if c.sources, err = otter.New(&otter.Options[string, *source]{MaximumSize: 20_000}); err != nil {
+		return nil, err
+	}
+	if c.renderings, err = otter.New(&otter.Options[string, *Rendering]{MaximumSize: 20_000}); err != nil {
+		return nil, err
+	}
+	if c.artifacts, err = otter.New(&otter.Options[string, *artifact]{MaximumSize: 50_000}); err != nil {
+		return nil, err
+	}
+	if c.missing, err = otter.New(&otter.Options[string, missed]{MaximumSize: 20_000}); err != nil {
+		return nil, err
+	}
+	if c.factSets, err = otter.New(&otter.Options[string, *factSet]{
+		MaximumWeight: 32 << 20,
+		Weigher:       func(_ string, f *factSet) uint32 { return f.weight() },
+	}); err != nil {
+		return nil, err
+	}
+	if c.small, err = otter.New(&otter.Options[blobs.Digest, []byte]{
+		MaximumWeight: uint64(max(o.Memory, 1<<20)),
+		Weigher:       func(_ blobs.Digest, b []byte) uint32 { return uint32(len(b)) + 128 },
+	}); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close waits for work under way in the background, which it asks to end.
+func (c *Cache) Close() {
+	c.cancel()
+	c.wg.Wait()
+}
+
+// shared runs work once for all who ask for it at the same time. A client that
+// leaves does not end it for the others, nor does the last one: what was begun
+// is finished and kept.
+func (c *Cache) shared(ctx context.Context, key string, work func(context.Context) (any, error)) (any, error) {
+	done := c.begin(key, work)
+	select {
+	case r := <-done:
+		return r.Val, r.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (c *Cache) begin(key string, work func(context.Context) (any, error)) <-chan singleflight.Result {
+	return c.group.DoChan(key, func() (v any, err error) {
+		c.wg.Add(1)
+		defer c.wg.Done()
+		ctx, cancel := context.WithTimeout(c.ctx, 5*time.Minute)
+		defer cancel()
+		return work(ctx)
+	})
+}
+
+// key joins parts with a byte that stands in none of them: paths are checked
+// for control characters when they arrive.
+func key(parts ...string) string {
+	n := len(parts)
+	for _, p := range parts {
+		n += len(p)
+	}
+	b := make([]byte, 0, n)
+	for i, p := range parts {
+		if i > 0 {
+			b = append(b, 0)
+		}
+		b = append(b, p...)
+	}
+	return string(b)
+}
+
+// Plan asks the repository's plugin what to do with a request.
+func (c *Cache) Plan(ctx context.Context, repo *Repository, base string, r *pb.Request) (*pb.PlanResponse, error) {
+	return repo.Ecosystem.Plan(ctx, &pb.PlanRequest{
+		Repository: repo.wire(base),
+		Subject:    &pb.PlanRequest_Request{Request: r},
+	})
+}
+
+// Relay passes a request on and returns upstream's answer, unkept.
+func (c *Cache) Relay(ctx context.Context, repo *Repository, plan *pb.Relay, r *http.Request) (*upstream.Response, error) {
+	header := http.Header{}
+	for _, name := range append([]string{"Content-Type", "Content-Encoding", "Accept"}, plan.GetHeaders()...) {
+		if v := r.Header.Values(name); len(v) > 0 {
+			header[http.CanonicalHeaderKey(name)] = v
+		}
+	}
+	return repo.Upstreams.Get(ctx, upstream.Request{Source: plan.GetSource(), Method: r.Method, Body: r.Body, Header: header})
+}

@@ -1,0 +1,154 @@
+package cache
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+
+	kgzip "github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Content is a kept body open for one client.
+type Content struct {
+	// Digest of the bytes.
+	Digest blobs.Digest
+
+	small []byte
+	file  *blobs.File
+}
+
+// Reader reads the body and can seek. For a file it is an *os.File, so that
+// the kernel can send it.
+func (c *Content) Reader() io.ReadSeeker {
+	if c.file != nil {
+		return c.file.File
+	}
+	return bytes.NewReader(c.small)
+}
+
+// File is the body's file; nil: it is in memory.
+func (c *Content) File() *os.File {
+	if c.file == nil {
+		return nil
+	}
+	return c.file.File
+}
+
+// Close gives the body back. Closing nothing is no error.
+func (c *Content) Close() {
+	if c != nil && c.file != nil {
+		c.file.Release()
+		c.file = nil
+	}
+}
+
+// Open opens a kept body; fs.ErrNotExist: it was evicted.
+func (c *Cache) Open(b Body) (*Content, error) {
+	if b.Size <= smallBody {
+		if small, ok := c.small.GetIfPresent(b.Digest); ok {
+			return &Content{Digest: b.Digest, small: small}, nil
+		}
+		small, err := c.blobs.Read(b.Digest, b.Size)
+		if err != nil {
+			return nil, err
+		}
+		c.small.Set(b.Digest, small)
+		return &Content{Digest: b.Digest, small: small}, nil
+	}
+	f, err := c.blobs.Open(b.Digest, b.Size)
+	if err != nil {
+		return nil, err
+	}
+	return &Content{Digest: b.Digest, file: f}, nil
+}
+
+// Encodings of documents. A document smaller than worthEncoding is sent as it
+// is.
+const (
+	Gzip          = "gzip"
+	Zstd          = "zstd"
+	worthEncoding = 256
+)
+
+// OpenOutput opens an answer's output in an encoding, which is made when it is
+// first asked for and kept. An empty encoding, or one that is not worth it, is
+// the plain body; the encoding returned says which it is. fs.ErrNotExist says
+// that the rendering was evicted and forgotten: ask for the document again.
+func (c *Cache) OpenOutput(repo *Repository, d *pb.Document, base string, a *Answer, encoding string) (*Content, string, error) {
+	if encoding != "" && a.Output.Plain.Size >= worthEncoding {
+		content, err := c.openEncoded(repo, d, base, a, encoding)
+		if !lost(err) {
+			return content, encoding, err
+		}
+	}
+	content, err := c.Open(a.Output.Plain)
+	if lost(err) {
+		c.dropRendering(renderingName(repo, d.GetPath(), base))
+	}
+	return content, "", err
+}
+
+func (c *Cache) openEncoded(repo *Repository, d *pb.Document, base string, a *Answer, encoding string) (*Content, error) {
+	a.encode.Lock()
+	defer a.encode.Unlock()
+	kept := &a.Output.Gzip
+	if encoding == Zstd {
+		kept = &a.Output.Zstd
+	}
+	if !kept.Digest.Zero() {
+		if content, err := c.Open(*kept); !lost(err) {
+			return content, err
+		}
+	}
+	b, err := c.encode(a.Output.Plain, encoding)
+	if err != nil {
+		return nil, err
+	}
+	*kept = b
+	if !a.Query {
+		if err := c.putRendering(renderingName(repo, d.GetPath(), base), a.Rendering); err != nil {
+			return nil, err
+		}
+	}
+	return c.Open(b)
+}
+
+func (c *Cache) encode(plain Body, encoding string) (Body, error) {
+	in, err := c.blobs.Open(plain.Digest, plain.Size)
+	if err != nil {
+		return Body{}, err
+	}
+	defer in.Release()
+	w, err := c.blobs.Create()
+	if err != nil {
+		return Body{}, err
+	}
+	defer w.Abort()
+	var enc io.WriteCloser
+	switch encoding {
+	case Gzip:
+		enc, err = kgzip.NewWriterLevel(w, gzip.DefaultCompression)
+	case Zstd:
+		enc, err = zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+	default:
+		err = errors.New("no such encoding: " + encoding)
+	}
+	if err != nil {
+		return Body{}, err
+	}
+	if _, err := io.Copy(enc, in); err != nil {
+		return Body{}, err
+	}
+	if err := enc.Close(); err != nil {
+		return Body{}, err
+	}
+	size := w.Size()
+	digest, err := w.Commit(nil, false)
+	return Body{Digest: digest, Size: size}, err
+}

@@ -1,0 +1,424 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/policy"
+	"github.com/entrepot-registry/entrepot/host/internal/upstream"
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// making is one rendering under way.
+type making struct {
+	c    *Cache
+	repo *Repository
+	d    *pb.Document
+	base string
+	// accept says whether a kept source will do.
+	accept func(*source) bool
+
+	mu      sync.Mutex // guards what follows while sources are fetched together
+	used    map[string]*source
+	order   []usedSource
+	stale   error // why a source could not be confirmed
+	missing *pb.Source
+
+	weight int64 // of the rendering slot held
+	epoch  uint64
+}
+
+// get gets one source and notes that it is used.
+func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
+	name := sourceName(m.repo, s)
+	m.mu.Lock()
+	got := m.used[name]
+	m.mu.Unlock()
+	if got != nil {
+		return got, nil
+	}
+	if s.GetOptional() && !upstream.Absolute(s.GetUrl()) && !m.repo.Upstreams.Role(s.GetRole()) {
+		return &source{Checked: time.Now()}, nil
+	}
+	got, stale, err := m.c.source(ctx, m.repo, s, m.accept)
+	if err != nil {
+		if !s.GetOptional() {
+			return nil, err
+		}
+		// Asked again when the document is revalidated.
+		m.c.log.Warn("an optional document of upstream cannot be had", "repository", m.repo.Name, "url", s.GetUrl(), "error", err)
+		got = &source{Checked: time.Now()}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if stale != nil {
+		m.stale = stale
+	}
+	m.used[name] = got
+	return got, nil
+}
+
+// getAll gets sources at the same time and notes them in their order.
+func (m *making) getAll(ctx context.Context, sources []*pb.Source) ([]*source, error) {
+	got := make([]*source, len(sources))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(16)
+	for i, s := range sources {
+		g.Go(func() (err error) {
+			got[i], err = m.get(ctx, s)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	for i, s := range sources {
+		u := usedSource{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Status: got[i].Status, Digest: got[i].Digest}
+		if !slices.Contains(m.order, u) {
+			m.order = append(m.order, u)
+		}
+	}
+	return got, nil
+}
+
+// confirm gets the sources of a rendering again and reports whether it would
+// come out the same.
+func (m *making) confirm(ctx context.Context, old *Rendering) (bool, error) {
+	sources := make([]*pb.Source, len(old.Sources))
+	for i, u := range old.Sources {
+		sources[i] = u.wire()
+	}
+	got, err := m.getAll(ctx, sources)
+	if err != nil {
+		return false, err
+	}
+	for i, u := range old.Sources {
+		if got[i].Status != u.Status || got[i].Digest != u.Digest {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// freshUntil is when the first of the sources must be asked for again.
+func (m *making) freshUntil() time.Time {
+	if m.stale != nil {
+		return time.Now().Add(retryRefresh)
+	}
+	until := time.Now().Add(m.repo.TTL)
+	for _, s := range m.used {
+		if at := s.freshUntil(m.repo); at.Before(until) {
+			until = at
+		}
+	}
+	return until
+}
+
+// checked is when upstream last confirmed all of the sources.
+func (m *making) checked() time.Time {
+	at := time.Now()
+	for _, s := range m.used {
+		if s.Checked.Before(at) {
+			at = s.Checked
+		}
+	}
+	return at
+}
+
+// fetch gets sources for a plugin. The slot for renderings is given back while
+// upstream is asked, and taken again for the size of what came.
+func (m *making) fetch(ctx context.Context, sources []*pb.Source) ([]wire.Document, error) {
+	m.release()
+	got, err := m.getAll(ctx, sources)
+	if err != nil {
+		return nil, err
+	}
+	var size int64
+	for i, s := range sources {
+		if !got[i].found() && !s.GetOptional() {
+			m.missing = s
+			return nil, errMissing
+		}
+	}
+	for _, s := range m.used {
+		size += s.Size
+	}
+	if err := m.acquire(ctx, size); err != nil {
+		return nil, err
+	}
+	docs := make([]wire.Document, 0, len(sources))
+	for i, s := range sources {
+		d, err := m.c.document(s, got[i])
+		if err != nil {
+			for _, d := range docs {
+				if d.Body != nil {
+					d.Body.Close()
+				}
+			}
+			if lost(err) {
+				// Evicted: forget it, so that the next try fetches it.
+				m.c.sources.Invalidate(sourceName(m.repo, s))
+				err = fmt.Errorf("%w: %s was evicted meanwhile", errUpstreamBody, s.GetUrl())
+			}
+			return nil, err
+		}
+		docs = append(docs, d)
+	}
+	return docs, nil
+}
+
+// What plugins may hold of documents at once, in bytes.
+const (
+	renderBudget  = 64 << 20
+	smallestShare = 1 << 20
+)
+
+func (m *making) acquire(ctx context.Context, size int64) error {
+	m.weight = min(max(size, smallestShare), renderBudget)
+	err := m.c.slots.Acquire(ctx, m.weight)
+	if err != nil {
+		m.weight = 0
+	}
+	return err
+}
+
+func (m *making) release() {
+	if m.weight > 0 {
+		m.c.slots.Release(m.weight)
+		m.weight = 0
+	}
+}
+
+// errMissing says that upstream has no document that cannot be done without.
+var errMissing = errors.New("upstream has no such document")
+
+// tries of one rendering: a plugin that was not told of a floor yet, or kept
+// what it should not, gets another chance.
+const renderTries = 3
+
+// render has the plugin render the document, checks that nothing is shown that
+// policy holds, and keeps facts and sightings.
+func (m *making) render(ctx context.Context) (*Rendering, error) {
+	defer m.release()
+	generation := m.repo.generation()
+	observed := m.observedPath(ctx)
+	seen, err := m.c.sightings(m.repo, observed)
+	if err != nil {
+		return nil, fmt.Errorf("reading what was seen before: %w", err)
+	}
+	floors := seen.floors()
+	for range renderTries {
+		m.epoch = m.c.policy.Epoch()
+		p := m.c.policy.For(m.repo.eco(), m.d.GetNames(), time.Now())
+		p.Floors = floors
+		m.used, m.order, m.stale = map[string]*source{}, nil, nil
+		sink := &outputs{c: m.c}
+		failure, err := m.repo.Ecosystem.Render(ctx, m.start(p), m.d.GetSources(), m.fetch, sink)
+		if errors.Is(err, errMissing) {
+			failure, err = notFoundUpstream(m.missing), nil
+		}
+		if err != nil {
+			sink.abort()
+			return nil, err
+		}
+		m.c.Stats.Renderings.Add(1)
+		held, err := m.judge(p, sink.facts)
+		if err != nil {
+			sink.abort()
+			return nil, err
+		}
+		if held {
+			sink.abort()
+			floors = p.Floors
+			continue
+		}
+		r := &Rendering{renderingRecord: renderingRecord{
+			Plugin:  generation,
+			Policy:  policy.Key(p),
+			Names:   m.d.GetNames(),
+			Sources: m.order,
+			Next:    nextChange(p, sink.facts),
+			Query:   m.d.GetQuery(),
+		}}
+		if !m.d.GetQuery() && m.stale == nil {
+			if err := m.c.putFacts(m.repo, m.d.GetPath(), sink.facts, m.checked(), p.Floors); err != nil {
+				sink.abort()
+				return nil, err
+			}
+		}
+		return r, m.keep(r, sink, failure)
+	}
+	return nil, fmt.Errorf("plugin %s shows versions that policy holds in %s", m.repo.Plugin, m.d.GetPath())
+}
+
+// judge adds the floors of files that are new to a policy and reports whether
+// something was shown that must not be. If not, what was seen is noted.
+func (m *making) judge(p *cooldown.Policy, facts []*pb.Fact) (held bool, err error) {
+	if m.d.GetQuery() {
+		return shown(p, facts), nil
+	}
+	path := m.d.GetPath()
+	mu := m.c.lockSightings(m.repo, path)
+	mu.Lock()
+	defer mu.Unlock()
+	seen, err := m.c.sightings(m.repo, path)
+	if err != nil {
+		return false, fmt.Errorf("reading what was seen before: %w", err)
+	}
+	next, fresh := seen.observe(facts, m.checked(), m.repo.HoldUnknown)
+	p.Floors = next.floors()
+	if shown(p, facts) {
+		return true, nil
+	}
+	// Names that do not exist are without end, and nothing is known of them.
+	if m.stale != nil || seen == nil && len(facts) == 0 {
+		return false, nil
+	}
+	return false, m.c.putSightings(m.repo, path, next, fresh)
+}
+
+// observedPath is the document whose sightings judge this one: itself, or for
+// an answer to a question about one package the document that lists it.
+func (m *making) observedPath(ctx context.Context) string {
+	if !m.d.GetQuery() {
+		return m.d.GetPath()
+	}
+	if len(m.d.GetNames()) != 1 {
+		return ""
+	}
+	about, err := m.c.about(ctx, m.repo, m.base, &pb.Version{Name: m.d.GetNames()[0]})
+	if err != nil || about == nil {
+		return ""
+	}
+	return about.GetPath()
+}
+
+func (m *making) start(p *cooldown.Policy) *pb.RenderStart {
+	return &pb.RenderStart{Repository: m.repo.wire(m.base), Path: m.d.GetPath(), Policy: policy.Wire(p)}
+}
+
+// keep commits a rendering's outputs.
+func (m *making) keep(r *Rendering, sink *outputs, failure *pb.Failure) error {
+	if failure != nil {
+		sink.abort()
+		r.Failure = &Failure{Kind: failure.GetKind(), Message: failure.GetMessage(), Until: r.Next}
+		if len(r.Names) == 1 {
+			r.Failure.Name = r.Names[0]
+		}
+		return nil
+	}
+	var err error
+	r.Outputs, err = sink.commit()
+	return err
+}
+
+func notFoundUpstream(s *pb.Source) *pb.Failure {
+	return &pb.Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: "upstream has no " + s.GetUrl()}
+}
+
+// shown reports whether a rendering shows a file that policy holds.
+func shown(p *cooldown.Policy, facts []*pb.Fact) bool {
+	for _, f := range facts {
+		if f.GetKept() && p.Judge(keyOf(f), publishedOf(f)).Held {
+			return true
+		}
+	}
+	return false
+}
+
+// nextChange is when the first held file comes free; zero: none is held.
+func nextChange(p *cooldown.Policy, facts []*pb.Fact) time.Time {
+	var next time.Time
+	for _, f := range facts {
+		v := p.Judge(keyOf(f), publishedOf(f))
+		if v.Held && (next.IsZero() || v.Until.Before(next)) {
+			next = v.Until
+		}
+	}
+	return next
+}
+
+// outputs takes what a plugin renders.
+type outputs struct {
+	c       *Cache
+	open    map[string]*pending
+	current *pending
+	facts   []*pb.Fact
+}
+
+type pending struct {
+	writer *blobs.Writer
+	header *pb.OutputHeader
+}
+
+// Output begins an output or goes on with it.
+func (o *outputs) Output(h *pb.OutputHeader) error {
+	if o.open == nil {
+		o.open = map[string]*pending{}
+	}
+	if o.current = o.open[h.GetName()]; o.current != nil {
+		return nil
+	}
+	if len(o.open) >= 16 {
+		return errors.New("plugin renders more than 16 outputs")
+	}
+	w, err := o.c.blobs.Create()
+	if err != nil {
+		return err
+	}
+	o.current = &pending{writer: w, header: h}
+	o.open[h.GetName()] = o.current
+	return nil
+}
+
+// Piece appends to the output begun last.
+func (o *outputs) Piece(p []byte) error {
+	if o.current == nil {
+		return errors.New("plugin sends a piece of no output")
+	}
+	_, err := o.current.writer.Write(p)
+	return err
+}
+
+// Facts collects facts.
+func (o *outputs) Facts(facts []*pb.Fact) { o.facts = append(o.facts, facts...) }
+
+// Reset drops everything so far.
+func (o *outputs) Reset() error {
+	o.abort()
+	o.open, o.current, o.facts = nil, nil, nil
+	return nil
+}
+
+func (o *outputs) abort() {
+	for _, p := range o.open {
+		p.writer.Abort()
+	}
+}
+
+func (o *outputs) commit() (map[string]*Output, error) {
+	defer o.abort()
+	out := map[string]*Output{}
+	for name, p := range o.open {
+		size := p.writer.Size()
+		digest, err := p.writer.Commit(nil, false)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = &Output{
+			Type:   p.header.GetContentType(),
+			Header: p.header.GetHeaders(),
+			Plain:  Body{Digest: digest, Size: size},
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,173 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Explanation is the verdict on one version and the reasons for it.
+type Explanation struct {
+	Repository string    `json:"repository"`
+	Name       string    `json:"name"`
+	Version    string    `json:"version"`
+	Verdict    string    `json:"verdict"` // served, held, refused or unknown
+	Why        string    `json:"why"`
+	Rule       string    `json:"rule,omitempty"`
+	Published  time.Time `json:"published,omitzero"`
+	FirstSeen  time.Time `json:"first_seen,omitzero"`
+	Until      time.Time `json:"until,omitzero"`
+	Files      []string  `json:"files,omitempty"`
+	Yanked     bool      `json:"yanked,omitempty"`
+}
+
+// Explain judges a version as every surface does, with reasons.
+func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, version string) (*Explanation, error) {
+	d, err := c.about(ctx, repo, base, &pb.Version{Name: name, Version: version})
+	if err != nil {
+		return nil, err
+	}
+	if d == nil {
+		return nil, fmt.Errorf("plugin %s cannot tell about versions", repo.Plugin)
+	}
+	if names := d.GetNames(); len(names) == 1 {
+		name = names[0]
+	}
+	x := &Explanation{Repository: repo.Name, Name: name, Version: version, Verdict: "unknown"}
+	set, err := c.factsOf(ctx, repo, d.GetPath(), base, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	seen, err := c.sightings(repo, d.GetPath())
+	if err != nil {
+		return nil, err
+	}
+	if seen != nil {
+		x.FirstSeen = seen.First
+	}
+	floors := seen.floors()
+	p := c.policy.For(repo.eco(), []string{name}, time.Now())
+	p.Floors = floors
+	x.Why = "upstream lists no such version"
+	for _, f := range set.facts {
+		if f.GetName() != name || f.GetVersion() != version {
+			continue
+		}
+		v := p.Judge(keyOf(f), publishedOf(f))
+		if f.GetPath() != "" {
+			x.Files = append(x.Files, f.GetPath())
+		}
+		x.Yanked = x.Yanked || f.GetYanked()
+		if x.Verdict != "unknown" && (!v.Held || x.Verdict == "held" && !v.Until.After(x.Until)) {
+			continue
+		}
+		x.Verdict, x.Why, x.Published = "served", v.Reason(), publishedOf(f)
+		if v.Rule != nil {
+			x.Rule = v.Rule.Label
+		}
+		if v.Held {
+			x.Verdict, x.Until = "held", v.Until
+		}
+	}
+	if x.Verdict == "unknown" && seen != nil && !repo.ServeRemoved {
+		x.Verdict = "refused"
+	}
+	return x, nil
+}
+
+// Canonical is a package's name as its plugin writes it.
+func (c *Cache) Canonical(ctx context.Context, repo *Repository, name string) (string, error) {
+	d, err := c.about(ctx, repo, "", &pb.Version{Name: name})
+	if err != nil {
+		return "", err
+	}
+	if names := d.GetNames(); len(names) == 1 {
+		return names[0], nil
+	}
+	return name, nil
+}
+
+// Purge drops what is cached of a package, or of one version of it: documents,
+// sources and files. What was seen, and when, is kept. It returns how many
+// records were dropped.
+func (c *Cache) Purge(ctx context.Context, repo *Repository, base, name, version string) (int, error) {
+	d, err := c.about(ctx, repo, base, &pb.Version{Name: name, Version: version})
+	if err != nil {
+		return 0, err
+	}
+	canonical := name
+	if names := d.GetNames(); len(names) == 1 {
+		canonical = names[0]
+	}
+	var drop []string
+	collect := func(prefix string, match func(key string, value []byte) bool) error {
+		return c.dir.Cache.Each(key(prefix+repo.Name, ""), false, func(k string, v []byte) bool {
+			if match(k, v) {
+				drop = append(drop, k)
+			}
+			return true
+		})
+	}
+	err = collect(artifactKey, func(_ string, v []byte) bool {
+		a, err := decodeArtifact(v)
+		return err != nil || a.Name == canonical && (version == "" || a.Version == version)
+	})
+	if err != nil {
+		return 0, err
+	}
+	if d != nil {
+		if err := c.purgeDocument(repo, d, collect); err != nil {
+			return 0, err
+		}
+	}
+	return len(drop), c.dropAll(drop)
+}
+
+func (c *Cache) purgeDocument(repo *Repository, d *pb.Document, collect func(string, func(string, []byte) bool) error) error {
+	of := map[string]bool{}
+	for _, s := range d.GetSources() {
+		of[sourceName(repo, s)] = true
+	}
+	if err := collect(sourceKey, func(k string, _ []byte) bool { return of[k] }); err != nil {
+		return err
+	}
+	prefix := key(renderingKey+repo.Name, d.GetPath(), "")
+	return collect(renderingKey, func(k string, _ []byte) bool { return strings.HasPrefix(k, prefix) })
+}
+
+// PurgeAll drops everything that is cached of a repository.
+func (c *Cache) PurgeAll(repo *Repository) (int, error) {
+	var drop []string
+	for _, prefix := range []string{artifactKey, sourceKey, renderingKey, factsKey, PlanKey} {
+		err := c.dir.Cache.Each(key(prefix+repo.Name, ""), true, func(k string, _ []byte) bool {
+			drop = append(drop, k)
+			return true
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return len(drop), c.dropAll(drop)
+}
+
+func (c *Cache) dropAll(keys []string) error {
+	change := map[string][]byte{}
+	for _, k := range keys {
+		change[k] = nil
+		switch {
+		case strings.HasPrefix(k, artifactKey):
+			c.artifacts.Invalidate(k)
+		case strings.HasPrefix(k, sourceKey):
+			c.sources.Invalidate(k)
+		case strings.HasPrefix(k, renderingKey):
+			c.renderings.Invalidate(k)
+		case strings.HasPrefix(k, factsKey):
+			c.factSets.Invalidate(k)
+		}
+	}
+	c.missing.InvalidateAll()
+	return c.dir.Cache.ApplyAll(change)
+}

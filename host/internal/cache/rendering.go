@@ -1,0 +1,330 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/plugins"
+	"github.com/entrepot-registry/entrepot/host/internal/policy"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Rendering is what a plugin made of upstream documents under a policy. Its
+// record is immutable; what is atomic only says until when it holds.
+type Rendering struct {
+	renderingRecord
+	// freshUntil is when upstream must be asked again, in Unix milliseconds.
+	freshUntil atomic.Int64
+	// epoch of the policy that it was last found to agree with.
+	epoch atomic.Uint64
+
+	encode sync.Mutex // one encoding at a time is made
+}
+
+type renderingRecord struct {
+	// Plugin is the checksum of the binary that made it, with its options.
+	Plugin string
+	// Policy is the key of the policy that it was made under.
+	Policy string
+	// Names are the packages that the policy was for.
+	Names []string
+	// Sources it was made of.
+	Sources []usedSource
+	// Next is when a held version comes free; zero: never.
+	Next time.Time
+	// Outputs by name.
+	Outputs map[string]*Output `json:",omitempty"`
+	// Failure is the answer instead of outputs; nil: there are outputs.
+	Failure *Failure `json:",omitempty"`
+	// Query marks an answer to a question, kept in memory only.
+	Query bool `json:",omitempty"`
+}
+
+type usedSource struct {
+	URL, Role, Accept string `json:",omitempty"`
+	Optional          bool   `json:",omitempty"`
+	Status            int
+	Digest            blobs.Digest
+}
+
+func (u usedSource) wire() *pb.Source {
+	return &pb.Source{Url: u.URL, Role: u.Role, Accept: u.Accept, Optional: u.Optional}
+}
+
+// Output is one of a rendering's bodies.
+type Output struct {
+	Type   string
+	Header map[string]string `json:",omitempty"`
+	Plain  Body
+	// Gzip and Zstd are made when first asked for. Empty: not made yet.
+	Gzip, Zstd Body
+}
+
+// Body is a kept body.
+type Body struct {
+	Digest blobs.Digest
+	Size   int64
+}
+
+const renderingKey = "r/"
+
+// How long a client waits for a revalidation before it gets the stale answer.
+const revalidateWait = 300 * time.Millisecond
+
+// retryRefresh is how long a failed refresh is not tried again.
+const retryRefresh = 5 * time.Second
+
+// Answer is a rendering to be served.
+type Answer struct {
+	*Rendering
+	// Output is the one asked for.
+	Output *Output
+	// Stale says that upstream could not confirm it in time.
+	Stale bool
+	// Hit says that it was served from what is kept.
+	Hit bool
+}
+
+func renderingName(repo *Repository, path, base string) string {
+	return key(renderingKey+repo.Name, path, base)
+}
+
+func (r *Repository) generation() string { return r.Ecosystem.Sum() + " " + r.Options }
+
+// Document answers a document plan.
+func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, base string) (*Answer, error) {
+	r, stale, hit, err := c.rendering(ctx, repo, d, base)
+	if err != nil {
+		c.Stats.Misses.Add(1)
+		return nil, err
+	}
+	if hit {
+		c.Stats.Hits.Add(1)
+	} else {
+		c.Stats.Misses.Add(1)
+	}
+	if stale {
+		c.Stats.Stale.Add(1)
+	}
+	if r.Failure != nil {
+		return nil, r.Failure
+	}
+	out := r.Outputs[d.GetOutput()]
+	if out == nil {
+		return nil, fmt.Errorf("plugin %s renders no output %q for %s", repo.Plugin, d.GetOutput(), d.GetPath())
+	}
+	return &Answer{Rendering: r, Output: out, Stale: stale, Hit: hit}, nil
+}
+
+// rendering returns the rendering of a document: the kept one while it holds,
+// else a new one, else the kept one as a stale answer where that is allowed.
+func (c *Cache) rendering(ctx context.Context, repo *Repository, d *pb.Document, base string) (r *Rendering, stale, hit bool, err error) {
+	name := renderingName(repo, d.GetPath(), base)
+	now := time.Now()
+	r = c.knownRendering(name)
+	switch {
+	case r == nil:
+	case !c.agrees(repo, r, now):
+		// The rules, the plugin or the hour changed: make it anew of what is
+		// kept, before upstream is asked.
+		fresh, err := c.remake(ctx, repo, d, base, name, anyKept)
+		if err == nil && fresh.staleAt(now) {
+			return c.revalidated(ctx, repo, d, base, name, fresh)
+		}
+		if err == nil {
+			return fresh, false, true, nil
+		}
+		if c.mayServeOld(repo, r, err) {
+			return r, true, true, nil
+		}
+		return nil, false, false, err
+	case !r.staleAt(now):
+		return r, false, true, nil
+	default:
+		return c.revalidated(ctx, repo, d, base, name, r)
+	}
+	fresh, err := c.remake(ctx, repo, d, base, name, repo.withinTTL)
+	return fresh, false, false, err
+}
+
+func (r *Rendering) staleAt(now time.Time) bool { return now.UnixMilli() >= r.freshUntil.Load() }
+
+// revalidated asks upstream whether a rendering still holds. Clients wait a
+// moment; then they get it as it is.
+func (c *Cache) revalidated(ctx context.Context, repo *Repository, d *pb.Document, base, name string, old *Rendering) (*Rendering, bool, bool, error) {
+	done := c.begin(key("remake", name), func(ctx context.Context) (any, error) {
+		r, err := c.make(ctx, repo, d, base, name, repo.withinTTL)
+		if err != nil && upstreamFailed(err) {
+			old.freshUntil.Store(time.Now().Add(retryRefresh).UnixMilli())
+		}
+		return r, err
+	})
+	wait := time.NewTimer(revalidateWait)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return nil, false, false, ctx.Err()
+	case <-wait.C:
+		if c.withinMaxStale(repo, old) {
+			return old, true, true, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, false, false, ctx.Err()
+		case result := <-done:
+			r, _ := result.Val.(*Rendering)
+			return r, false, false, result.Err
+		}
+	case result := <-done:
+		if result.Err != nil {
+			if c.withinMaxStale(repo, old) && staleBetter(result.Err) {
+				return old, true, true, nil
+			}
+			return nil, false, false, result.Err
+		}
+		r := result.Val.(*Rendering)
+		return r, r.staleAt(time.Now()), true, nil
+	}
+}
+
+func staleBetter(err error) bool {
+	return upstreamFailed(err) || errors.Is(err, plugins.ErrDown)
+}
+
+// withinMaxStale reports whether all sources of a rendering were confirmed
+// recently enough for it to be served unconfirmed.
+func (c *Cache) withinMaxStale(repo *Repository, r *Rendering) bool {
+	now := time.Now()
+	for _, u := range r.Sources {
+		s := c.knownSource(sourceName(repo, u.wire()))
+		if s == nil || now.After(s.Checked.Add(repo.TTL+repo.MaxStale)) {
+			return false
+		}
+	}
+	return true
+}
+
+// mayServeOld reports whether a rendering that no longer agrees may be served
+// because no new one can be made. Never when the rules changed: the new ones
+// may be tighter. Time alone only loosens.
+func (c *Cache) mayServeOld(repo *Repository, r *Rendering, err error) bool {
+	return staleBetter(err) && r.Policy == c.policyKey(repo, r.Names) && c.withinMaxStale(repo, r)
+}
+
+func (c *Cache) policyKey(repo *Repository, names []string) string {
+	return policy.Key(c.policy.For(repo.eco(), names, time.Now()))
+}
+
+// agrees reports whether a rendering was made by the plugin and under the
+// rules in force, and no held version has come free since.
+func (c *Cache) agrees(repo *Repository, r *Rendering, now time.Time) bool {
+	if !r.Next.IsZero() && !now.Before(r.Next) {
+		return false
+	}
+	epoch := c.policy.Epoch()
+	if r.epoch.Load() == epoch {
+		return r.Plugin == repo.generation()
+	}
+	// The key holds what of the rules concerns these packages, exemptions that
+	// have ended excluded.
+	if r.Plugin != repo.generation() || r.Policy != policy.Key(c.policy.For(repo.eco(), r.Names, now)) {
+		return false
+	}
+	r.epoch.Store(epoch)
+	return true
+}
+
+func (c *Cache) knownRendering(name string) *Rendering {
+	if r, ok := c.renderings.GetIfPresent(name); ok {
+		return r
+	}
+	value, err := c.dir.Cache.Get(name)
+	if err != nil {
+		return nil
+	}
+	r := &Rendering{}
+	if json.Unmarshal(value, &r.renderingRecord) != nil {
+		return nil
+	}
+	c.renderings.Set(name, r)
+	return r
+}
+
+func (c *Cache) remake(ctx context.Context, repo *Repository, d *pb.Document, base, name string, accept func(*source) bool) (*Rendering, error) {
+	v, err := c.shared(ctx, key("remake", name), func(ctx context.Context) (any, error) {
+		return c.make(ctx, repo, d, base, name, accept)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.(*Rendering), nil
+}
+
+// anyKept accepts every source that is kept.
+func anyKept(*source) bool { return true }
+
+// withinTTL accepts sources that need not be asked for again yet.
+func (r *Repository) withinTTL(s *source) bool { return s.fresh(r, time.Now()) }
+
+// make gets the sources of a document and renders it if anything it depends on
+// changed.
+func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base, name string, accept func(*source) bool) (*Rendering, error) {
+	old := c.knownRendering(name)
+	m := &making{c: c, repo: repo, d: d, base: base, accept: accept, used: map[string]*source{}}
+	if old != nil && c.agrees(repo, old, time.Now()) {
+		unchanged, err := m.confirm(ctx, old)
+		if err != nil {
+			return nil, err
+		}
+		if unchanged && c.bodiesThere(old) {
+			old.freshUntil.Store(m.freshUntil().UnixMilli())
+			if !d.GetQuery() && m.stale == nil {
+				return old, c.confirm(repo, d.GetPath(), m.checked())
+			}
+			return old, nil
+		}
+	}
+	fresh, err := m.render(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fresh.epoch.Store(m.epoch)
+	fresh.freshUntil.Store(m.freshUntil().UnixMilli())
+	c.renderings.Set(name, fresh)
+	// Questions, and names that do not exist, are without end.
+	if d.GetQuery() || fresh.Failure != nil && fresh.Failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND && old == nil {
+		return fresh, nil
+	}
+	return fresh, c.putRendering(name, fresh)
+}
+
+func (c *Cache) putRendering(name string, r *Rendering) error {
+	record, err := json.Marshal(r.renderingRecord)
+	if err != nil {
+		return err
+	}
+	return c.dir.Cache.Apply(store.Change{name: record})
+}
+
+func (c *Cache) bodiesThere(r *Rendering) bool {
+	for _, o := range r.Outputs {
+		if !c.blobs.Has(o.Plain.Digest) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Cache) lockSightings(repo *Repository, path string) *sync.Mutex {
+	h := fnv.New32a()
+	h.Write([]byte(repo.Name + path))
+	return &c.pushing[h.Sum32()%uint32(len(c.pushing))]
+}

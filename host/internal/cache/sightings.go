@@ -1,0 +1,225 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// sightings are what we saw of a document over time. They cannot be fetched
+// again, so they are kept in the store, and their bodies are pinned.
+type sightings struct {
+	// First and Last are when upstream first and last showed the document.
+	First, Last time.Time
+	// Known are short hashes of every file seen, sorted; inline while small.
+	Known  []byte `json:",omitempty"`
+	Digest blobs.Digest
+	Size   int64
+	// Floors are files that were not there at the first look and appeared not
+	// before the instant given.
+	Floors []floor `json:",omitempty"`
+
+	lost bool // Known could not be read
+}
+
+type floor struct {
+	Name, Version, Path string
+	At                  time.Time
+}
+
+const (
+	sightingsKey = "seen/"
+	pinKey       = "pin/"
+	knownSize    = 8        // bytes of a hash
+	inlineKnown  = 2 << 10  // bytes kept in the record itself
+	floorsKept   = 400 * 24 // hours after which a floor cannot matter
+)
+
+func sightingsName(repo *Repository, path string) string { return key(sightingsKey+repo.Name, path) }
+
+// sightings returns what was seen of a document; nil: never observed.
+func (c *Cache) sightings(repo *Repository, path string) (*sightings, error) {
+	if path == "" {
+		return nil, nil
+	}
+	value, err := c.dir.Keep.Get(sightingsName(repo, path))
+	if err != nil {
+		if lost(err) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	s := &sightings{}
+	if err := json.Unmarshal(value, s); err != nil {
+		return nil, err
+	}
+	if s.Size > 0 {
+		if s.Known, err = c.blobs.Read(s.Digest, s.Size); lost(err) {
+			c.log.Error("the list of files seen before is gone; what is there now counts as known", "repository", repo.Name, "document", path)
+			s.lost, err = true, nil
+		}
+	}
+	return s, err
+}
+
+// floors as policy wants them.
+func (s *sightings) floors() map[cooldown.Key]time.Time {
+	if s == nil {
+		return nil
+	}
+	out := make(map[cooldown.Key]time.Time, len(s.Floors))
+	for _, f := range s.Floors {
+		out[cooldown.Key{Name: f.Name, Version: f.Version, Path: f.Path}] = f.At
+	}
+	return out
+}
+
+func shortHash(k cooldown.Key) [knownSize]byte {
+	h := sha256.Sum256([]byte(key(k.Name, k.Version, k.Path)))
+	return [knownSize]byte(h[:knownSize])
+}
+
+// observe returns the sightings after a look at a document, and whether any
+// floor is new. At the first look what has no time gets a floor only if
+// holdUnknown says so.
+func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown bool) (*sightings, bool) {
+	next := &sightings{First: at, Last: at}
+	known := map[[knownSize]byte]bool{}
+	if s != nil {
+		next.First, next.Digest, next.Size = s.First, s.Digest, s.Size
+		if s.Last.After(at) {
+			next.Last = s.Last
+		}
+		for i := 0; i+knownSize <= len(s.Known); i += knownSize {
+			known[[knownSize]byte(s.Known[i:])] = true
+		}
+		for _, f := range s.Floors {
+			if at.Sub(f.At) < floorsKept*time.Hour {
+				next.Floors = append(next.Floors, f)
+			}
+		}
+	}
+	fresh := false
+	for _, f := range facts {
+		k := keyOf(f)
+		h := shortHash(k)
+		if known[h] {
+			continue
+		}
+		known[h] = true
+		var floorAt time.Time
+		switch {
+		case s != nil && !s.lost:
+			floorAt = s.Last
+		case f.GetPublishedMs() == 0 && holdUnknown:
+			floorAt = at
+		default:
+			continue
+		}
+		next.Floors = append(next.Floors, floor{k.Name, k.Version, k.Path, floorAt})
+		fresh = true
+	}
+	hashes := make([][knownSize]byte, 0, len(known))
+	for h := range known {
+		hashes = append(hashes, h)
+	}
+	slices.SortFunc(hashes, func(a, b [knownSize]byte) int { return slices.Compare(a[:], b[:]) })
+	for _, h := range hashes {
+		next.Known = append(next.Known, h[:]...)
+	}
+	return next, fresh
+}
+
+// putSightings keeps sightings; they are synced when a file is new, because a
+// lost floor would let it out early.
+func (c *Cache) putSightings(repo *Repository, path string, s *sightings, durable bool) error {
+	name := sightingsName(repo, path)
+	change := store.Change{}
+	record := *s
+	if len(s.Known) > inlineKnown {
+		w, err := c.blobs.Create()
+		if err != nil {
+			return err
+		}
+		defer w.Abort()
+		if _, err := w.Write(s.Known); err != nil {
+			return err
+		}
+		record.Known, record.Digest, record.Size = nil, w.Digest(), int64(len(s.Known))
+		// Pinned first: a body that nobody pins may be evicted at once.
+		if err := c.dir.Keep.Apply(store.Change{pinName(record.Digest, name): {}}); err != nil {
+			return err
+		}
+		if _, err := w.Commit(nil, durable); err != nil {
+			return err
+		}
+	}
+	if s.Size > 0 && s.Digest != record.Digest {
+		change[pinName(s.Digest, name)] = nil
+	}
+	value, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	change[name] = value
+	if err := c.dir.Keep.Apply(change); err != nil {
+		return err
+	}
+	if durable {
+		return c.dir.Keep.Sync()
+	}
+	return nil
+}
+
+func pinName(d blobs.Digest, owner string) string { return key(pinKey+d.String(), owner) }
+
+// Pinned reports whether a body must not be evicted.
+func Pinned(keep *store.DB) func(blobs.Digest) bool {
+	return func(d blobs.Digest) bool {
+		found := false
+		err := keep.Each(pinKey+d.String(), true, func(string, []byte) bool {
+			found = true
+			return false
+		})
+		return found || err != nil
+	}
+}
+
+// confirm notes that upstream still shows a document as it was.
+func (c *Cache) confirm(repo *Repository, path string, at time.Time) error {
+	mu := c.lockSightings(repo, path)
+	mu.Lock()
+	defer mu.Unlock()
+	value, err := c.dir.Keep.Get(sightingsName(repo, path))
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	s := &sightings{}
+	if err := json.Unmarshal(value, s); err != nil {
+		return err
+	}
+	if !at.After(s.Last) {
+		return nil
+	}
+	s.Last = at
+	if value, err = json.Marshal(s); err != nil {
+		return err
+	}
+	if f := c.knownFacts(repo, path); f != nil {
+		c.factSets.Set(factsName(repo, path), &factSet{facts: f.facts, checked: at})
+	}
+	return c.dir.Keep.Apply(store.Change{sightingsName(repo, path): value})
+}
+
+func ignoreMissing(err error) error {
+	if lost(err) {
+		return nil
+	}
+	return err
+}

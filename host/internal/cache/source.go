@@ -1,0 +1,200 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/host/internal/upstream"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// source is an upstream document as it came. It is immutable; a revalidation
+// makes a new one.
+type source struct {
+	Status       int
+	URL          string
+	ETag         string            `json:",omitempty"`
+	LastModified string            `json:",omitempty"`
+	Header       map[string]string `json:",omitempty"`
+	Digest       blobs.Digest
+	Size         int64
+	Checked      time.Time
+}
+
+const sourceKey = "s/"
+
+// found reports whether there is a body.
+func (s *source) found() bool { return s.Status == http.StatusOK }
+
+// fresh reports whether the source need not be asked for again.
+func (s *source) fresh(repo *Repository, now time.Time) bool {
+	return now.Before(s.freshUntil(repo))
+}
+
+func (s *source) freshUntil(repo *Repository) time.Time {
+	if s.found() {
+		return s.Checked.Add(repo.TTL)
+	}
+	return s.Checked.Add(repo.NegativeTTL)
+}
+
+func sourceName(repo *Repository, s *pb.Source) string {
+	return key(sourceKey+repo.Name, s.GetRole(), s.GetUrl(), s.GetAccept())
+}
+
+// source returns an upstream document: the kept one where accept says that it
+// will do, else a new one, else, when upstream cannot be asked, the last one
+// there was, with the reason in stale.
+func (c *Cache) source(ctx context.Context, repo *Repository, s *pb.Source, accept func(*source) bool) (got *source, stale error, err error) {
+	name := sourceName(repo, s)
+	old := c.knownSource(name)
+	if old != nil && accept(old) {
+		return old, nil, nil
+	}
+	v, err := c.shared(ctx, name, func(ctx context.Context) (any, error) { return c.fetchSource(ctx, repo, s, name) })
+	if err == nil {
+		return v.(*source), nil, nil
+	}
+	if old != nil && old.found() && time.Now().Before(old.Checked.Add(repo.TTL+repo.MaxStale)) && upstreamFailed(err) {
+		return old, err, nil
+	}
+	return nil, nil, err
+}
+
+// upstreamFailed reports errors that a stale answer is better than.
+func upstreamFailed(err error) bool {
+	var failed *upstream.Error
+	return errors.As(err, &failed) || errors.Is(err, errUpstreamBody) || errors.Is(err, blobs.ErrNoSpace)
+}
+
+func (c *Cache) knownSource(name string) *source {
+	if s, ok := c.sources.GetIfPresent(name); ok {
+		return s
+	}
+	value, err := c.dir.Cache.Get(name)
+	if err != nil {
+		return nil
+	}
+	s := &source{}
+	if json.Unmarshal(value, s) != nil {
+		return nil
+	}
+	c.sources.Set(name, s)
+	return s
+}
+
+// fetchSource asks upstream, conditionally where a body is kept.
+func (c *Cache) fetchSource(ctx context.Context, repo *Repository, s *pb.Source, name string) (*source, error) {
+	r := upstream.Request{Source: s}
+	old := c.knownSource(name)
+	if old != nil && old.found() && c.blobs.Has(old.Digest) {
+		r.ETag, r.LastModified = old.ETag, old.LastModified
+	}
+	var last error
+	for range 2 { // a body that breaks off is asked for once more
+		got, err := c.readSource(ctx, repo, r, old, name)
+		if err == nil {
+			c.sources.Set(name, got)
+			return got, nil
+		}
+		if last = err; !errors.Is(err, errUpstreamBody) {
+			break
+		}
+	}
+	return nil, last
+}
+
+func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Request, old *source, name string) (*source, error) {
+	resp, err := repo.Upstreams.Get(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	got := &source{Status: resp.Status, URL: resp.URL, Checked: time.Now()}
+	switch {
+	case resp.Status == http.StatusNotModified && r.ETag+r.LastModified != "":
+		c.Stats.Revalidations.Add(1)
+		same := *old
+		same.Checked = got.Checked
+		return &same, c.putSource(name, &same)
+	case resp.Missing():
+		// Kept in memory only: names that do not exist are without end.
+		if old != nil && old.found() {
+			return got, c.putSource(name, got)
+		}
+		return got, nil
+	case resp.Status != http.StatusOK:
+		return nil, &upstream.Error{Upstream: resp.URL, Status: resp.Status, Err: errors.New(http.StatusText(resp.Status))}
+	}
+	got.ETag, got.LastModified = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
+	got.Header = map[string]string{}
+	for _, h := range []string{"Content-Type", "Last-Modified", "Link"} {
+		if v := resp.Header.Get(h); v != "" {
+			got.Header[strings.ToLower(h)] = v
+		}
+	}
+	w, err := c.blobs.Create()
+	if err != nil {
+		return nil, err
+	}
+	defer w.Abort()
+	n, err := io.Copy(w, io.LimitReader(resp.Body, repo.MaxDocument+1))
+	if errors.Is(err, blobs.ErrNoSpace) || ctx.Err() != nil {
+		return nil, errors.Join(err, ctx.Err())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s broke off after %d bytes: %w", errUpstreamBody, resp.URL, n, err)
+	}
+	if n > repo.MaxDocument {
+		return nil, fmt.Errorf("%w: %s is larger than max_document (%d bytes)", errUpstreamBody, resp.URL, repo.MaxDocument)
+	}
+	got.Digest, got.Size = w.Digest(), n
+	record, err := json.Marshal(got)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Commit(store.Change{name: record}, false)
+	return got, err
+}
+
+func (c *Cache) putSource(name string, s *source) error {
+	record, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return c.dir.Cache.Apply(store.Change{name: record})
+}
+
+// document hands a source to a plugin.
+func (c *Cache) document(asked *pb.Source, s *source) (wire.Document, error) {
+	d := wire.Document{Header: &pb.DocumentHeader{
+		Source: asked, Url: s.URL, Status: int32(s.Status), Headers: s.Header, Size: s.Size,
+	}}
+	if !s.found() {
+		return d, nil
+	}
+	f, err := c.blobs.Open(s.Digest, s.Size)
+	if err != nil {
+		return d, err
+	}
+	d.Body = releasing{f}
+	return d, nil
+}
+
+// releasing closes a body by giving it back.
+type releasing struct{ *blobs.File }
+
+func (r releasing) Close() error { r.Release(); return nil }
+
+// lost reports that a body was evicted under its record.
+func lost(err error) bool { return errors.Is(err, fs.ErrNotExist) }

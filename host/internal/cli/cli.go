@@ -1,0 +1,197 @@
+// Package cli is the entrepot command: serve, validate, explain, purge,
+// exempt, version.
+//
+// Commands about a host's state ask the host that runs on the data directory;
+// when none runs, they open the data directory themselves.
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime/debug"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/entrepot-registry/entrepot/host/internal/config"
+	"github.com/entrepot-registry/entrepot/host/internal/daemon"
+)
+
+// Globals are flags of every command; each is also an environment variable.
+type Globals struct {
+	Config    string `help:"Configuration file." default:"config.hcl" env:"ENTREPOT_CONFIG" placeholder:"FILE"`
+	Listen    string `help:"Address to listen on, instead of the configuration's." env:"ENTREPOT_LISTEN" placeholder:"HOST:PORT"`
+	DataDir   string `help:"Data directory, instead of the configuration's." env:"ENTREPOT_DATA_DIR" placeholder:"DIR"`
+	PluginDir string `help:"Plugin directory, instead of the configuration's." env:"ENTREPOT_PLUGIN_DIR" placeholder:"DIR"`
+	BaseURL   string `help:"External address, instead of the configuration's." env:"ENTREPOT_BASE_URL" placeholder:"URL" name:"base-url"`
+	LogLevel  string `help:"trace, debug, info, warn or error." env:"ENTREPOT_LOG_LEVEL" placeholder:"LEVEL"`
+	LogFormat string `help:"text or json." env:"ENTREPOT_LOG_FORMAT" placeholder:"FORMAT"`
+}
+
+// commands is the grammar.
+type commands struct {
+	Globals
+	Serve    serveCommand    `cmd:"" help:"Serve the repositories of the configuration."`
+	Validate validateCommand `cmd:"" help:"Check the configuration and the plugins' options, and say what is wrong where."`
+	Explain  explainCommand  `cmd:"" help:"Say whether a version is served, held or refused, and why."`
+	Purge    purgeCommand    `cmd:"" help:"Drop what is cached of a package, a version or a repository."`
+	Exempt   exemptCommand   `cmd:"" help:"Serve one version whatever the cool-down says; takes effect at once."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
+}
+
+// Run runs a command line and returns the exit status.
+func Run(args []string, out, errOut io.Writer) (status int) {
+	var c commands
+	code := 0
+	defer func() {
+		if p := recover(); p != nil {
+			if _, ok := p.(exiting); !ok {
+				panic(p)
+			}
+			status = code
+		}
+	}()
+	parser, err := kong.New(&c,
+		kong.Name("entrepot"),
+		kong.Description("A self-hosted package registry and caching proxy."),
+		kong.Writers(out, errOut),
+		kong.Exit(func(status int) { code = status; panic(exiting{}) }),
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		fmt.Fprintln(errOut, "entrepot:", err)
+		return 2
+	}
+	parsed, err := parser.Parse(args)
+	parser.FatalIfErrorf(err)
+	if err := parsed.Run(&env{Globals: &c.Globals, out: out, err: errOut}); err != nil {
+		report(errOut, err)
+		return 1
+	}
+	return 0
+}
+
+// exiting unwinds when kong wants to end the program.
+type exiting struct{}
+
+// env is what commands work with.
+type env struct {
+	*Globals
+	out, err io.Writer
+}
+
+// report prints an error; a configuration's with their places.
+func report(w io.Writer, err error) {
+	var d daemon.Diagnostics
+	if !errors.As(err, &d) {
+		fmt.Fprintln(w, "entrepot:", err)
+		return
+	}
+	printDiagnostics(w, d.Diagnostics)
+}
+
+func printDiagnostics(w io.Writer, diags hcl.Diagnostics) {
+	for _, d := range diags {
+		at := ""
+		if d.Subject != nil {
+			at = fmt.Sprintf("%s:%d:%d: ", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column)
+		}
+		severity := "error"
+		if d.Severity == hcl.DiagWarning {
+			severity = "warning"
+		}
+		detail := d.Detail
+		if detail != "" {
+			detail = ": " + detail
+		}
+		fmt.Fprintf(w, "%s%s: %s%s\n", at, severity, d.Summary, detail)
+	}
+}
+
+// load reads the configuration with flags and variables on top.
+func (g *Globals) load() (*config.Config, hcl.Diagnostics) {
+	c, diags := config.Load(g.Config)
+	if c == nil {
+		return nil, diags
+	}
+	diags = append(diags, c.Override(config.Overrides{
+		Listen: g.Listen, DataDir: g.DataDir, PluginDir: g.PluginDir, BaseURL: g.BaseURL, LogLevel: g.LogLevel, LogFormat: g.LogFormat,
+	})...)
+	return c, diags
+}
+
+// logger is the host's logger under a configuration.
+func (e *env) logger(c *config.Config) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{
+		Name: "entrepot", Level: hclog.LevelFromString(c.LogLevel), JSONFormat: c.LogFormat == "json", Output: e.err,
+	})
+}
+
+// Version of the program.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version := info.Main.Version
+	if version == "" || version == "(devel)" {
+		version = "devel"
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				version += "-" + s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	return strings.TrimPrefix(version, "v")
+}
+
+// ask puts a question to the host that runs on the data directory, or to one
+// made for the purpose.
+func (e *env) ask(path string, question, answer any) error {
+	c, diags := e.load()
+	if diags.HasErrors() {
+		return daemon.Diagnostics{Diagnostics: diags}
+	}
+	body, err := json.Marshal(question)
+	if err != nil {
+		return err
+	}
+	socket := daemon.AdminSocket(c.DataDir)
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+	resp, err := client.Post("http://entrepot/"+path, "application/json", bytes.NewReader(body))
+	if err == nil {
+		defer resp.Body.Close()
+		return readAnswer(resp, answer)
+	}
+	log := hclog.New(&hclog.LoggerOptions{Name: "entrepot", Level: hclog.Error, Output: e.err})
+	d, err := daemon.New(daemon.Options{Load: e.load, Version: Version(), Log: log, Quiet: true})
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	w := httptest.NewRecorder()
+	d.Admin().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/"+path, bytes.NewReader(body)))
+	return readAnswer(w.Result(), answer)
+}
+
+func readAnswer(resp *http.Response, answer any) error {
+	if resp.StatusCode != http.StatusOK {
+		var failed daemon.AdminError
+		if err := json.NewDecoder(resp.Body).Decode(&failed); err != nil {
+			return fmt.Errorf("the host answers %s", resp.Status)
+		}
+		return failed
+	}
+	return json.NewDecoder(resp.Body).Decode(answer)
+}

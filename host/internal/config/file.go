@@ -1,0 +1,457 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/gohcl"
+	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// file mirrors config.hcl; attributes that need more than HCL's own types are
+// read from their expressions, so that errors can point at them.
+type file struct {
+	Listen         *string         `hcl:"listen"`
+	DataDir        *string         `hcl:"data_dir"`
+	PluginDir      *string         `hcl:"plugin_dir"`
+	BaseURL        *hcl.Attribute  `hcl:"base_url"`
+	Hosts          []string        `hcl:"hosts,optional"`
+	TrustedProxies *hcl.Attribute  `hcl:"trusted_proxies"`
+	LogLevel       *hcl.Attribute  `hcl:"log_level"`
+	LogFormat      *hcl.Attribute  `hcl:"log_format"`
+	AccessLog      *string         `hcl:"access_log"`
+	CacheSize      *hcl.Attribute  `hcl:"cache_size"`
+	MemoryCache    *hcl.Attribute  `hcl:"memory_cache"`
+	ReserveSpace   *hcl.Attribute  `hcl:"reserve_space"`
+	Cooldown       *cooldownFile   `hcl:"cooldown,block"`
+	Plugins        []pluginFile    `hcl:"plugin,block"`
+	Repositories   []repositoryHCL `hcl:"repository,block"`
+}
+
+type cooldownFile struct {
+	Default    *hcl.Attribute `hcl:"default"`
+	Ecosystems *hcl.Attribute `hcl:"ecosystems"`
+	Packages   *hcl.Attribute `hcl:"packages"`
+}
+
+type pluginFile struct {
+	Name   string         `hcl:"name,label"`
+	SHA256 *hcl.Attribute `hcl:"sha256"`
+	Range  hcl.Range      `hcl:",def_range"`
+}
+
+type repositoryHCL struct {
+	Name        string         `hcl:"name,label"`
+	Plugin      *string        `hcl:"plugin"`
+	Path        *hcl.Attribute `hcl:"path"`
+	TTL         *hcl.Attribute `hcl:"ttl"`
+	NegativeTTL *hcl.Attribute `hcl:"negative_ttl"`
+	MaxStale    *hcl.Attribute `hcl:"max_stale"`
+	Unknown     *hcl.Attribute `hcl:"unknown"`
+	Removed     *hcl.Attribute `hcl:"removed"`
+	MaxDocument *hcl.Attribute `hcl:"max_document"`
+	MaxArtifact *hcl.Attribute `hcl:"max_artifact"`
+	AllowHosts  []string       `hcl:"allow_hosts,optional"`
+	Upstreams   []upstreamHCL  `hcl:"upstream,block"`
+	Options     *optionsHCL    `hcl:"options,block"`
+	Range       hcl.Range      `hcl:",def_range"`
+}
+
+type optionsHCL struct {
+	Body hcl.Body `hcl:",remain"`
+}
+
+type upstreamHCL struct {
+	Name     string         `hcl:"name,label"`
+	URL      *hcl.Attribute `hcl:"url"`
+	Role     *string        `hcl:"role"`
+	Failover *bool          `hcl:"failover"`
+	Username *string        `hcl:"username"`
+	Password *hcl.Attribute `hcl:"password"`
+	Token    *hcl.Attribute `hcl:"token"`
+	Header   *string        `hcl:"header"`
+	Value    *hcl.Attribute `hcl:"value"`
+	CA       *hcl.Attribute `hcl:"ca"`
+	Timeout  *hcl.Attribute `hcl:"timeout"`
+	Range    hcl.Range      `hcl:",def_range"`
+}
+
+// Load reads a configuration file. Diagnostics may be warnings only; with
+// errors the configuration must not be used.
+func Load(path string) (*Config, hcl.Diagnostics) {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Configuration cannot be read", Detail: err.Error()}}
+	}
+	return Parse(src, path)
+}
+
+// Parse reads the text of a configuration file called name.
+func Parse(src []byte, name string) (*Config, hcl.Diagnostics) {
+	parsed, diags := hclparse.NewParser().ParseHCL(src, name)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	var f file
+	diags = append(diags, gohcl.DecodeBody(parsed.Body, evaluation(), &f)...)
+	r := &reader{diags: diags}
+	return r.config(&f), r.diags
+}
+
+// reader turns the file's attributes into values and collects complaints.
+type reader struct {
+	diags hcl.Diagnostics
+}
+
+func (r *reader) fail(at hcl.Range, summary, detail string) {
+	r.diags = append(r.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at})
+}
+
+func (r *reader) config(f *file) *Config {
+	c := &Config{
+		Listen:         or(f.Listen, "127.0.0.1:8080"),
+		DataDir:        or(f.DataDir, "data"),
+		PluginDir:      or(f.PluginDir, filepath.Join("bin", "plugins")),
+		BaseURL:        r.url(f.BaseURL),
+		Hosts:          f.Hosts,
+		TrustedProxies: r.prefixes(f.TrustedProxies),
+		LogLevel:       r.oneOf(f.LogLevel, "info", logLevels...),
+		LogFormat:      r.oneOf(f.LogFormat, "text", logFormats...),
+		AccessLog:      or(f.AccessLog, "-"),
+		CacheSize:      r.size(f.CacheSize, DefaultCacheSize),
+		MemoryCache:    r.size(f.MemoryCache, DefaultMemoryCache),
+		ReserveSpace:   r.size(f.ReserveSpace, DefaultReserveSpace),
+		Cooldown:       Cooldown{Default: 3 * 24 * time.Hour, Ecosystems: map[string]time.Duration{}},
+		Plugins:        map[string]Plugin{},
+	}
+	if c.BaseURL != nil {
+		c.BaseURL = trimSlash(c.BaseURL)
+	}
+	if f.Cooldown != nil {
+		r.cooldown(f.Cooldown, &c.Cooldown)
+	}
+	for _, p := range f.Plugins {
+		if _, twice := c.Plugins[p.Name]; twice {
+			r.fail(p.Range, "Duplicate plugin", fmt.Sprintf("Plugin %q is configured twice; keep one block.", p.Name))
+		}
+		c.Plugins[p.Name] = Plugin{Name: p.Name, SHA256: r.sha256(p.SHA256), Range: p.Range}
+	}
+	names, paths := map[string]bool{}, map[string]string{}
+	for i := range f.Repositories {
+		repo := r.repository(&f.Repositories[i])
+		if names[repo.Name] {
+			r.fail(repo.Range, "Duplicate repository", fmt.Sprintf("There are two repositories called %q; rename one.", repo.Name))
+		}
+		if other, taken := paths[repo.Path]; taken {
+			r.fail(repo.Range, "Duplicate path", fmt.Sprintf("Repositories %q and %q are both served at %s; give one another path.", other, repo.Name, repo.Path))
+		}
+		names[repo.Name], paths[repo.Path] = true, repo.Name
+		c.Repositories = append(c.Repositories, repo)
+	}
+	return c
+}
+
+var (
+	logLevels  = []string{"trace", "debug", "info", "warn", "error"}
+	logFormats = []string{"text", "json"}
+)
+
+func trimSlash(u *url.URL) *url.URL {
+	trimmed := *u
+	trimmed.Path, trimmed.RawPath = strings.TrimRight(u.Path, "/"), ""
+	return &trimmed
+}
+
+var repositoryName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+
+func (r *reader) repository(f *repositoryHCL) *Repository {
+	if !repositoryName.MatchString(f.Name) {
+		r.fail(f.Range, "Bad repository name", fmt.Sprintf("%q: write lower-case letters, digits, dots, dashes and underscores.", f.Name))
+	}
+	repo := &Repository{
+		Name:         f.Name,
+		Plugin:       or(f.Plugin, f.Name),
+		Path:         "/" + f.Name,
+		TTL:          r.duration(f.TTL, DefaultTTL),
+		NegativeTTL:  r.duration(f.NegativeTTL, DefaultNegativeTTL),
+		MaxStale:     r.duration(f.MaxStale, DefaultMaxStale),
+		HoldUnknown:  r.oneOf(f.Unknown, "serve", "serve", "hold") == "hold",
+		ServeRemoved: r.oneOf(f.Removed, "refuse", "refuse", "serve") == "serve",
+		MaxDocument:  r.size(f.MaxDocument, DefaultMaxDocument),
+		MaxArtifact:  r.size(f.MaxArtifact, DefaultMaxArtifact),
+		AllowHosts:   f.AllowHosts,
+		Range:        f.Range,
+	}
+	if f.Path != nil {
+		path, ok := r.text(f.Path)
+		repo.Path = strings.TrimRight(path, "/")
+		if ok && (!strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#%") || strings.Contains(path, "//") || slices.Contains(strings.Split(path, "/"), "..")) {
+			r.fail(f.Path.Expr.Range(), "Bad path", `Write a path that begins with a slash, as "/npm".`)
+		}
+	}
+	if f.Options != nil {
+		repo.options = f.Options.Body
+	}
+	for i := range f.Upstreams {
+		repo.Upstreams = append(repo.Upstreams, r.upstream(&f.Upstreams[i]))
+	}
+	return repo
+}
+
+func (r *reader) upstream(f *upstreamHCL) *Upstream {
+	u := &Upstream{
+		Name:     f.Name,
+		Role:     or(f.Role, ""),
+		URL:      r.url(f.URL),
+		Failover: f.Failover != nil && *f.Failover,
+		Username: or(f.Username, ""),
+		Password: r.secret(f.Password),
+		Token:    r.secret(f.Token),
+		Header:   or(f.Header, ""),
+		Value:    r.secret(f.Value),
+		CA:       r.file(f.CA),
+		Timeout:  r.duration(f.Timeout, DefaultTimeout),
+		Range:    f.Range,
+	}
+	kinds := 0
+	for _, set := range []bool{u.Username != "" || u.Password != "", u.Token != "", u.Header != ""} {
+		if set {
+			kinds++
+		}
+	}
+	if kinds > 1 {
+		r.fail(f.Range, "Several credentials", "Write one of username and password, token, or header and value.")
+	}
+	if (u.Header == "") != (f.Value == nil) {
+		r.fail(f.Range, "Incomplete header", "Write header and value together.")
+	}
+	if u.URL == nil && f.URL == nil {
+		r.fail(f.Range, "Missing address", fmt.Sprintf(`Upstream %q needs a url, as url = "https://registry.example.com".`, f.Name))
+	}
+	return u
+}
+
+func (r *reader) cooldown(f *cooldownFile, c *Cooldown) {
+	c.Default = r.duration(f.Default, c.Default)
+	r.each(f.Ecosystems, func(key string, _ hcl.Range, value hcl.Expression) {
+		c.Ecosystems[key] = r.durationExpr(value)
+	})
+	r.each(f.Packages, func(key string, at hcl.Range, value hcl.Expression) {
+		rule, err := parsePattern(key)
+		if err != nil {
+			r.fail(at, "Bad package pattern", fmt.Sprintf("%q: %s.", key, err))
+			return
+		}
+		rule.Window = r.durationExpr(value)
+		c.Packages = append(c.Packages, rule)
+	})
+}
+
+// each walks a map written in the file.
+func (r *reader) each(a *hcl.Attribute, visit func(key string, at hcl.Range, value hcl.Expression)) {
+	if a == nil {
+		return
+	}
+	pairs, diags := hcl.ExprMap(a.Expr)
+	if diags.HasErrors() {
+		r.diags = append(r.diags, diags...)
+		return
+	}
+	seen := map[string]bool{}
+	for _, p := range pairs {
+		key, diags := p.Key.Value(evaluation())
+		if diags.HasErrors() || key.Type() != cty.String {
+			r.fail(p.Key.Range(), "Bad key", "Write the key as a quoted string.")
+			continue
+		}
+		if seen[key.AsString()] {
+			r.fail(p.Key.Range(), "Duplicate key", fmt.Sprintf("%q stands twice; keep one.", key.AsString()))
+		}
+		seen[key.AsString()] = true
+		visit(key.AsString(), p.Key.Range(), p.Value)
+	}
+}
+
+func (r *reader) text(a *hcl.Attribute) (string, bool) {
+	v, diags := a.Expr.Value(evaluation())
+	if diags.HasErrors() {
+		r.diags = append(r.diags, diags...)
+		return "", false
+	}
+	if v.IsNull() || v.Type() != cty.String {
+		r.fail(a.Expr.Range(), "Not a string", fmt.Sprintf(`%s must be a quoted string.`, a.Name))
+		return "", false
+	}
+	return v.AsString(), true
+}
+
+func (r *reader) duration(a *hcl.Attribute, otherwise time.Duration) time.Duration {
+	if a == nil {
+		return otherwise
+	}
+	return r.durationExpr(a.Expr)
+}
+
+func (r *reader) durationExpr(e hcl.Expression) time.Duration {
+	v, diags := e.Value(evaluation())
+	if diags.HasErrors() {
+		r.diags = append(r.diags, diags...)
+		return 0
+	}
+	if v.IsNull() || v.Type() != cty.String {
+		r.fail(e.Range(), "Bad duration", `Write a quoted duration: "3d", "36h", or "0" for none.`)
+		return 0
+	}
+	d, err := ParseDuration(v.AsString())
+	if err != nil {
+		r.fail(e.Range(), "Bad duration", strings.ToUpper(err.Error()[:1])+err.Error()[1:]+".")
+	}
+	return d
+}
+
+func (r *reader) size(a *hcl.Attribute, otherwise int64) int64 {
+	if a == nil {
+		return otherwise
+	}
+	s, ok := r.text(a)
+	if !ok {
+		return otherwise
+	}
+	n, err := humanize.ParseBytes(s)
+	if err != nil || n > 1<<62 {
+		r.fail(a.Expr.Range(), "Bad size", fmt.Sprintf(`%q is no size: write "50GB" or "512MiB".`, s))
+		return otherwise
+	}
+	return int64(n)
+}
+
+func (r *reader) url(a *hcl.Attribute) *url.URL {
+	if a == nil {
+		return nil
+	}
+	s, ok := r.text(a)
+	if !ok {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
+		r.fail(a.Expr.Range(), "Bad address", fmt.Sprintf(`%q: write a whole address without query, as "https://registry.example.com/path".`, s))
+		return nil
+	}
+	if u.User != nil {
+		r.fail(a.Expr.Range(), "Credentials in address", "Write them as username and password, where logs do not show them.")
+		return nil
+	}
+	return u
+}
+
+func (r *reader) prefixes(a *hcl.Attribute) []netip.Prefix {
+	if a == nil {
+		return nil
+	}
+	items, diags := hcl.ExprList(a.Expr)
+	if diags.HasErrors() {
+		r.diags = append(r.diags, diags...)
+		return nil
+	}
+	var out []netip.Prefix
+	for _, item := range items {
+		v, diags := item.Value(evaluation())
+		if diags.HasErrors() || v.IsNull() || v.Type() != cty.String {
+			r.fail(item.Range(), "Bad address range", `Write addresses as quoted strings: "10.0.0.0/8", "127.0.0.1".`)
+			continue
+		}
+		s := v.AsString()
+		p, err := netip.ParsePrefix(s)
+		if addr, one := netip.ParseAddr(s); one == nil {
+			p, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			r.fail(item.Range(), "Bad address range", fmt.Sprintf(`%q: write "10.0.0.0/8" or "127.0.0.1".`, s))
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func (r *reader) oneOf(a *hcl.Attribute, otherwise string, allowed ...string) string {
+	if a == nil {
+		return otherwise
+	}
+	s, ok := r.text(a)
+	if !ok {
+		return otherwise
+	}
+	if !slices.Contains(allowed, s) {
+		r.fail(a.Expr.Range(), "Bad value", fmt.Sprintf("%s is %q: write one of %s.", a.Name, s, strings.Join(allowed, ", ")))
+		return otherwise
+	}
+	return s
+}
+
+var hexSum = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
+
+func (r *reader) sha256(a *hcl.Attribute) string {
+	if a == nil {
+		return ""
+	}
+	s, ok := r.text(a)
+	if ok && !hexSum.MatchString(s) {
+		r.fail(a.Expr.Range(), "Bad sha256", "Write 64 hexadecimal digits, as sha256sum prints them.")
+	}
+	return strings.ToLower(s)
+}
+
+// secret reads a credential; env("NAME") and file("path") keep it out of the
+// configuration. A secret that turns out empty is an error.
+func (r *reader) secret(a *hcl.Attribute) string {
+	if a == nil {
+		return ""
+	}
+	s, ok := r.text(a)
+	if ok && s == "" {
+		r.fail(a.Expr.Range(), "Empty secret", fmt.Sprintf("%s is empty; is the variable or file set?", a.Name))
+	}
+	return s
+}
+
+func (r *reader) file(a *hcl.Attribute) string {
+	if a == nil {
+		return ""
+	}
+	s, ok := r.text(a)
+	if ok {
+		if _, err := os.Stat(s); err != nil {
+			r.fail(a.Expr.Range(), "File cannot be read", err.Error())
+		}
+	}
+	return s
+}
+
+func or(s *string, otherwise string) string {
+	if s == nil {
+		return otherwise
+	}
+	return *s
+}
+
+// PluginNames are the plugins that the repositories use, sorted.
+func (c *Config) PluginNames() []string {
+	names := map[string]bool{}
+	for _, r := range c.Repositories {
+		names[r.Plugin] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}

@@ -1,0 +1,203 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/git-pkgs/purl"
+
+	"github.com/entrepot-registry/entrepot/host/internal/cache"
+	"github.com/entrepot-registry/entrepot/host/internal/policy"
+)
+
+// Admin answers the commands of the entrepot program: JSON over a socket that
+// only the same user can open.
+func (d *Daemon) Admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /explain", answer(d.explain))
+	mux.HandleFunc("POST /purge", answer(d.purge))
+	mux.HandleFunc("POST /exempt", answer(d.exempt))
+	mux.HandleFunc("POST /revoke", answer(d.revoke))
+	mux.HandleFunc("POST /exemptions", answer(d.exemptions))
+	mux.HandleFunc("POST /reload", answer(func(context.Context, struct{}) (struct{}, error) { return struct{}{}, d.Reload() }))
+	return mux
+}
+
+// AdminError is how a command's error travels.
+type AdminError struct {
+	Message string `json:"error"`
+}
+
+// Error is the message.
+func (e AdminError) Error() string { return e.Message }
+
+// answer makes a handler of a function.
+func answer[Q, A any](f func(context.Context, Q) (A, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		var q Q
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&q); err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			_ = json.NewEncoder(w).Encode(AdminError{err.Error()})
+			return
+		}
+		a, err := f(r.Context(), q)
+		if err != nil {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			_ = json.NewEncoder(w).Encode(AdminError{err.Error()})
+			return
+		}
+		_ = json.NewEncoder(w).Encode(a)
+	}
+}
+
+// Target is what a command is about.
+type Target struct {
+	// PURL is a package URL, as pkg:npm/lodash@4.17.21.
+	PURL string `json:"purl"`
+	// Repository narrows it to one; empty: all of the purl's type.
+	Repository string `json:"repository,omitempty"`
+}
+
+// matched is a repository and the package a purl means there.
+type matched struct {
+	repo          *cache.Repository
+	name, version string
+}
+
+// match finds the repositories that a purl is about.
+func (d *Daemon) match(ctx context.Context, t Target) ([]matched, error) {
+	p, err := purl.Parse(t.PURL)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no package URL (write pkg:npm/lodash@4.17.21): %w", t.PURL, err)
+	}
+	var out []matched
+	for _, repo := range d.repositories() {
+		if repo.Describe.GetPurlType() != p.Type || t.Repository != "" && repo.Name != t.Repository {
+			continue
+		}
+		name, err := d.cache.Canonical(ctx, repo, p.FullName())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, matched{repo, name, p.Version})
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("no repository here holds packages of type %q", p.Type)
+	}
+	return out, nil
+}
+
+func (d *Daemon) base(repo *cache.Repository) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.config.BaseURL != nil {
+		return d.config.BaseURL.String() + repo.Path
+	}
+	return "http://" + d.config.Listen + repo.Path
+}
+
+func (d *Daemon) explain(ctx context.Context, t Target) ([]*cache.Explanation, error) {
+	found, err := d.match(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	var out []*cache.Explanation
+	for _, m := range found {
+		if m.version == "" {
+			return nil, errors.New("name a version, as pkg:npm/lodash@4.17.21")
+		}
+		x, err := d.cache.Explain(ctx, m.repo, d.base(m.repo), m.name, m.version)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// PurgeTarget is what to purge: a purl, or a whole repository.
+type PurgeTarget struct {
+	Target
+	// All purges the whole of Repository.
+	All bool `json:"all,omitempty"`
+}
+
+// Purged says how many records were dropped.
+type Purged struct {
+	Records int `json:"records"`
+}
+
+func (d *Daemon) purge(ctx context.Context, t PurgeTarget) (p Purged, err error) {
+	if t.All {
+		for _, repo := range d.repositories() {
+			if repo.Name == t.Repository {
+				p.Records, err = d.cache.PurgeAll(repo)
+				return p, err
+			}
+		}
+		return p, fmt.Errorf("there is no repository %q", t.Repository)
+	}
+	found, err := d.match(ctx, t.Target)
+	if err != nil {
+		return p, err
+	}
+	for _, m := range found {
+		n, err := d.cache.Purge(ctx, m.repo, d.base(m.repo), m.name, m.version)
+		if err != nil {
+			return p, err
+		}
+		p.Records += n
+	}
+	return p, nil
+}
+
+// Exempting asks for an exemption of one version.
+type Exempting struct {
+	PURL    string    `json:"purl"`
+	Reason  string    `json:"reason"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+func (d *Daemon) exempt(ctx context.Context, e Exempting) (policy.Exemption, error) {
+	found, err := d.match(ctx, Target{PURL: e.PURL})
+	if err != nil {
+		return policy.Exemption{}, err
+	}
+	m := found[0]
+	switch {
+	case m.version == "":
+		return policy.Exemption{}, errors.New("an exemption is for one version: write pkg:npm/lodash@4.17.21")
+	case e.Reason == "":
+		return policy.Exemption{}, errors.New("an exemption needs a reason")
+	case !e.Expires.IsZero() && e.Expires.Before(time.Now()):
+		return policy.Exemption{}, errors.New("the exemption would have ended already")
+	}
+	x := policy.Exemption{Plugin: m.repo.Plugin, Name: m.name, Version: m.version, Reason: e.Reason, Created: time.Now(), Expires: e.Expires}
+	if err := d.policy.Exempt(x); err != nil {
+		return x, err
+	}
+	d.log.Info("exemption made", "plugin", x.Plugin, "name", x.Name, "version", x.Version, "reason", x.Reason, "expires", x.Expires)
+	return x, nil
+}
+
+func (d *Daemon) revoke(ctx context.Context, t Target) (struct{}, error) {
+	found, err := d.match(ctx, t)
+	if err != nil {
+		return struct{}{}, err
+	}
+	m := found[0]
+	was, err := d.policy.Revoke(m.repo.Plugin, m.name, m.version)
+	if err == nil && !was {
+		err = fmt.Errorf("there is no exemption for %s %s", m.name, m.version)
+	}
+	return struct{}{}, err
+}
+
+func (d *Daemon) exemptions(context.Context, struct{}) ([]policy.Exemption, error) {
+	return d.policy.Exemptions(), nil
+}

@@ -1,0 +1,484 @@
+// Package daemon puts a host together: data directory, cache, policy, plugins
+// and server, from a configuration, and again when that changes.
+//
+// A new configuration is prepared completely beside the one in force: plugins
+// are started or replaced, options are checked, upstreams are made. Only when
+// all of it holds does the server use it; otherwise nothing changes.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/cache"
+	"github.com/entrepot-registry/entrepot/host/internal/config"
+	"github.com/entrepot-registry/entrepot/host/internal/plugins"
+	"github.com/entrepot-registry/entrepot/host/internal/policy"
+	"github.com/entrepot-registry/entrepot/host/internal/server"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/host/internal/upstream"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Daemon is a host.
+type Daemon struct {
+	o       Options
+	log     hclog.Logger
+	dir     *store.Dir
+	blobs   *blobs.Store
+	policy  *policy.Engine
+	cache   *cache.Cache
+	server  *server.Server
+	metrics *server.Metrics
+	access  *server.AccessLog
+	logFile io.Closer
+	sockets string
+	tidy    func() // removes what lies outside of the data directory
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex // one configuration at a time
+	config  *config.Config
+	site    *server.Site
+	plugins map[string]*plugins.Plugin
+}
+
+// Options of a daemon.
+type Options struct {
+	// Load reads the configuration, at the start and at each reload.
+	Load func() (*config.Config, hcl.Diagnostics)
+	// Version of the host.
+	Version string
+	// Log gets what people should know.
+	Log hclog.Logger
+	// Quiet has no access log.
+	Quiet bool
+}
+
+// Diagnostics is a configuration's errors as an error.
+type Diagnostics struct{ hcl.Diagnostics }
+
+// New opens the data directory and puts the configuration in force. Close
+// must be called.
+func New(o Options) (d *Daemon, err error) {
+	c, diags := o.Load()
+	if diags.HasErrors() {
+		return nil, Diagnostics{diags}
+	}
+	d = &Daemon{o: o, log: o.Log, plugins: map[string]*plugins.Plugin{}, tidy: func() {}}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			d.Close()
+		}
+	}()
+	if d.dir, err = store.Open(c.DataDir, d.log); err != nil {
+		return d, err
+	}
+	if d.blobs, err = blobs.Open(d.dir, blobs.Options{Limit: c.CacheSize, Reserve: c.ReserveSpace, Pinned: cache.Pinned(d.dir.Keep)}, d.log); err != nil {
+		return d, err
+	}
+	if d.policy, err = policy.New(c.Cooldown, d.dir.Keep); err != nil {
+		return d, err
+	}
+	if d.cache, err = cache.New(cache.Options{Dir: d.dir, Blobs: d.blobs, Policy: d.policy, Memory: c.MemoryCache, Log: d.log}); err != nil {
+		return d, err
+	}
+	if err = d.socketDir(); err != nil {
+		return d, err
+	}
+	d.metrics = server.NewMetrics()
+	d.metrics.Watch(&d.cache.Stats, server.Sizes{CacheBytes: d.blobs.Used, Evicted: d.blobs.Evicted, Plugins: d.eachPlugin})
+	if err = d.openAccessLog(c.AccessLog); err != nil {
+		return d, err
+	}
+	if d.server, err = server.New(server.Options{Cache: d.cache, Log: d.log, Access: d.access, Metrics: d.metrics, Ready: d.ready}); err != nil {
+		return d, err
+	}
+	if err = d.apply(c); err != nil {
+		return d, err
+	}
+	d.background(d.blobs.Run)
+	d.background(d.watchBinaries)
+	d.background(d.tidyStore)
+	return d, nil
+}
+
+func (d *Daemon) background(work func(context.Context)) {
+	d.wg.Add(1)
+	go func() {
+		defer d.wg.Done()
+		work(d.ctx)
+	}()
+}
+
+// Close ends everything, in the opposite order of New.
+func (d *Daemon) Close() error {
+	d.cancel()
+	d.wg.Wait()
+	if d.cache != nil {
+		d.cache.Close()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all sync.WaitGroup
+	for _, p := range d.plugins {
+		all.Go(p.Close)
+	}
+	all.Wait()
+	if d.access != nil {
+		d.access.Close()
+	}
+	if d.logFile != nil {
+		d.logFile.Close()
+	}
+	d.tidy()
+	if d.dir != nil {
+		return d.dir.Close()
+	}
+	return nil
+}
+
+// longestSocketDir leaves room for go-plugin's own names in the 104 bytes that
+// the shortest systems allow a socket's path.
+const longestSocketDir = 60
+
+// socketDir makes the private directory of the plugins' sockets: below the
+// data directory, or among temporary files when that path is too long.
+func (d *Daemon) socketDir() error {
+	dir, err := filepath.Abs(filepath.Join(d.dir.Path, "run"))
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if len(dir) > longestSocketDir {
+		if dir, err = os.MkdirTemp("", "entrepot-"); err != nil {
+			return err
+		}
+		d.tidy = func() { os.RemoveAll(dir) }
+	}
+	d.sockets = dir
+	return os.MkdirAll(dir, 0o700)
+}
+
+func (d *Daemon) openAccessLog(path string) error {
+	if d.o.Quiet {
+		return nil
+	}
+	var to io.Writer
+	switch path {
+	case "":
+		return nil
+	case "-":
+		to = os.Stdout
+	default:
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+		if err != nil {
+			return fmt.Errorf("access log: %w", err)
+		}
+		to, d.logFile = f, f
+	}
+	d.access = server.NewAccessLog(to)
+	return nil
+}
+
+// Reload reads the configuration again and puts it in force. With an error,
+// nothing changes.
+func (d *Daemon) Reload() error {
+	c, diags := d.o.Load()
+	if diags.HasErrors() {
+		return Diagnostics{diags}
+	}
+	d.mu.Lock()
+	old := d.config
+	d.mu.Unlock()
+	if old != nil && (c.DataDir != old.DataDir || c.Listen != old.Listen || c.PluginDir != old.PluginDir) {
+		d.log.Warn("listen, data_dir and plugin_dir change with a restart only")
+		c.DataDir, c.Listen, c.PluginDir = old.DataDir, old.Listen, old.PluginDir
+	}
+	return d.apply(c)
+}
+
+// apply prepares a configuration and puts it in force.
+func (d *Daemon) apply(c *config.Config) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fresh, err := d.startPlugins(c)
+	if err != nil {
+		closeAll(fresh)
+		return err
+	}
+	all := map[string]*plugins.Plugin{}
+	for _, name := range c.PluginNames() {
+		if all[name] = fresh[name]; all[name] == nil {
+			all[name] = d.plugins[name]
+		}
+	}
+	site, err := d.build(c, all)
+	if err != nil {
+		closeAll(fresh)
+		return err
+	}
+	d.policy.Configure(c.Cooldown)
+	d.server.Use(site)
+	for name, p := range d.plugins {
+		if all[name] == nil {
+			go p.Close()
+		}
+	}
+	for _, p := range fresh {
+		d.background(p.Watch)
+	}
+	d.config, d.site, d.plugins = c, site, all
+	return nil
+}
+
+func closeAll(all map[string]*plugins.Plugin) {
+	for _, p := range all {
+		p.Close()
+	}
+}
+
+// startPlugins starts the plugins that do not run yet, in parallel, and has
+// the others replaced where their binary changed. One that cannot be started
+// but is known from before does not keep the rest from being served.
+func (d *Daemon) startPlugins(c *config.Config) (map[string]*plugins.Plugin, error) {
+	fresh := map[string]*plugins.Plugin{}
+	var mu sync.Mutex
+	var errs []error
+	var all sync.WaitGroup
+	for _, name := range c.PluginNames() {
+		pinned := c.Plugins[name].SHA256
+		p := d.plugins[name]
+		isNew := p == nil
+		if isNew {
+			p = plugins.New(name, pinned, plugins.Options{
+				Dir: c.PluginDir, SocketDir: d.sockets, Version: d.o.Version, Keep: d.dir.Keep, Log: d.log,
+			})
+			fresh[name] = p
+		}
+		all.Go(func() {
+			var err error
+			if isNew {
+				err = p.Start(d.ctx)
+			} else {
+				err = p.Replace(d.ctx, pinned, d.checker(c, name))
+			}
+			if errors.Is(err, plugins.ErrDown) {
+				d.log.Error("serving what is cached without the plugin", "plugin", name, "error", err)
+				err = nil
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs = append(errs, err)
+			}
+		})
+	}
+	all.Wait()
+	return fresh, errors.Join(errs...)
+}
+
+// checker has a new binary accept the options of its repositories.
+func (d *Daemon) checker(c *config.Config, name string) func(*wire.Client, *pb.DescribeResponse) error {
+	return func(client *wire.Client, describe *pb.DescribeResponse) error {
+		for _, r := range c.Repositories {
+			if r.Plugin != name {
+				continue
+			}
+			options, diags := r.DecodeOptions(describe.GetOptions())
+			if diags.HasErrors() {
+				return Diagnostics{diags}
+			}
+			ctx, cancel := context.WithTimeout(d.ctx, 5*time.Second)
+			resp, err := client.Configure(ctx, r.Name, options)
+			cancel()
+			if err != nil {
+				return err
+			}
+			if diags := configured(r, resp); diags.HasErrors() {
+				return Diagnostics{diags}
+			}
+		}
+		return nil
+	}
+}
+
+// build makes the site of a configuration.
+func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*server.Site, error) {
+	var diags hcl.Diagnostics
+	site := &server.Site{Address: server.Address{Base: c.BaseURL, Trusted: c.TrustedProxies}}
+	for _, h := range c.Hosts {
+		site.Address.Hosts = append(site.Address.Hosts, strings.ToLower(h))
+	}
+	for _, r := range c.Repositories {
+		p := all[r.Plugin]
+		describe := p.Describe()
+		options, more := r.DecodeOptions(describe.GetOptions())
+		diags = append(diags, more...)
+		if more.HasErrors() {
+			continue
+		}
+		defaults := describe.GetUpstreams()
+		if p.Running() {
+			resp, err := p.Configure(d.ctx, r.Name, options)
+			if err != nil {
+				return nil, err
+			}
+			more := configured(r, resp)
+			diags = append(diags, more...)
+			if more.HasErrors() {
+				continue
+			}
+			defaults = resp.GetUpstreams()
+		}
+		diags = append(diags, checkRoles(r, defaults)...)
+		set, err := upstream.New(upstream.Options{
+			Upstreams: r.Upstreams, Defaults: fromEnvironment(defaults), Allow: r.AllowHosts,
+			UserAgent: "entrepot/" + d.o.Version + " (+https://github.com/entrepot-registry/entrepot)",
+			Observe:   d.metrics.Upstream,
+		})
+		if err != nil {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Bad upstream", Detail: err.Error(), Subject: &r.Range})
+			continue
+		}
+		site.Repositories = append(site.Repositories, &cache.Repository{
+			Repository: r, Ecosystem: p, Options: options, Upstreams: set, Describe: describe,
+		})
+	}
+	if diags.HasErrors() {
+		return nil, Diagnostics{diags}
+	}
+	return site, nil
+}
+
+// fromEnvironment fills in default upstreams that a plugin leaves to variables
+// of ours.
+func fromEnvironment(defaults []*pb.Upstream) []*pb.Upstream {
+	var out []*pb.Upstream
+	for _, u := range defaults {
+		at := u.GetUrl()
+		for _, name := range u.GetVariables() {
+			if v := os.Getenv(name); v != "" {
+				at = v
+				break
+			}
+		}
+		out = append(out, &pb.Upstream{Role: u.GetRole(), Url: at})
+	}
+	return out
+}
+
+// configured turns a plugin's complaints into diagnostics at their lines.
+func configured(r *config.Repository, resp *pb.ConfigureResponse) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, d := range resp.GetDiagnostics() {
+		at := r.OptionRange(d.GetOption())
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Plugin " + r.Plugin + " refuses the options", Detail: d.GetMessage(), Subject: &at})
+	}
+	return diags
+}
+
+// checkRoles refuses upstreams of a role that the plugin does not know.
+func checkRoles(r *config.Repository, defaults []*pb.Upstream) hcl.Diagnostics {
+	var roles []string
+	for _, d := range defaults {
+		roles = append(roles, d.GetRole())
+	}
+	var diags hcl.Diagnostics
+	for _, u := range r.Upstreams {
+		if u.Role != "" && !slices.Contains(roles, u.Role) {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown role", Subject: &u.Range,
+				Detail: fmt.Sprintf("Plugin %s has no upstream of role %q; write one of %s, or leave role out.", r.Plugin, u.Role, strings.Join(roles, ", "))})
+		}
+	}
+	return diags
+}
+
+func (d *Daemon) eachPlugin(visit func(name string, running bool, restarts int64)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, p := range d.plugins {
+		visit(name, p.Running(), p.Restarts())
+	}
+}
+
+// ready says which plugins do not run.
+func (d *Daemon) ready() error {
+	var down []string
+	d.eachPlugin(func(name string, running bool, _ int64) {
+		if !running {
+			down = append(down, name)
+		}
+	})
+	if len(down) > 0 {
+		slices.Sort(down)
+		return fmt.Errorf("plugins are down: %s", strings.Join(down, ", "))
+	}
+	return nil
+}
+
+// watchBinaries has plugins whose file changed replaced.
+func (d *Daemon) watchBinaries(ctx context.Context) {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		d.mu.Lock()
+		changed := false
+		for _, p := range d.plugins {
+			changed = changed || p.Changed()
+		}
+		c := d.config
+		d.mu.Unlock()
+		if !changed {
+			continue
+		}
+		d.log.Info("a plugin binary changed")
+		if err := d.apply(c); err != nil {
+			d.log.Error("the changed plugin is not used", "error", err)
+		}
+	}
+}
+
+func (d *Daemon) tidyStore(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			d.dir.Cache.Tidy()
+			d.dir.Keep.Tidy()
+		}
+	}
+}
+
+// repositories of the site in force.
+func (d *Daemon) repositories() []*cache.Repository {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.site.Repositories
+}

@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// drain is how long requests under way may take to finish at the end.
+const drain = 20 * time.Second
+
+// Run serves until the context ends; then it lets requests finish. Ready is
+// called with the address once requests are answered; nil: nobody.
+func (d *Daemon) Run(ctx context.Context, ready func(net.Addr)) error {
+	l, err := net.Listen("tcp", d.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", d.config.Listen, err)
+	}
+	main := &http.Server{
+		Handler:           d.server,
+		ReadHeaderTimeout: 20 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          d.log.Named("http").StandardLogger(nil),
+	}
+	admin, err := d.serveAdmin()
+	if err != nil {
+		l.Close()
+		return err
+	}
+	defer admin()
+	failed := make(chan error, 1)
+	go func() { failed <- main.Serve(l) }()
+	if ready != nil {
+		ready(l.Addr())
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	d.log.Info("stopping; requests under way may finish")
+	stop, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	if err := main.Shutdown(stop); err != nil {
+		main.Close()
+	}
+	return nil
+}
+
+// AdminSocket is where a running host takes commands, below its data
+// directory.
+func AdminSocket(dataDir string) string { return filepath.Join(dataDir, "admin.sock") }
+
+// serveAdmin listens for commands of the same user.
+func (d *Daemon) serveAdmin() (stop func(), err error) {
+	path := AdminSocket(d.dir.Path)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		// A path too long for a socket: commands then need the host stopped.
+		d.log.Warn("commands cannot reach this host", "socket", path, "error", err)
+		return func() {}, nil
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
+	s := &http.Server{Handler: d.Admin(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: d.log.Named("admin").StandardLogger(nil)}
+	go s.Serve(l) //nolint:errcheck // ends with Close
+	return func() { s.Close() }, nil
+}

@@ -1,0 +1,107 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/sdk/wire"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Bounds on how long a plugin may take.
+const (
+	planTime   = 5 * time.Second
+	renderTime = 2 * time.Minute
+)
+
+// ask puts a question to the process, and once more to a new one if it died.
+func (p *Plugin) ask(ctx context.Context, question func(*wire.Client) error) error {
+	for try := 0; ; try++ {
+		g, err := p.ensure(ctx)
+		if err != nil {
+			return err
+		}
+		g.calls.Add(1)
+		err = question(g.process.Client)
+		g.calls.Add(-1)
+		if errors.Is(err, wire.ErrGone) && try == 0 && ctx.Err() == nil {
+			waitExit(ctx, g.process)
+			continue
+		}
+		return err
+	}
+}
+
+// waitExit waits a moment for a dying process to be noticed as dead.
+func waitExit(ctx context.Context, process *wire.Process) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(500 * time.Millisecond)
+	for !process.Exited() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-deadline:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Plan asks what to do with a request.
+func (p *Plugin) Plan(ctx context.Context, r *pb.PlanRequest) (plan *pb.PlanResponse, err error) {
+	ctx, cancel := context.WithTimeout(ctx, planTime)
+	defer cancel()
+	err = p.ask(ctx, func(c *wire.Client) error {
+		plan, err = c.Plan(ctx, r)
+		return err
+	})
+	return plan, err
+}
+
+// Configure asks whether a repository's options make sense.
+func (p *Plugin) Configure(ctx context.Context, repository, options string) (r *pb.ConfigureResponse, err error) {
+	ctx, cancel := context.WithTimeout(ctx, planTime)
+	defer cancel()
+	err = p.ask(ctx, func(c *wire.Client) error {
+		r, err = c.Configure(ctx, repository, options)
+		return err
+	})
+	return r, err
+}
+
+// Render has a document rendered, see [wire.Client.Render]. The sink is reset
+// before the question is asked again.
+func (p *Plugin) Render(ctx context.Context, start *pb.RenderStart, sources []*pb.Source, fetch wire.Fetch, sink wire.Sink) (failure *pb.Failure, err error) {
+	ctx, cancel := context.WithTimeout(ctx, renderTime)
+	defer cancel()
+	first := true
+	err = p.ask(ctx, func(c *wire.Client) error {
+		if !first {
+			if err := sink.Reset(); err != nil {
+				return err
+			}
+		}
+		first = false
+		failure, err = c.Render(ctx, start, sources, fetch, sink)
+		return err
+	})
+	return failure, err
+}
+
+// Watch starts the process again when it died, until the context ends.
+func (p *Plugin) Watch(ctx context.Context) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if !p.Running() {
+				_, _ = p.ensure(ctx) // logged there; tried again at the next tick
+			}
+		}
+	}
+}

@@ -1,0 +1,324 @@
+// Package plugins supervises ecosystem plugins: it starts them, asks them,
+// starts them again when they die, and replaces them when their binary
+// changes.
+//
+// A plugin's answers depend on nothing but the question, so a question that
+// was under way when the process died is asked once more of a new one. A new
+// binary takes over only after it has described itself and accepted every
+// repository's options; until then, and if it does not, the old one answers.
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// ErrDown says that a plugin does not run and cannot be started now.
+var ErrDown = errors.New("plugin is down")
+
+// describedKey is where what a plugin said of itself is remembered, so that
+// cached packages can be served while it is broken.
+const describedKey = "plugin/"
+
+// Options of a supervisor.
+type Options struct {
+	// Dir holds the binaries.
+	Dir string
+	// SocketDir is a private directory for sockets; empty: among the system's
+	// temporary files.
+	SocketDir string
+	// Version of the host.
+	Version string
+	// Keep remembers descriptions.
+	Keep *store.DB
+	// Log gets the host's and the plugins' lines.
+	Log hclog.Logger
+}
+
+// Plugin is one ecosystem plugin. Its methods may be called by many at once.
+type Plugin struct {
+	// Name of the plugin and its binary.
+	Name string
+
+	o        Options
+	log      hclog.Logger
+	restarts atomic.Int64
+
+	mu      sync.Mutex // guards starting and replacing
+	current atomic.Pointer[generation]
+	pinned  string
+	failed  error     // why the last start failed
+	next    time.Time // when the next start may be tried
+	backoff time.Duration
+	closed  bool
+}
+
+// generation is one binary, as it described itself, and its running process.
+type generation struct {
+	sum      string
+	describe *pb.DescribeResponse
+	process  *wire.Process // nil: known from before, not running
+	stamp    stamp
+	calls    atomic.Int64 // questions under way
+}
+
+// stamp tells whether a file was changed.
+type stamp struct {
+	size int64
+	at   time.Time
+}
+
+func stampOf(path string) stamp {
+	if info, err := os.Stat(path); err == nil {
+		return stamp{info.Size(), info.ModTime()}
+	}
+	return stamp{}
+}
+
+// New makes a plugin that is not started yet. Pinned is the checksum its
+// binary must have; empty: any.
+func New(name, pinned string, o Options) *Plugin {
+	return &Plugin{Name: name, pinned: pinned, o: o, log: o.Log.Named(name)}
+}
+
+func (p *Plugin) path() string { return filepath.Join(p.o.Dir, p.Name) }
+
+// Restarts is how often the process was started again.
+func (p *Plugin) Restarts() int64 { return p.restarts.Load() }
+
+// Running reports whether a process answers.
+func (p *Plugin) Running() bool {
+	g := p.current.Load()
+	return g != nil && g.process != nil && !g.process.Exited()
+}
+
+// PID is the id of the process; 0: none runs.
+func (p *Plugin) PID() int {
+	if g := p.current.Load(); g != nil && g.process != nil {
+		return g.process.PID()
+	}
+	return 0
+}
+
+// Describe is what the plugin is; nil before the first start.
+func (p *Plugin) Describe() *pb.DescribeResponse {
+	if g := p.current.Load(); g != nil {
+		return g.describe
+	}
+	return nil
+}
+
+// Sum is the sha256 of the binary that answers, in hex.
+func (p *Plugin) Sum() string {
+	if g := p.current.Load(); g != nil {
+		return g.sum
+	}
+	return ""
+}
+
+// Start starts the plugin, or does nothing when it runs. When it cannot be
+// started but is known from before, what it said then is used and the error
+// returned wraps [ErrDown].
+func (p *Plugin) Start(ctx context.Context) error {
+	_, err := p.ensure(ctx)
+	if err == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current.Load() == nil {
+		if g := p.remembered(); g != nil {
+			p.current.Store(g)
+			return fmt.Errorf("%w: %w", ErrDown, err)
+		}
+	}
+	return err
+}
+
+// ensure returns a generation with a running process, starting one if needed.
+func (p *Plugin) ensure(ctx context.Context) (*generation, error) {
+	if g := p.current.Load(); g != nil && g.process != nil && !g.process.Exited() {
+		return g, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.current.Load()
+	if old != nil && old.process != nil && !old.process.Exited() {
+		return old, nil
+	}
+	if p.closed {
+		return nil, ErrDown
+	}
+	if wait := time.Until(p.next); wait > patience {
+		return nil, fmt.Errorf("%w: %w", ErrDown, p.failed)
+	} else if wait > 0 {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+	if old != nil && old.process != nil {
+		old.process.Kill() // reaps what is left of it
+		p.restarts.Add(1)
+		p.log.Warn("plugin went away; starting it again")
+	}
+	g, err := p.launch(ctx)
+	p.noteStart(err)
+	if err != nil {
+		p.log.Error("plugin cannot be started", "error", err, "next try", time.Until(p.next).Round(time.Millisecond))
+		return nil, err
+	}
+	p.current.Store(g)
+	return g, nil
+}
+
+// Back-off between starts. A process that lived long enough resets it.
+const (
+	firstBackoff = 100 * time.Millisecond
+	lastBackoff  = 30 * time.Second
+	livedLong    = 10 * time.Second
+	// patience is how long a question waits for the next start.
+	patience = time.Second
+)
+
+func (p *Plugin) noteStart(err error) {
+	now := time.Now()
+	if err == nil && now.Sub(p.next) > livedLong {
+		p.backoff = 0
+	}
+	p.backoff = min(max(p.backoff*2, firstBackoff), lastBackoff)
+	p.failed = err
+	if err == nil {
+		p.failed = errors.New("it died right after its start")
+	}
+	p.next = now.Add(p.backoff)
+}
+
+// launch starts a process and has it describe itself.
+func (p *Plugin) launch(ctx context.Context) (*generation, error) {
+	began := time.Now()
+	stamp := stampOf(p.path())
+	process, err := wire.Start(wire.Options{
+		Path:      p.path(),
+		SocketDir: p.o.SocketDir,
+		SHA256:    p.pinned,
+		Logger:    p.log,
+	})
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no plugin binary %s; build or copy it there", p.path())
+	}
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	d, err := process.Describe(ctx, p.o.Version)
+	if err == nil && d.GetName() != p.Name {
+		err = fmt.Errorf("it says that its name is %q; the file must be called that", d.GetName())
+	}
+	if err != nil {
+		process.Kill()
+		return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
+	}
+	g := &generation{sum: process.SHA256, describe: d, process: process, stamp: stamp}
+	p.remember(g)
+	p.log.Info("plugin started", "version", d.GetVersion(), "sha256", g.sum[:12], "pid", process.PID(), "took", time.Since(began).Round(time.Millisecond))
+	return g, nil
+}
+
+func (p *Plugin) remember(g *generation) {
+	value, err := proto.Marshal(g.describe)
+	if err == nil {
+		err = p.o.Keep.Apply(store.Change{describedKey + p.Name: append([]byte(g.sum), value...)})
+	}
+	if err != nil {
+		p.log.Warn("what the plugin is cannot be remembered", "error", err)
+	}
+}
+
+func (p *Plugin) remembered() *generation {
+	value, err := p.o.Keep.Get(describedKey + p.Name)
+	const sum = 64
+	if err != nil || len(value) < sum {
+		return nil
+	}
+	g := &generation{sum: string(value[:sum]), describe: &pb.DescribeResponse{}}
+	if proto.Unmarshal(value[sum:], g.describe) != nil {
+		return nil
+	}
+	return g
+}
+
+// Changed reports whether the binary on disk is another one than the one that
+// runs.
+func (p *Plugin) Changed() bool {
+	g := p.current.Load()
+	if g == nil {
+		return false
+	}
+	now := stampOf(p.path())
+	return now != (stamp{}) && g.stamp != (stamp{}) && now != g.stamp && time.Since(now.at) > time.Second
+}
+
+// Replace starts the binary on disk beside the one that runs, has check accept
+// it, and lets it take over. On an error the old one goes on answering.
+func (p *Plugin) Replace(ctx context.Context, pinned string, check func(*wire.Client, *pb.DescribeResponse) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.current.Load()
+	p.pinned = pinned
+	if old != nil && old.process != nil && !old.process.Exited() {
+		if sum, err := wire.Checksum(p.path()); err == nil && sum == old.sum && (pinned == "" || pinned == sum) {
+			old.stamp = stampOf(p.path())
+			return nil
+		}
+	}
+	g, err := p.launch(ctx)
+	if err != nil {
+		return err
+	}
+	if err := check(g.process.Client, g.describe); err != nil {
+		g.process.Kill()
+		return err
+	}
+	p.current.Store(g)
+	if old != nil && old.process != nil {
+		p.log.Info("plugin replaced", "old", old.sum[:12], "new", g.sum[:12])
+		go old.retire()
+	}
+	return nil
+}
+
+// retire ends a generation that was replaced, once it has answered.
+func (g *generation) retire() {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(renderTime); g.calls.Load() > 0 && time.Now().Before(deadline); {
+		<-tick.C
+	}
+	g.process.Kill()
+}
+
+// Close ends the process for good.
+func (p *Plugin) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	if g := p.current.Load(); g != nil && g.process != nil {
+		g.process.Kill()
+	}
+}

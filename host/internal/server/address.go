@@ -1,0 +1,205 @@
+package server
+
+import (
+	"cmp"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/entrepot-registry/entrepot/host/internal/cache"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// maxPath bounds a request's path, in bytes.
+const maxPath = 8 << 10
+
+// Address is how we are reached.
+type Address struct {
+	// Base is the configured external address; nil: taken from each request.
+	Base *url.URL
+	// Hosts are accepted besides loopback and Base's, in lower case.
+	Hosts []string
+	// Trusted proxies may say how they were asked.
+	Trusted []netip.Prefix
+}
+
+// rawTarget is a request's path and query as they were sent.
+func rawTarget(r *http.Request) (path, query string) {
+	target := r.RequestURI
+	if strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://") {
+		return r.URL.EscapedPath(), r.URL.RawQuery
+	}
+	path, query, _ = strings.Cut(target, "?")
+	return path, query
+}
+
+// checkPath refuses paths that no registry client sends: those that climb,
+// hide control characters or are no UTF-8.
+func checkPath(raw string) *cache.Failure {
+	bad := func(message string) *cache.Failure {
+		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_BAD_REQUEST, Message: message}
+	}
+	if len(raw) > maxPath {
+		return bad("the path is longer than 8 KiB")
+	}
+	if !strings.HasPrefix(raw, "/") {
+		return bad("the path must begin with a slash")
+	}
+	plain := true
+	for i := range len(raw) {
+		if c := raw[i]; c == '%' || c == '.' || c < ' ' || c >= 0x7f || c == '\\' {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return nil
+	}
+	decoded, err := url.PathUnescape(raw)
+	if err != nil {
+		return bad("the path has a broken escape")
+	}
+	if !utf8.ValidString(decoded) {
+		return bad("the path is no UTF-8")
+	}
+	for i := range len(decoded) {
+		if c := decoded[i]; c < ' ' || c == 0x7f || c == '\\' {
+			return bad("the path has a control character or a backslash")
+		}
+	}
+	for segment := range strings.SplitSeq(decoded, "/") {
+		if segment == "." || segment == ".." {
+			return bad("the path has a dot segment")
+		}
+	}
+	return nil
+}
+
+// of returns the external address that a request came to, without a slash at
+// its end, and the request's path without the address's own.
+func (a *Address) of(r *http.Request, raw string) (base, stripped string, failure *cache.Failure) {
+	host, scheme, prefix := r.Host, "http", ""
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	trusted := len(a.Trusted) > 0 && a.trusts(r.RemoteAddr)
+	if !trusted && !a.accepts(host) {
+		return "", "", &cache.Failure{Kind: misdirected, Message: "this host name is not ours: " + printableHost(host) + " (set base_url or hosts in config.hcl)"}
+	}
+	if a.Base != nil {
+		return a.Base.String(), strip(raw, a.Base.EscapedPath()), nil
+	}
+	if trusted {
+		if h := firstOf(r.Header.Get("X-Forwarded-Host")); h != "" {
+			host = h
+		}
+		if p := firstOf(r.Header.Get("X-Forwarded-Proto")); p == "http" || p == "https" {
+			scheme = p
+		}
+		if p := strings.TrimRight(firstOf(r.Header.Get("X-Forwarded-Prefix")), "/"); strings.HasPrefix(p, "/") && checkPath(p) == nil {
+			prefix = p
+		}
+		if !validHost(host) {
+			return "", "", &cache.Failure{Kind: misdirected, Message: "the proxy says a host name that is none"}
+		}
+	}
+	return scheme + "://" + host + prefix, strip(raw, prefix), nil
+}
+
+func strip(path, prefix string) string {
+	if prefix == "" {
+		return path
+	}
+	if rest, ok := strings.CutPrefix(path, prefix); ok && (rest == "" || rest[0] == '/') {
+		return rest
+	}
+	return path
+}
+
+func firstOf(list string) string {
+	first, _, _ := strings.Cut(list, ",")
+	return strings.TrimSpace(first)
+}
+
+func (a *Address) trusts(remote string) bool {
+	addr, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(a.Trusted, func(p netip.Prefix) bool { return p.Contains(addr.Addr().Unmap()) })
+}
+
+// accepts reports whether a Host header names us: loopback, the configured
+// address, or a host that the configuration lists.
+func (a *Address) accepts(hostport string) bool {
+	host := hostport
+	if i := strings.LastIndexByte(hostport, ':'); i >= 0 && !strings.HasSuffix(hostport, "]") {
+		host = hostport[:i]
+		if !digits(hostport[i+1:]) {
+			return false
+		}
+	}
+	switch host {
+	case "localhost", "127.0.0.1", "[::1]":
+		return true
+	case "":
+		return false
+	}
+	if ip := net.ParseIP(strings.Trim(host, "[]")); ip != nil && ip.IsLoopback() {
+		return true
+	}
+	host = strings.ToLower(host)
+	return a.Base != nil && host == strings.ToLower(a.Base.Hostname()) || slices.Contains(a.Hosts, host)
+}
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= 5
+}
+
+func validHost(s string) bool {
+	u, err := url.Parse("http://" + s + "/")
+	return err == nil && u.Host == s && s != "" && !strings.ContainsAny(s, "\"'<> \\@")
+}
+
+func printableHost(s string) string {
+	if validHost(s) && len(s) < 256 {
+		return s
+	}
+	return "(unreadable)"
+}
+
+// mountsOf lists where repositories are served, longest prefix first.
+func mountsOf(repos []*cache.Repository) []mount {
+	var out []mount
+	for _, repo := range repos {
+		out = append(out, mount{repo.Path, repo})
+		for _, extra := range repo.Describe.GetMounts() {
+			prefix := strings.TrimRight(extra, "/")
+			if !slices.ContainsFunc(out, func(m mount) bool { return m.prefix == prefix }) {
+				out = append(out, mount{prefix, repo})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b mount) int { return -cmp.Compare(len(a.prefix), len(b.prefix)) })
+	return out
+}
+
+// find returns the mount that a path belongs to.
+func (s *Site) find(path string) *mount {
+	for i := range s.mounts {
+		m := &s.mounts[i]
+		if strings.HasPrefix(path, m.prefix) && (len(path) == len(m.prefix) || path[len(m.prefix)] == '/') {
+			return m
+		}
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"html"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/cache"
+	"github.com/entrepot-registry/entrepot/host/internal/plugins"
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// misdirected is the host's own kind of failure: a Host that is not ours.
+const misdirected = pb.ErrorKind(-1)
+
+var statuses = map[pb.ErrorKind]int{
+	pb.ErrorKind_ERROR_KIND_NOT_FOUND:    http.StatusNotFound,
+	pb.ErrorKind_ERROR_KIND_HELD:         http.StatusForbidden,
+	pb.ErrorKind_ERROR_KIND_REFUSED:      http.StatusForbidden,
+	pb.ErrorKind_ERROR_KIND_UNAUTHORIZED: http.StatusUnauthorized,
+	pb.ErrorKind_ERROR_KIND_UPSTREAM:     http.StatusBadGateway,
+	pb.ErrorKind_ERROR_KIND_BAD_REQUEST:  http.StatusBadRequest,
+	pb.ErrorKind_ERROR_KIND_METHOD:       http.StatusMethodNotAllowed,
+	pb.ErrorKind_ERROR_KIND_RATE_LIMITED: http.StatusTooManyRequests,
+	pb.ErrorKind_ERROR_KIND_UNAVAILABLE:  http.StatusServiceUnavailable,
+	misdirected:                          http.StatusMisdirectedRequest,
+}
+
+// fail answers with an error in the form that the ecosystem's clients print.
+// This is the one place where errors become statuses.
+func (s *Server) fail(w *recorder, r *http.Request, repo *cache.Repository, err error) {
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		w.status = 499 // the client left; as nginx logs it
+		return
+	}
+	f := cache.AsFailure(err)
+	if errors.Is(err, plugins.ErrDown) {
+		f = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "the " + repo.Plugin + " plugin is down; what is cached is served meanwhile"}
+	}
+	status := statuses[f.Kind]
+	if status == 0 {
+		status = http.StatusInternalServerError
+	}
+	format := repo.Describe.GetErrors()
+	if own := format.GetStatus()[wire.KindName(f.Kind)]; own != 0 {
+		status = int(own)
+	}
+	if status >= 500 {
+		s.log.Warn("request failed", "id", w.id, "repository", repo.Name, "path", r.URL.Path, "status", status, "error", err)
+	}
+	writeFailure(w, r, f, status, format)
+}
+
+// plainFailure answers outside of any repository.
+func plainFailure(w *recorder, r *http.Request, f *cache.Failure) {
+	writeFailure(w, r, f, statuses[f.Kind], &pb.ErrorFormat{ContentType: "text/plain; charset=utf-8", Body: "{message}"})
+}
+
+func writeFailure(w *recorder, r *http.Request, f *cache.Failure, status int, format *pb.ErrorFormat) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if wait := time.Until(f.RetryAfter); wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+	}
+	h.Set("Content-Type", format.GetContentType())
+	writeBody(w, r, status, fill(format, f))
+}
+
+// fill puts a failure into an ecosystem's template.
+func fill(format *pb.ErrorFormat, f *cache.Failure) string {
+	quote := func(s string) string { return s }
+	switch {
+	case strings.Contains(format.GetContentType(), "json"):
+		quote = func(s string) string {
+			b, err := json.Marshal(s)
+			if err != nil {
+				return `""`
+			}
+			return string(b)
+		}
+	case strings.Contains(format.GetContentType(), "html"), strings.Contains(format.GetContentType(), "xml"):
+		quote = html.EscapeString
+	}
+	until := ""
+	if !f.Until.IsZero() {
+		until = cooldown.Instant(f.Until)
+	}
+	body := strings.NewReplacer(
+		"{message}", quote(f.Message),
+		"{name}", quote(f.Name),
+		"{version}", quote(f.Version),
+		"{until}", quote(until),
+		"{kind}", quote(wire.KindName(f.Kind)),
+	).Replace(format.GetBody())
+	if !strings.HasSuffix(body, "\n") {
+		body += "\n"
+	}
+	return body
+}
+
+func writePlain(w *recorder, r *http.Request, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	writeBody(w, r, status, text)
+}
+
+func writeBody(w *recorder, r *http.Request, status int, body string) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write([]byte(body)) // the client left: nothing to do
+	}
+}

@@ -1,0 +1,248 @@
+package server
+
+import (
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/cache"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Values of the Cache-Status header (RFC 9211).
+var (
+	statusHit   = []string{"entrepot; hit"}
+	statusMiss  = []string{"entrepot; fwd=miss; stored"}
+	statusStale = []string{`entrepot; hit; ttl=-1; detail="stale"`}
+)
+
+// Bounds of relayed bodies, in bytes.
+const (
+	maxRelayed       = 16 << 20
+	maxRelayedAnswer = 64 << 20
+)
+
+func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Repository, rt *route, d *pb.Document) error {
+	var answer *cache.Answer
+	var content *cache.Content
+	var encoding string
+	for try := 0; ; try++ {
+		var err error
+		if answer, err = s.cache.Document(r.Context(), repo, d, rt.base); err != nil {
+			return err
+		}
+		content, encoding, err = s.cache.OpenOutput(repo, d, rt.base, answer, acceptedEncoding(r))
+		if errors.Is(err, fs.ErrNotExist) && try < 2 {
+			continue // evicted: it is made again
+		}
+		if err != nil {
+			return err
+		}
+		break
+	}
+	defer content.Close()
+	h := w.Header()
+	for name, value := range answer.Output.Header {
+		h.Set(name, value)
+	}
+	h["Content-Type"] = []string{answer.Output.Type}
+	h["Cache-Control"] = []string{"no-cache"}
+	vary := "Accept-Encoding"
+	if names := repo.Describe.GetVary(); len(names) > 0 {
+		vary += ", " + strings.Join(names, ", ")
+	}
+	h["Vary"] = []string{vary}
+	w.cached = statusOf(answer)
+	h["Cache-Status"] = w.cached
+	if answer.Stale {
+		h["Warning"] = []string{`110 entrepot "Response is Stale"`}
+	}
+	etag := etagOf(answer.Output.Plain.Digest)
+	if encoding != "" {
+		etag = etag[:len(etag)-1] + "-" + encoding + `"`
+		h["Content-Encoding"] = []string{encoding}
+	}
+	h["Etag"] = []string{etag}
+	send(w, r, content, encoding != "", etag)
+	return nil
+}
+
+func statusOf(a *cache.Answer) []string {
+	switch {
+	case a.Stale:
+		return statusStale
+	case a.Hit:
+		return statusHit
+	}
+	return statusMiss
+}
+
+func etagOf(d blobs.Digest) string {
+	b := make([]byte, 0, 34)
+	b = append(b, '"')
+	b = hex.AppendEncode(b, d[:16])
+	return string(append(b, '"'))
+}
+
+// send sends a kept body. net/http's own does all but encoded bodies, which it
+// would send without their length.
+func send(w *recorder, r *http.Request, content *cache.Content, encoded bool, etag string) {
+	if !encoded {
+		http.ServeContent(w, r, "", time.Time{}, content.Reader())
+		return
+	}
+	if match := r.Header.Get("If-None-Match"); match != "" && etagMatches(match, etag) {
+		w.Header().Del("Content-Type")
+		w.Header().Del("Content-Encoding")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	body := content.Reader()
+	size, err := body.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = body.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		http.Error(w, "reading a cached body failed", http.StatusInternalServerError)
+		return
+	}
+	w.Header()["Content-Length"] = []string{strconv.FormatInt(size, 10)}
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = io.CopyN(w, body, size) // the client left: nothing to do
+	}
+}
+
+// etagMatches compares as If-None-Match does (RFC 9110, section 13.1.2).
+func etagMatches(header, etag string) bool {
+	for candidate := range strings.SplitSeq(header, ",") {
+		candidate = strings.TrimSpace(candidate)
+		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == etag {
+			return true
+		}
+	}
+	return false
+}
+
+// acceptedEncoding picks the encoding that a client takes: zstd before gzip;
+// empty: none.
+func acceptedEncoding(r *http.Request) string {
+	values := r.Header["Accept-Encoding"]
+	if len(values) == 0 || r.Header["Range"] != nil {
+		return ""
+	}
+	header := values[0]
+	if len(values) > 1 {
+		header = strings.Join(values, ",")
+	}
+	if header == cache.Gzip {
+		return cache.Gzip
+	}
+	zstd, gzip := false, false
+	for item := range strings.SplitSeq(header, ",") {
+		name, params, _ := strings.Cut(strings.TrimSpace(item), ";")
+		if q, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q="); ok {
+			if v, err := strconv.ParseFloat(q, 64); err == nil && v == 0 {
+				continue
+			}
+		}
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "zstd":
+			zstd = true
+		case "gzip", "x-gzip", "*":
+			gzip = true
+		}
+	}
+	switch {
+	case zstd:
+		return cache.Zstd
+	case gzip:
+		return cache.Gzip
+	}
+	return ""
+}
+
+var immutable = []string{"public, max-age=31536000, immutable"}
+
+func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Repository, rt *route, a *pb.Artifact) error {
+	ask := s.cache.Artifact
+	if r.Method == http.MethodHead {
+		ask = s.cache.Head
+	}
+	f, err := ask(r.Context(), repo, a, rt.base)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h["Content-Type"] = []string{f.Type}
+	h["Cache-Control"] = immutable
+	if f.Content != nil {
+		defer f.Content.Close()
+		w.cached = statusHit
+		h["Cache-Status"] = statusHit
+		h["Etag"] = []string{etagOf(f.Digest)}
+		http.ServeContent(w, r, "", time.Time{}, f.Content.Reader())
+		return nil
+	}
+	w.cached = statusMiss
+	h["Cache-Status"] = statusMiss
+	if f.Flight == nil { // a HEAD of what is not kept
+		h["Accept-Ranges"] = []string{"bytes"}
+		if f.Size >= 0 {
+			h["Content-Length"] = []string{strconv.FormatInt(f.Size, 10)}
+		}
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	defer f.Flight.Close()
+	return follow(w, r, f)
+}
+
+func (s *Server) serveReply(w *recorder, r *http.Request, rt *route, reply *pb.Reply) {
+	h := w.Header()
+	for name, value := range reply.GetHeaders() {
+		h.Set(name, value)
+	}
+	w.cached = statusHit
+	if rt.etag != "" && reply.GetStatus() == http.StatusOK {
+		if h.Get("Etag") == "" {
+			h["Etag"] = []string{rt.etag}
+		}
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(reply.GetBody())))
+		return
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(reply.GetBody()))}
+	w.WriteHeader(int(reply.GetStatus()))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(reply.GetBody()) // the client left: nothing to do
+	}
+}
+
+func (s *Server) serveRelay(w *recorder, r *http.Request, repo *cache.Repository, relay *pb.Relay) error {
+	r.Body = http.MaxBytesReader(w, r.Body, maxRelayed)
+	resp, err := s.cache.Relay(r.Context(), repo, relay, r)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_BAD_REQUEST, Message: "the request's body is larger than 16 MiB"}
+	}
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	w.cached = statusMiss
+	if ct := resp.Header.Get("Content-Type"); ct != "" {
+		w.Header().Set("Content-Type", ct)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(resp.Status)
+	if _, err := io.Copy(w, io.LimitReader(resp.Body, maxRelayedAnswer)); err != nil {
+		panic(http.ErrAbortHandler) // a cut answer must not look whole
+	}
+	return nil
+}

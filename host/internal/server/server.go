@@ -1,0 +1,256 @@
+// Package server is the HTTP side of the host: it finds the repository of a
+// request, asks for its plan, has the cache carry the plan out and writes the
+// answer.
+//
+// What is warm takes one look-up of the plan and one of the answer, both in
+// memory; a plugin is asked only for addresses that were never asked for, and
+// bodies go from file to socket in the kernel.
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/maypok86/otter/v2"
+
+	"github.com/entrepot-registry/entrepot/host/internal/cache"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Site is a configuration in force. It is immutable; a new configuration makes
+// a new one.
+type Site struct {
+	// Repositories in the order of the configuration.
+	Repositories []*cache.Repository
+	// Address says which requests are ours and how links to us begin.
+	Address Address
+
+	mounts []mount
+}
+
+// mount is a path prefix of a repository.
+type mount struct {
+	prefix string // without a slash at its end
+	repo   *cache.Repository
+}
+
+// Server answers HTTP requests.
+type Server struct {
+	cache   *cache.Cache
+	log     hclog.Logger
+	access  *AccessLog
+	metrics *Metrics
+	ready   func() error
+	site    atomic.Pointer[Site]
+	routes  *otter.Cache[routeKey, *route]
+	ids     *requestIDs
+}
+
+// Options of a server.
+type Options struct {
+	// Cache carries plans out.
+	Cache *cache.Cache
+	// Log gets what people should know.
+	Log hclog.Logger
+	// Access gets a line a request; nil: none.
+	Access *AccessLog
+	// Metrics counts requests.
+	Metrics *Metrics
+	// Ready says why not all is well; nil: it is.
+	Ready func() error
+}
+
+// New makes a server without a site; [Server.Use] gives it one.
+func New(o Options) (*Server, error) {
+	s := &Server{cache: o.Cache, log: o.Log, access: o.Access, metrics: o.Metrics, ready: o.Ready, ids: newRequestIDs()}
+	var err error
+	s.routes, err = otter.New(&otter.Options[routeKey, *route]{MaximumSize: 50_000})
+	return s, err
+}
+
+// Use puts a site in force. Requests under way finish with the one before.
+func (s *Server) Use(site *Site) {
+	site.mounts = mountsOf(site.Repositories)
+	s.site.Store(site)
+}
+
+// routeKey is all that a plan depends on.
+type routeKey struct {
+	repo   *cache.Repository
+	base   string
+	method string
+	target string // path and query below the mount
+	vary   string
+}
+
+// route is a plan with what goes with it.
+type route struct {
+	plan    *pb.PlanResponse
+	base    string // external address of the repository
+	request string // all that the plan depends on, for the kept plan
+	kept    atomic.Bool
+	etag    string // of a reply
+}
+
+// ServeHTTP answers a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	rec := borrow(w)
+	rec.id = s.ids.next()
+	w.Header()["X-Request-Id"] = []string{rec.id}
+	defer func() {
+		s.metrics.request(rec, time.Since(began))
+		if s.access != nil {
+			s.access.write(rec, r, began)
+		}
+		rec.giveBack()
+	}()
+	s.serve(rec, r)
+}
+
+func (s *Server) serve(w *recorder, r *http.Request) {
+	site := s.site.Load()
+	raw, query := rawTarget(r)
+	if failure := checkPath(raw); failure != nil {
+		plainFailure(w, r, failure)
+		return
+	}
+	switch raw {
+	case "/healthz":
+		writePlain(w, r, http.StatusOK, "ok\n")
+		return
+	case "/readyz":
+		s.serveReady(w, r)
+		return
+	case "/metrics":
+		s.metrics.handler.ServeHTTP(w, r)
+		return
+	}
+	base, stripped, failure := site.Address.of(r, raw)
+	if failure != nil {
+		plainFailure(w, r, failure)
+		return
+	}
+	if stripped == "/" || stripped == "" {
+		s.serveStart(w, r, site, base)
+		return
+	}
+	m := site.find(stripped)
+	if m == nil {
+		plainFailure(w, r, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: "no repository is mounted at this address; " + base + "/ lists them"})
+		return
+	}
+	w.repo = m.repo
+	target := stripped[len(m.prefix):]
+	if target == "" {
+		target = "/"
+	}
+	if query != "" {
+		target += "?" + query
+	}
+	s.serveRepository(w, r, m, base, target)
+}
+
+// serveRepository plans a request and carries the plan out.
+func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, target string) {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	k := routeKey{repo: m.repo, base: base, method: method, target: target, vary: varyOf(m.repo, r)}
+	rt, ok := s.routes.GetIfPresent(k)
+	if !ok {
+		var err error
+		if rt, err = s.plan(r.Context(), k, base+m.prefix, r); err != nil {
+			s.fail(w, r, m.repo, err)
+			return
+		}
+	}
+	var err error
+	switch p := rt.plan.GetPlan().(type) {
+	case *pb.PlanResponse_Document:
+		err = s.serveDocument(w, r, m.repo, rt, p.Document)
+	case *pb.PlanResponse_Artifact:
+		err = s.serveArtifact(w, r, m.repo, rt, p.Artifact)
+	case *pb.PlanResponse_Reply:
+		s.serveReply(w, r, rt, p.Reply)
+	case *pb.PlanResponse_Relay:
+		err = s.serveRelay(w, r, m.repo, p.Relay)
+	case *pb.PlanResponse_Failure:
+		err = &cache.Failure{Kind: p.Failure.GetKind(), Message: p.Failure.GetMessage()}
+	default:
+		err = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "plugin " + m.repo.Plugin + " plans something that this entrepot does not know; update entrepot"}
+	}
+	if err != nil {
+		s.fail(w, r, m.repo, err)
+		return
+	}
+	if method == http.MethodGet && !rt.kept.Swap(true) {
+		s.cache.KeepPlan(m.repo, rt.request, rt.plan)
+	}
+}
+
+// plan gets a plan that is not in memory: a kept one, or the plugin's.
+func (s *Server) plan(ctx context.Context, k routeKey, base string, r *http.Request) (*route, error) {
+	rt := &route{base: base, request: strings.Join([]string{k.method, k.target, k.vary, base}, "\x00")}
+	if k.method == http.MethodGet {
+		if rt.plan = s.cache.KnownPlan(k.repo, rt.request); rt.plan != nil {
+			rt.kept.Store(true)
+		}
+	}
+	if rt.plan == nil {
+		path, query, _ := strings.Cut(k.target, "?")
+		headers := map[string]string{}
+		for _, name := range k.repo.Describe.GetVary() {
+			if v := r.Header.Values(name); len(v) > 0 {
+				headers[strings.ToLower(name)] = strings.Join(v, ", ")
+			}
+		}
+		var err error
+		rt.plan, err = s.cache.Plan(ctx, k.repo, base, &pb.Request{Method: k.method, Path: path, Query: query, Headers: headers})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if reply := rt.plan.GetReply(); len(reply.GetBody()) > 0 {
+		sum := sha256.Sum256(reply.GetBody())
+		rt.etag = `"` + hex.EncodeToString(sum[:16]) + `"`
+	}
+	if k.method == http.MethodGet {
+		s.routes.Set(k, rt)
+	}
+	return rt, nil
+}
+
+// varyOf is the part of a request's headers that plans may depend on.
+func varyOf(repo *cache.Repository, r *http.Request) string {
+	vary := repo.Describe.GetVary()
+	if len(vary) == 1 {
+		if v := r.Header[vary[0]]; len(v) == 1 {
+			return v[0]
+		}
+	}
+	var b strings.Builder
+	for _, name := range vary {
+		for _, v := range r.Header.Values(name) {
+			b.WriteString(v)
+			b.WriteByte(',')
+		}
+		b.WriteByte(0)
+	}
+	return b.String()
+}
+
+func (s *Server) serveReady(w *recorder, r *http.Request) {
+	if err := s.ready(); err != nil {
+		writePlain(w, r, http.StatusServiceUnavailable, err.Error()+"\n")
+		return
+	}
+	writePlain(w, r, http.StatusOK, "ready\n")
+}

@@ -1,0 +1,238 @@
+// Package store keeps records: small values under keys, in two Badger
+// databases below one data directory.
+//
+// Cache holds what can be fetched again and is not synced; Keep holds what
+// cannot (first-seen times, pins, exemptions), and [DB.Sync] is called before
+// anybody relies on it. Values above a few KiB belong into blobs.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+	"github.com/gofrs/flock"
+	"github.com/hashicorp/go-hclog"
+)
+
+// format is the layout of the data directory that this program understands.
+const format = "entrepot data 1"
+
+// Dir is an open, locked data directory.
+type Dir struct {
+	// Path of the directory.
+	Path string
+	// Cache is disposable.
+	Cache *DB
+	// Keep is not.
+	Keep *DB
+
+	lock *flock.Flock
+}
+
+// ErrLocked says that another process has the data directory open.
+var ErrLocked = errors.New("another entrepot has the data directory open")
+
+// Open locks a data directory, checks its format and opens its databases. A
+// directory that does not exist is made.
+func Open(path string, log hclog.Logger) (*Dir, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	lock := flock.New(filepath.Join(path, "lock"))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("locking data directory %s: %w", path, err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrLocked, path)
+	}
+	d := &Dir{Path: path, lock: lock}
+	if err := d.open(log); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Dir) open(log hclog.Logger) error {
+	if err := checkFormat(d.Path); err != nil {
+		return err
+	}
+	var err error
+	if d.Keep, err = openDB(filepath.Join(d.Path, "store"), log); err != nil {
+		return err
+	}
+	cache := filepath.Join(d.Path, "cache")
+	if d.Cache, err = openDB(cache, log); err != nil {
+		// It may be thrown away, and a damaged one must not keep us from serving.
+		log.Warn("cache records cannot be opened; beginning with an empty cache", "error", err)
+		if err := os.RemoveAll(cache); err != nil {
+			return err
+		}
+		if d.Cache, err = openDB(cache, log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkFormat(path string) error {
+	name := filepath.Join(path, "format")
+	have, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.WriteFile(name, []byte(format+"\n"), 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	if got := strings.TrimSpace(string(have)); got != format {
+		return fmt.Errorf("data directory %s has format %q, but this entrepot understands %q; use the version that made it, or another directory", path, got, format)
+	}
+	return nil
+}
+
+// Close closes the databases and unlocks the directory.
+func (d *Dir) Close() error {
+	var errs []error
+	for _, db := range []*DB{d.Cache, d.Keep} {
+		if db != nil {
+			errs = append(errs, db.badger.Close())
+		}
+	}
+	return errors.Join(append(errs, d.lock.Unlock())...)
+}
+
+// DB is one database.
+type DB struct {
+	badger *badger.DB
+}
+
+func openDB(path string, log hclog.Logger) (*DB, error) {
+	// Measured with a million records: these settings take 30 MB where the
+	// default ones take 600 MB, and reads stay at a few microseconds.
+	o := badger.DefaultOptions(path).
+		WithLogger(quiet{log.Named("badger")}).
+		WithCompression(options.None).
+		WithBlockCacheSize(0).
+		WithMemTableSize(16 << 20).
+		WithNumMemtables(2).
+		WithNumCompactors(2).
+		WithValueLogFileSize(64 << 20).
+		WithValueThreshold(64 << 10).
+		WithMetricsEnabled(false)
+	db, err := badger.Open(o)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	return &DB{db}, nil
+}
+
+// Get returns a copy of a value; fs.ErrNotExist when there is none.
+func (db *DB) Get(key string) (value []byte, err error) {
+	err = db.badger.View(func(txn *badger.Txn) error {
+		item, err := txn.Get([]byte(key))
+		if err != nil {
+			return err
+		}
+		value, err = item.ValueCopy(nil)
+		return err
+	})
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, fs.ErrNotExist
+	}
+	return value, err
+}
+
+// Change is a set of writes that happen together. A nil value deletes.
+type Change map[string][]byte
+
+// Apply makes a change, all of it or nothing. It must fit a transaction: some
+// thousand small records.
+func (db *DB) Apply(c Change) error {
+	return db.badger.Update(func(txn *badger.Txn) error {
+		for key, value := range c {
+			var err error
+			if value == nil {
+				err = txn.Delete([]byte(key))
+			} else {
+				err = txn.Set([]byte(key), value)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ApplyAll writes many records without holding them together.
+func (db *DB) ApplyAll(c Change) error {
+	batch := db.badger.NewWriteBatch()
+	defer batch.Cancel()
+	for key, value := range c {
+		var err error
+		if value == nil {
+			err = batch.Delete([]byte(key))
+		} else {
+			err = batch.Set([]byte(key), value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return batch.Flush()
+}
+
+// Sync makes everything written so far survive a power failure.
+func (db *DB) Sync() error { return db.badger.Sync() }
+
+// Each calls visit for the records whose key has a prefix, in order of keys,
+// until it returns false. Value is valid during the call only; it is nil with
+// keysOnly.
+func (db *DB) Each(prefix string, keysOnly bool, visit func(key string, value []byte) bool) error {
+	return db.badger.View(func(txn *badger.Txn) error {
+		o := badger.DefaultIteratorOptions
+		o.Prefix = []byte(prefix)
+		o.PrefetchValues = false
+		it := txn.NewIterator(o)
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			item := it.Item()
+			var value []byte
+			if !keysOnly {
+				var err error
+				if value, err = item.ValueCopy(nil); err != nil {
+					return err
+				}
+			}
+			if !visit(string(item.Key()), value) {
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// Drop deletes every record whose key has a prefix.
+func (db *DB) Drop(prefix string) error { return db.badger.DropPrefix([]byte(prefix)) }
+
+// Tidy gives space of overwritten values back; called now and then.
+func (db *DB) Tidy() {
+	for db.badger.RunValueLogGC(0.5) == nil {
+	}
+}
+
+// quiet passes on what Badger says when something is wrong; its running
+// commentary is for debugging.
+type quiet struct{ log hclog.Logger }
+
+func (q quiet) Errorf(f string, a ...any)   { q.log.Error(strings.TrimSpace(fmt.Sprintf(f, a...))) }
+func (q quiet) Warningf(f string, a ...any) { q.log.Warn(strings.TrimSpace(fmt.Sprintf(f, a...))) }
+func (q quiet) Infof(f string, a ...any)    { q.log.Trace(strings.TrimSpace(fmt.Sprintf(f, a...))) }
+func (q quiet) Debugf(f string, a ...any)   { q.log.Trace(strings.TrimSpace(fmt.Sprintf(f, a...))) }

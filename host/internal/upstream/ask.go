@@ -1,0 +1,221 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/sony/gobreaker/v2"
+)
+
+// Retries of one question, and what a breaker tolerates.
+const (
+	tries         = 3
+	firstPause    = 100 * time.Millisecond
+	faultsToTrip  = 5
+	breakerPause  = 10 * time.Second
+	longestPause  = 5 * time.Minute
+	defaultPause  = 5 * time.Second
+	shortestPause = time.Second
+)
+
+// newBreaker opens after some failures in a row and lets one request try again
+// after a while. Our own cancellations count for nothing.
+func newBreaker(name string) *gobreaker.TwoStepCircuitBreaker[any] {
+	return gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+		Name:        name,
+		Timeout:     breakerPause,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= faultsToTrip },
+		IsExcluded:  func(err error) bool { return errors.Is(err, context.Canceled) },
+	})
+}
+
+// pause remembers until when an upstream asked us to stay away.
+type pause struct{ until atomic.Int64 }
+
+func (p *pause) left() (time.Time, bool) {
+	until := time.UnixMilli(p.until.Load())
+	return until, time.Now().Before(until)
+}
+
+// ask puts one question to one upstream, again where that may help.
+func (s *Set) ask(ctx context.Context, reg *registry, client *http.Client, u *url.URL, r Request) (*Response, error) {
+	if until, ok := reg.limited.left(); ok {
+		return nil, &Error{Upstream: reg.base.String(), Status: http.StatusTooManyRequests, RetryAfter: until, Err: errors.New("still waiting")}
+	}
+	policy := backoff.NewExponentialBackOff()
+	policy.InitialInterval = firstPause
+	attempts := uint(tries)
+	if r.Body != nil {
+		attempts = 1 // a relay's body is read once
+	}
+	return backoff.Retry(ctx, func() (*Response, error) {
+		resp, err := s.once(ctx, reg, client, u, r)
+		var failed *Error
+		if err != nil && (!errors.As(err, &failed) || failed.RateLimited() || ctx.Err() != nil || errors.Is(err, gobreaker.ErrOpenState)) {
+			return nil, backoff.Permanent(err)
+		}
+		return resp, err
+	}, backoff.WithBackOff(policy), backoff.WithMaxTries(attempts))
+}
+
+func (s *Set) once(ctx context.Context, reg *registry, client *http.Client, u *url.URL, r Request) (*Response, error) {
+	done := func(error) {}
+	if reg.breaker != nil {
+		var err error
+		if done, err = reg.breaker.Allow(); err != nil {
+			return nil, &Error{Upstream: reg.base.String(), Err: err}
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	req, err := newRequest(ctx, u, r)
+	if err != nil {
+		cancel(nil)
+		done(nil)
+		return nil, err
+	}
+	began := time.Now()
+	resp, err := client.Do(req)
+	if err != nil {
+		cancel(nil)
+		if errors.Is(err, ErrBlocked) {
+			done(nil)
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			done(context.Canceled)
+			return nil, context.Cause(ctx)
+		}
+		done(err)
+		s.observe(reg.base.String(), time.Since(began), 0, err)
+		return nil, &Error{Upstream: reg.base.String(), Err: unwrapURL(err)}
+	}
+	s.observe(reg.base.String(), time.Since(began), resp.StatusCode, nil)
+	failed := fault(reg, resp)
+	if failed == nil || failed.RateLimited() {
+		done(nil)
+	} else {
+		done(failed)
+	}
+	if failed != nil {
+		resp.Body.Close()
+		cancel(nil)
+		return nil, failed
+	}
+	return &Response{
+		Status: resp.StatusCode,
+		Header: resp.Header,
+		Body:   &guardedBody{body: resp.Body, cancel: cancel, timer: time.AfterFunc(s.stall, func() { cancel(errStalled) }), after: s.stall, ctx: ctx},
+		Length: resp.ContentLength,
+		Framed: resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0 || resp.ProtoMajor >= 2 || resp.Uncompressed,
+		URL:    resp.Request.URL.String(),
+	}, nil
+}
+
+func newRequest(ctx context.Context, u *url.URL, r Request) (*http.Request, error) {
+	method := r.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if u.RawPath != "" {
+		req.URL.Path, req.URL.RawPath = u.Path, u.RawPath
+	}
+	for name, values := range r.Header {
+		req.Header[name] = values
+	}
+	if r.Source.GetAccept() != "" {
+		req.Header.Set("Accept", r.Source.GetAccept())
+	}
+	if r.Exact {
+		req.Header.Set("Accept-Encoding", "identity")
+	}
+	if r.ETag != "" {
+		req.Header.Set("If-None-Match", r.ETag)
+	}
+	if r.LastModified != "" {
+		req.Header.Set("If-Modified-Since", r.LastModified)
+	}
+	if r.Offset > 0 {
+		req.Header.Set("Range", "bytes="+strconv.FormatInt(r.Offset, 10)+"-")
+		if r.IfRange != "" {
+			req.Header.Set("If-Range", r.IfRange)
+		}
+	}
+	return req, nil
+}
+
+// fault says whether an answer is upstream's own failure.
+func fault(reg *registry, resp *http.Response) *Error {
+	if resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusRequestTimeout {
+		return nil
+	}
+	e := &Error{Upstream: reg.base.String(), Status: resp.StatusCode, Err: errors.New(resp.Status)}
+	after, told := retryAfter(resp.Header.Get("Retry-After"))
+	if resp.StatusCode == http.StatusTooManyRequests {
+		if !told {
+			after = defaultPause
+		}
+		after = min(max(after, shortestPause), longestPause)
+		e.RetryAfter = time.Now().Add(after)
+		reg.limited.until.Store(e.RetryAfter.UnixMilli())
+	}
+	return e
+}
+
+// retryAfter reads a Retry-After header (RFC 9110, section 10.2.3).
+func retryAfter(h string) (time.Duration, bool) {
+	if seconds, err := strconv.Atoi(h); err == nil && seconds >= 0 {
+		return time.Duration(min(seconds, 1<<20)) * time.Second, true
+	}
+	if at, err := http.ParseTime(h); err == nil {
+		return time.Until(at), true
+	}
+	return 0, false
+}
+
+func unwrapURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+var errStalled = errors.New("the body stalled")
+
+// guardedBody ends a body that makes no progress.
+type guardedBody struct {
+	body   io.ReadCloser
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	after  time.Duration
+	ctx    context.Context
+}
+
+func (g *guardedBody) Read(p []byte) (int, error) {
+	n, err := g.body.Read(p)
+	if n > 0 {
+		g.timer.Reset(g.after)
+	}
+	if err != nil && err != io.EOF && errors.Is(context.Cause(g.ctx), errStalled) {
+		err = errStalled
+	}
+	return n, err
+}
+
+func (g *guardedBody) Close() error {
+	g.timer.Stop()
+	err := g.body.Close()
+	g.cancel(nil)
+	return err
+}

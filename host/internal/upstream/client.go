@@ -1,0 +1,174 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/http/httpproxy"
+
+	"github.com/entrepot-registry/entrepot/host/internal/config"
+)
+
+// guard decides which addresses may be connected to.
+type guard struct {
+	named map[string]bool // hosts that may have private addresses
+}
+
+func newGuard(hosts []string) *guard {
+	g := &guard{named: map[string]bool{}}
+	for _, h := range hosts {
+		g.named[strings.ToLower(h)] = true
+	}
+	// A proxy of the environment was named by whoever runs us.
+	p := httpproxy.FromEnvironment()
+	for _, raw := range []string{p.HTTPProxy, p.HTTPSProxy} {
+		if !strings.Contains(raw, "://") {
+			raw = "http://" + raw
+		}
+		if u, err := url.Parse(raw); err == nil && u.Hostname() != "" {
+			g.named[strings.ToLower(u.Hostname())] = true
+		}
+	}
+	return g
+}
+
+var metadata = []netip.Addr{
+	netip.MustParseAddr("169.254.169.254"),
+	netip.MustParseAddr("100.100.100.200"),
+	netip.MustParseAddr("fd00:ec2::254"),
+	netip.MustParseAddr("168.63.129.16"),
+}
+
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// check says why an address may not be asked; nil: it may.
+func (g *guard) check(host string, ip netip.Addr) error {
+	ip = ip.Unmap()
+	for _, m := range metadata {
+		if ip == m {
+			return fmt.Errorf("%w: %s is a cloud's metadata service", ErrBlocked, ip)
+		}
+	}
+	switch {
+	case ip.IsLinkLocalUnicast(), ip.IsMulticast(), ip.IsUnspecified(), ip.IsInterfaceLocalMulticast():
+		return fmt.Errorf("%w: %s is no address of a registry", ErrBlocked, ip)
+	case g.named[strings.ToLower(host)]:
+		return nil
+	case ip.IsPrivate(), ip.IsLoopback(), shared.Contains(ip):
+		return fmt.Errorf("%w: %s is a private address that the configuration does not name", ErrBlocked, ip)
+	}
+	return nil
+}
+
+// dial connects after looking at the address that the name stands for, so that
+// a name cannot point somewhere else a moment later.
+func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	d := net.Dialer{
+		Timeout:   10 * time.Second,
+		KeepAlive: 30 * time.Second,
+		Control: func(_, address string, _ syscall.RawConn) error {
+			to, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return err
+			}
+			return g.check(host, to.Addr())
+		},
+	}
+	return d.DialContext(ctx, network, address)
+}
+
+func newClient(g *guard, u *config.Upstream, agent string) (*http.Client, error) {
+	t := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            g.dial,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           128,
+		MaxIdleConnsPerHost:    32,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  u.Timeout,
+		MaxResponseHeaderBytes: 1 << 20,
+		ReadBufferSize:         64 << 10,
+	}
+	if u.CA != "" {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		pem, err := os.ReadFile(u.CA)
+		if err != nil {
+			return nil, err
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no PEM certificate", u.CA)
+		}
+		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return &http.Client{
+		Transport:     &credentials{next: t, upstream: u, agent: agent, guard: g},
+		CheckRedirect: checkRedirect,
+	}, nil
+}
+
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) >= 6 {
+		return errors.New("too many redirects")
+	}
+	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return fmt.Errorf("%w: redirect from https to %s", ErrBlocked, req.URL.Scheme)
+	}
+	return nil
+}
+
+// credentials adds an upstream's credentials to requests below its base
+// address, and to no other, also after redirects.
+type credentials struct {
+	next     http.RoundTripper
+	upstream *config.Upstream
+	agent    string
+	guard    *guard
+}
+
+func (c *credentials) RoundTrip(req *http.Request) (*http.Response, error) {
+	// A proxy connects in our place, so a literal address is checked here too.
+	if ip, err := netip.ParseAddr(req.URL.Hostname()); err == nil {
+		if err := c.guard.check(req.URL.Hostname(), ip); err != nil {
+			return nil, err
+		}
+	}
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", c.agent)
+	req.Header.Del("Referer")
+	req.Header.Del("Authorization")
+	req.Header.Del("Cookie")
+	u := c.upstream
+	if u.Header != "" {
+		req.Header.Del(u.Header)
+	}
+	if u.URL != nil && below(u.URL, req.URL) {
+		switch {
+		case u.Token != "":
+			req.Header.Set("Authorization", "Bearer "+u.Token)
+		case u.Username != "" || u.Password != "":
+			req.SetBasicAuth(u.Username, u.Password)
+		case u.Header != "":
+			req.Header.Set(u.Header, u.Value)
+		}
+	}
+	return c.next.RoundTrip(req)
+}

@@ -1,0 +1,292 @@
+// Package upstream asks public and private registries on behalf of clients.
+//
+// A [Set] is the upstreams of one repository. It tries them in order, retries
+// what may pass, keeps a circuit breaker each that counts only upstream's own
+// faults, sends an upstream's credentials to nothing but what lies below its
+// base address, and refuses addresses inside our own network that nobody
+// configured.
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/entrepot-registry/entrepot/host/internal/config"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Error is a failure that is upstream's, or of the way to it.
+type Error struct {
+	// Upstream is the base address asked.
+	Upstream string
+	// Status that it answered; 0: none.
+	Status int
+	// RetryAfter is when it may be asked again, where it says so.
+	RetryAfter time.Time
+	// Err is the reason.
+	Err error
+}
+
+// Error says which upstream failed and how.
+func (e *Error) Error() string {
+	if e.Status != 0 {
+		return fmt.Sprintf("upstream %s answers %d %s", e.Upstream, e.Status, http.StatusText(e.Status))
+	}
+	return fmt.Sprintf("upstream %s cannot be reached: %s", e.Upstream, e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *Error) Unwrap() error { return e.Err }
+
+// RateLimited reports whether upstream says that it is asked too often.
+func (e *Error) RateLimited() bool { return e.Status == http.StatusTooManyRequests }
+
+// ErrBlocked says that an address may not be asked.
+var ErrBlocked = errors.New("address is not allowed")
+
+// ErrNone says that no upstream is configured for what is asked.
+var ErrNone = errors.New("no upstream is configured")
+
+// Request is a question to upstream.
+type Request struct {
+	// Source is where to.
+	Source *pb.Source
+	// ETag and LastModified make it conditional; empty: not.
+	ETag, LastModified string
+	// Exact asks for the stored bytes: no content encoding.
+	Exact bool
+	// Offset asks for the rest of a body from a byte on; IfRange is the ETag
+	// that it must still have.
+	Offset  int64
+	IfRange string
+	// Method and Body, for relays; empty: GET. Header is sent along.
+	Method string
+	Body   io.Reader
+	Header http.Header
+}
+
+// Response is a definite answer: success, not modified, or a refusal such as
+// 404. Everything else is an [Error].
+type Response struct {
+	Status int
+	Header http.Header
+	// Body must be closed. It fails when it breaks off or stalls.
+	Body io.ReadCloser
+	// Length of the body; -1: unknown.
+	Length int64
+	// Framed is whether a broken body would be noticed.
+	Framed bool
+	// URL that answered, after redirects.
+	URL string
+}
+
+// Found reports whether there is a body of what was asked for.
+func (r *Response) Found() bool {
+	return r.Status == http.StatusOK || r.Status == http.StatusPartialContent
+}
+
+// Missing reports whether upstream says that it has no such thing.
+func (r *Response) Missing() bool {
+	switch r.Status {
+	case http.StatusNotFound, http.StatusGone, http.StatusUnavailableForLegalReasons:
+		return true
+	}
+	return false
+}
+
+// Observer is told of every request made, for metrics.
+type Observer func(upstream string, took time.Duration, status int, err error)
+
+// registry is one upstream.
+type registry struct {
+	name     string
+	role     string
+	base     *url.URL
+	failover bool
+	client   *http.Client
+	breaker  *gobreaker.TwoStepCircuitBreaker[any]
+	limited  pause
+}
+
+// Set is the upstreams of a repository, in order.
+type Set struct {
+	registries []*registry
+	main       string // role of sources that name none
+	other      *http.Client
+	observe    Observer
+	stall      time.Duration
+}
+
+// Options of a set.
+type Options struct {
+	// Upstreams configured; empty: Defaults are used.
+	Upstreams []*config.Upstream
+	// Defaults are the plugin's.
+	Defaults []*pb.Upstream
+	// Allow names hosts with private addresses that documents may point at.
+	Allow []string
+	// UserAgent is sent with every request.
+	UserAgent string
+	// Observe is told of requests; nil: nobody.
+	Observe Observer
+}
+
+// New makes a set. It connects to nothing.
+func New(o Options) (*Set, error) {
+	s := &Set{main: "main", observe: o.Observe, stall: config.DefaultTimeout}
+	if s.observe == nil {
+		s.observe = func(string, time.Duration, int, error) {}
+	}
+	roles := map[string]bool{}
+	for i, d := range o.Defaults {
+		if i == 0 {
+			s.main = d.GetRole()
+		}
+		roles[d.GetRole()] = true
+	}
+	configured := o.Upstreams
+	if len(configured) == 0 {
+		for _, d := range o.Defaults {
+			if d.GetUrl() == "" {
+				continue
+			}
+			base, err := url.Parse(d.GetUrl())
+			if err != nil {
+				return nil, fmt.Errorf("default upstream %s: %w", d.GetUrl(), err)
+			}
+			configured = append(configured, &config.Upstream{Name: d.GetRole(), Role: d.GetRole(), URL: base, Timeout: config.DefaultTimeout})
+		}
+	} else {
+		for _, u := range configured {
+			o.Allow = append(o.Allow, u.URL.Hostname())
+		}
+	}
+	guard := newGuard(o.Allow)
+	for _, u := range configured {
+		role := u.Role
+		if role == "" {
+			role = s.main
+			if roles[u.Name] {
+				role = u.Name
+			}
+		}
+		client, err := newClient(guard, u, o.UserAgent)
+		if err != nil {
+			return nil, fmt.Errorf("upstream %q: %w", u.Name, err)
+		}
+		s.registries = append(s.registries, &registry{
+			name:     u.Name,
+			role:     role,
+			base:     u.URL,
+			failover: u.Failover,
+			client:   client,
+			breaker:  newBreaker(u.URL.String()),
+		})
+	}
+	var err error
+	s.other, err = newClient(guard, &config.Upstream{Timeout: config.DefaultTimeout}, o.UserAgent)
+	return s, err
+}
+
+// Get asks for a source. Of several upstreams of its role, the next is asked
+// when one has nothing, or fails and is a failover.
+func (s *Set) Get(ctx context.Context, r Request) (*Response, error) {
+	source := r.Source.GetUrl()
+	if Absolute(source) {
+		return s.getAbsolute(ctx, r)
+	}
+	role := r.Source.GetRole()
+	if role == "" {
+		role = s.main
+	}
+	var last *Response
+	lastErr := fmt.Errorf("%w (role %q)", ErrNone, role)
+	for _, u := range s.registries {
+		if u.role != role {
+			continue
+		}
+		if last != nil {
+			last.Body.Close()
+		}
+		last, lastErr = s.ask(ctx, u, u.client, join(u.base, source), r)
+		var failed *Error
+		switch {
+		case lastErr == nil && !last.Missing():
+			return last, nil
+		case errors.As(lastErr, &failed) && !u.failover, lastErr != nil && failed == nil:
+			return nil, lastErr
+		}
+	}
+	return last, lastErr
+}
+
+// getAbsolute asks for an address out of a document, with credentials only
+// where it lies below an upstream's base.
+func (s *Set) getAbsolute(ctx context.Context, r Request) (*Response, error) {
+	u, err := url.Parse(r.Source.GetUrl())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBlocked, err)
+	}
+	for _, reg := range s.registries {
+		if below(reg.base, u) {
+			return s.ask(ctx, reg, reg.client, u, r)
+		}
+	}
+	foreign := &registry{base: &url.URL{Scheme: u.Scheme, Host: u.Host}, client: s.other}
+	return s.ask(ctx, foreign, s.other, u, r)
+}
+
+// Role reports whether an upstream of a role is configured.
+func (s *Set) Role(role string) bool {
+	for _, u := range s.registries {
+		if u.role == role || role == "" && u.role == s.main {
+			return true
+		}
+	}
+	return false
+}
+
+// Bases are the addresses of the upstreams, in order, for people.
+func (s *Set) Bases() []string {
+	var out []string
+	for _, u := range s.registries {
+		out = append(out, u.base.String())
+	}
+	return out
+}
+
+// Absolute reports whether a source's address names its host.
+func Absolute(s string) bool {
+	return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
+}
+
+// join puts a relative address below a base, keeping its escapes and query.
+func join(base *url.URL, source string) *url.URL {
+	path, query, _ := strings.Cut(source, "?")
+	raw := strings.TrimRight(base.EscapedPath(), "/") + "/" + strings.TrimLeft(path, "/")
+	u := *base
+	u.RawQuery = query
+	u.Path, u.RawPath = raw, ""
+	if decoded, err := url.PathUnescape(raw); err == nil {
+		u.Path, u.RawPath = decoded, raw
+	}
+	return &u
+}
+
+// below reports whether an address lies below a base: same scheme, host and
+// port, and path prefix.
+func below(base, u *url.URL) bool {
+	if base.Scheme != u.Scheme || !strings.EqualFold(base.Host, u.Host) {
+		return false
+	}
+	prefix := strings.TrimRight(base.Path, "/") + "/"
+	return strings.HasPrefix(u.Path, prefix) || u.Path+"/" == prefix
+}

@@ -1,0 +1,81 @@
+package main
+
+import "github.com/entrepot-registry/entrepot/sdk"
+
+// planIndex serves a crate's index file. The folders must be those of the
+// name; upper case is answered as the lower case that cargo asks for.
+func planIndex(r sdk.Request) sdk.Plan {
+	name := canonical(r.Get("crate"))
+	if !validName(name) || canonical(r.Path) != indexPath(name) {
+		return sdk.NotFound("no such file in a cargo index")
+	}
+	return indexDocument(name)
+}
+
+// indexDocument is the index file of a crate, by its canonical name.
+func indexDocument(name string) sdk.Document {
+	path := indexPath(name)
+	return sdk.Document{
+		Path:   path,
+		Name:   name,
+		From:   []sdk.Source{{URL: path, Role: roleIndex}, configSource},
+		Render: func(in *sdk.Input) error { return renderIndex(in, name) },
+	}
+}
+
+// planDownload serves a crate file. All that is known of it stands in the
+// crate's index file.
+func planDownload(r sdk.Request) sdk.Plan {
+	name, version := canonical(r.Get("crate")), r.Get("version")
+	if !validName(name) {
+		return sdk.NotFound("no crate has such a name")
+	}
+	return sdk.Artifact{
+		Version: sdk.Version{Name: name, Version: version},
+		Path:    cratePath(name, version),
+		Facts:   []string{indexPath(name)},
+		Type:    "application/gzip",
+	}
+}
+
+// renderIndex writes the lines of the versions that policy keeps, byte for
+// byte. An index file with no version left would read to cargo as a crate that
+// does not exist, so that is a failure, whose text cargo prints.
+func renderIndex(in *sdk.Input, name string) error {
+	file, configuration := in.Docs()[0], in.Docs()[1]
+	c, err := parseConfig(configuration.Body)
+	if err != nil {
+		return err
+	}
+	releases, err := parseIndex(name, file.Body)
+	if err != nil {
+		return err
+	}
+	if len(releases) == 0 {
+		return sdk.NotFound("crate " + name + " has no versions")
+	}
+	if err := date(in, c, name, releases); err != nil {
+		return err
+	}
+	out := in.Output("", "text/plain; charset=utf-8")
+	start, end := 0, 0 // of a run of lines that are kept
+	shown := false
+	for _, r := range releases {
+		if !r.keep(in, c) {
+			continue
+		}
+		shown = true
+		if r.start != end {
+			if _, err := out.Write(file.Body[start:end]); err != nil {
+				return err
+			}
+			start = r.start
+		}
+		end = r.end
+	}
+	if !shown {
+		return in.Held()
+	}
+	_, err = out.Write(file.Body[start:end])
+	return err
+}

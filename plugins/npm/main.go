@@ -1,0 +1,37 @@
+// Command npm is the plugin for npm packages: packuments in full and
+// abbreviated form, single manifests, tags, tarballs, search, attestations, and
+// audits passed on.
+//
+// Packuments are never decoded as a whole: their bytes are checked, split where
+// policy or addresses have to change something, and spliced together again.
+package main
+
+import (
+	"github.com/git-pkgs/purl"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+func main() { sdk.Serve(npm) }
+
+// options has none: everything that there is to configure is the host's.
+type options struct{}
+
+func npm(options) (sdk.Ecosystem, error) {
+	return sdk.Ecosystem{
+		Name:      "npm",
+		Upstreams: []sdk.Upstream{{URL: purl.DefaultRegistry("npm")}},
+		Vary:      []string{"Accept"},
+		Routes:    routes(),
+		About:     func(v sdk.Version) sdk.Document { return packumentDocument(v.Name, "") },
+		// Clients print the member "error" of a failed request's body.
+		Errors: sdk.ErrorFormat{Type: "application/json", Body: `{"error":{message}}`},
+		Setup: []sdk.Snippet{
+			{Client: "npm", File: ".npmrc", Text: "registry={url}/\n"},
+			{Client: "pnpm", File: ".npmrc", Text: "registry={url}/\n"},
+			{Client: "yarn classic", File: ".yarnrc", Text: "registry \"{url}/\"\n"},
+			{Client: "yarn berry", File: ".yarnrc.yml", Text: "npmRegistryServer: \"{url}\"\nunsafeHttpWhitelist: [\"127.0.0.1\", \"localhost\"]\n"},
+			{Client: "bun", File: "bunfig.toml", Text: "[install]\nregistry = \"{url}/\"\n"},
+		},
+	}, nil
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+// routes has what stands below /-/ first. A scoped package is written
+// "@scope%2fname" or "@scope/name"; {pkg} captures the first.
+func routes() []sdk.Route {
+	return []sdk.Route{
+		{Match: "GET /-/ping", Plan: func(sdk.Request) sdk.Plan { return sdk.JSON(struct{}{}) }},
+		{Match: "GET /-/v1/search", Plan: planSearch},
+		{Match: "GET /-/npm/v1/keys", Plan: planKeys},
+		{Match: "GET /-/npm/v1/attestations/{spec}", Plan: planAttestations},
+		{Match: "GET /-/npm/v1/attestations/@{scope}/{spec}", Plan: planAttestations},
+		{Match: "POST /-/npm/v1/security/advisories/bulk", Plan: relay},
+		{Match: "POST /-/npm/v1/security/audits", Plan: relay},
+		{Match: "POST /-/npm/v1/security/audits/quick", Plan: relay},
+		{Match: "GET /-/package/{pkg}/dist-tags", Plan: planTags},
+		{Match: "GET /-/package/@{scope}/{name}/dist-tags", Plan: planTags},
+
+		{Match: "GET /{pkg}/-/{file}", Plan: planTarball},
+		{Match: "GET /@{scope}/{name}/-/{file}", Plan: planTarball},
+		{Match: "GET /{pkg}/-/{old...}/{file}", Plan: planTarball},
+		{Match: "GET /@{scope}/{name}/-/{old...}/{file}", Plan: planTarball},
+		{Match: "GET /@{scope}/{name}/{version}", Plan: planManifest},
+		{Match: "GET /{pkg}/{version}", Plan: planManifest},
+		{Match: "GET /{pkg}", Plan: planPackument},
+	}
+}
+
+// unknown answers everything else.
+var unknown = sdk.NotFound("no such address in an npm registry")
+
+// packageName is the name of the package that a request is about, however it
+// is spelt; false: it is none.
+func packageName(r sdk.Request) (string, bool) {
+	name := r.Get("pkg")
+	if name == "" {
+		name = "@" + r.Get("scope") + "/" + r.Get("name")
+	}
+	return name, validName(name)
+}
+
+func planPackument(r sdk.Request) sdk.Plan {
+	name, ok := packageName(r)
+	if !ok {
+		return unknown
+	}
+	return packumentDocument(name, negotiate(r.Header("Accept")))
+}
+
+func planManifest(r sdk.Request) sdk.Plan {
+	// What looks like a version may be the second half of "@scope/name".
+	if scope := r.Get("pkg"); strings.HasPrefix(scope, "@") && !strings.Contains(scope, "/") {
+		name := scope + "/" + r.Get("version")
+		if !validName(name) {
+			return unknown
+		}
+		return packumentDocument(name, negotiate(r.Header("Accept")))
+	}
+	name, ok := packageName(r)
+	version := r.Get("version")
+	if !ok || name == "-" || strings.ContainsAny(version, "/\\") {
+		return unknown
+	}
+	return sdk.Document{
+		Path: packumentPath(name) + "/" + url.PathEscape(version),
+		Name: name,
+		From: []sdk.Source{packumentSource(name)},
+		Render: func(in *sdk.Input) error {
+			return renderManifest(in, name, version)
+		},
+	}
+}
+
+func planTags(r sdk.Request) sdk.Plan {
+	name, ok := packageName(r)
+	if !ok {
+		return unknown
+	}
+	return sdk.Document{
+		Path:   "/-/package/" + escapeName(name) + "/dist-tags",
+		Name:   name,
+		From:   []sdk.Source{packumentSource(name)},
+		Render: func(in *sdk.Input) error { return renderTags(in, name) },
+	}
+}
+
+// planTarball also takes addresses of old lock files, in which further segments
+// stand before the file's name: the name alone counts.
+func planTarball(r sdk.Request) sdk.Plan {
+	name, ok := packageName(r)
+	file := r.Get("file")
+	if !ok || strings.ContainsAny(file, "/\\") || r.Get("old") != "" && !strings.HasSuffix(file, ".tgz") {
+		return unknown
+	}
+	path := filePath(name, file)
+	return sdk.Artifact{
+		Version: sdk.Version{Name: name, Version: fileVersion(name, file)},
+		Path:    path,
+		From:    sdk.From(strings.TrimPrefix(path, "/")),
+		Facts:   []string{packumentPath(name)},
+	}
+}
+
+// planAttestations serves a version's attestations, which do not change, when
+// the version may be served.
+func planAttestations(r sdk.Request) sdk.Plan {
+	spec := r.Get("spec")
+	if scope := r.Get("scope"); scope != "" {
+		spec = "@" + scope + "/" + spec
+	}
+	i := strings.LastIndexByte(spec, '@')
+	if i < 1 || !validName(spec[:i]) || i == len(spec)-1 || strings.ContainsAny(spec[i:], "/\\") {
+		return unknown
+	}
+	name, version := spec[:i], spec[i+1:]
+	path := attestationsPath(name, version)
+	return sdk.Artifact{
+		Version: sdk.Version{Name: name, Version: version},
+		Path:    path,
+		From:    sdk.From(strings.TrimPrefix(path, "/")),
+		Facts:   []string{packumentPath(name)},
+		Type:    jsonType,
+	}
+}
+
+// planKeys serves the keys that sign packages, as upstream has them.
+func planKeys(sdk.Request) sdk.Plan {
+	return sdk.Document{
+		Path: "/-/npm/v1/keys",
+		From: sdk.From("-/npm/v1/keys"),
+		Render: func(in *sdk.Input) error {
+			_, err := in.Output("", jsonType).Write(in.Docs()[0].Body)
+			return err
+		},
+	}
+}
+
+// relay passes audits on: they are about what a client has, not about what
+// there is.
+func relay(r sdk.Request) sdk.Plan {
+	return sdk.Relay{To: sdk.Source{URL: strings.TrimPrefix(r.Path, "/")}}
+}

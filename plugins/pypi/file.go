@@ -1,0 +1,65 @@
+package main
+
+import (
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+// beside are the endings of what stands beside a file, with their types: core
+// metadata (PEP 658) and a detached signature (PEP 503).
+var beside = []struct{ ending, contentType string }{
+	{".metadata", "text/plain; charset=utf-8"},
+	{".asc", "application/pgp-signature"},
+}
+
+// planFile serves a file, or what stands beside it. The path says nothing of
+// the host it comes from; the project's page does, and the file's name says
+// whose page that is.
+func planFile(r sdk.Request) sdk.Plan {
+	place, ok := cleanPath("/" + r.Raw("path"))
+	if !ok {
+		return sdk.NotFound("no such file")
+	}
+	name, err := url.PathUnescape(path.Base(place))
+	if err != nil {
+		return sdk.NotFound("no such file")
+	}
+	contentType := "application/octet-stream"
+	for _, b := range beside {
+		if of, ok := strings.CutSuffix(name, b.ending); ok {
+			name, contentType = of, b.contentType
+			break
+		}
+	}
+	projects := projectsOf(name)
+	if len(projects) == 0 {
+		return sdk.NotFound(name + " is not the name of a Python package's file")
+	}
+	return artifact("/files"+place, name, projects, contentType)
+}
+
+// planProvenance serves the provenance of a file (PEP 740), at the address that
+// the index gives it.
+func planProvenance(r sdk.Request) sdk.Plan {
+	place, ok := cleanPath(r.Path)
+	if project := r.Get("project"); ok && validName(project) {
+		return artifact(place, r.Get("file"), []string{normalize(project)}, "application/vnd.pypi.integrity.v1+json")
+	}
+	return sdk.NotFound("no such provenance")
+}
+
+// artifact is a file of the likeliest of some projects. All that is known of it
+// stands on the project's page.
+func artifact(place, file string, projects []string, contentType string) sdk.Artifact {
+	a := sdk.Artifact{Path: place, Type: contentType, Version: sdk.Version{Name: projects[0]}}
+	if v, ok := versionOf(file, projects[0]); ok {
+		a.Version.Version = versions{}.normal(v)
+	}
+	for _, p := range projects {
+		a.Facts = append(a.Facts, "/simple/"+p+"/")
+	}
+	return a
+}

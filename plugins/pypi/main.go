@@ -1,0 +1,56 @@
+// Command pypi serves Python packages: the simple repository API in HTML and
+// JSON, the files it lists, and the JSON API.
+package main
+
+import (
+	"strings"
+
+	"github.com/git-pkgs/purl"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+func main() { sdk.Serve(open) }
+
+type options struct {
+	Simple string `hcl:"simple" default:"simple/" help:"Where the simple repository API stands below the upstream's address, as \"root/pypi/+simple/\"; \"\" when the address is already that of the simple API."`
+}
+
+func open(o options) (sdk.Ecosystem, error) {
+	if strings.Contains(o.Simple, "://") {
+		return sdk.Ecosystem{}, sdk.OptionError{Option: "simple", Message: "write a path below the upstream's address, as \"simple/\""}
+	}
+	x := index{simple: "/"}
+	if s := strings.Trim(o.Simple, "/"); s != "" {
+		x.simple = "/" + s + "/"
+	}
+	return sdk.Ecosystem{
+		Name:      "pypi",
+		Title:     "PyPI",
+		Upstreams: []sdk.Upstream{{URL: purl.DefaultRegistry("pypi")}},
+		Vary:      []string{"Accept"},
+		Routes: []sdk.Route{
+			{Match: "GET /simple", Plan: func(r sdk.Request) sdk.Plan { return sdk.Redirect(r.URL("/simple/")) }},
+			{Match: "GET /simple/", Plan: x.planProjects},
+			{Match: "GET /simple/{project}", Plan: x.planProject},
+			{Match: "GET /simple/{project}/", Plan: x.planProject},
+			{Match: "GET /files/{path...}", Plan: planFile},
+			{Match: "GET /integrity/{project}/{version}/{file}/provenance", Plan: planProvenance},
+			{Match: "GET /pypi/{project}/json", Plan: planProjectJSON},
+			{Match: "GET /pypi/{project}/{version}/json", Plan: planReleaseJSON},
+		},
+		About: func(v sdk.Version) sdk.Document { return x.project(normalize(v.Name)) },
+		Setup: []sdk.Snippet{
+			{Client: "pip", File: "pip.conf", Text: "[global]\nindex-url = {url}/simple/\n"},
+			{Client: "uv", File: "uv.toml", Text: "[[index]]\nurl = \"{url}/simple/\"\ndefault = true\n"},
+			{Client: "poetry", Text: "poetry source add --priority=primary entrepot {url}/simple/"},
+		},
+	}, nil
+}
+
+// index is what the options say of the upstream index.
+type index struct {
+	// simple is the path of its simple repository API, with a slash at both
+	// ends.
+	simple string
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"html"
+	"io"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+// planProjects serves the list of all projects. It names no version and no
+// file, so there is nothing in it to judge.
+func (x index) planProjects(r sdk.Request) sdk.Plan {
+	return sdk.Document{
+		Path:   "/simple/",
+		Output: negotiate(r.Header("Accept")),
+		From:   []sdk.Source{{URL: x.simple, Accept: acceptUpstream}},
+		Render: renderProjects,
+	}
+}
+
+// renderProjects writes the list: JSON as it came, HTML with addresses of ours.
+func renderProjects(in *sdk.Input) error {
+	doc := in.Docs()[0]
+	body := doc.Body
+	if !isJSON(body) {
+		links, _, _, err := anchors(doc.URL, body)
+		if err != nil {
+			return err
+		}
+		body = projectsJSON(links)
+	}
+	if !gjson.ValidBytes(body) {
+		return errors.New("the list of projects is cut off or no JSON")
+	}
+	if _, err := in.Output(outputJSON, typeJSON).Write(body); err != nil {
+		return err
+	}
+	out := io.MultiWriter(in.Output(outputHTML, typeHTML), in.Output(outputHTMLv1, typeHTMLv1))
+	page := []byte("<!DOCTYPE html>\n<html>\n  <head>\n")
+	page = appendMeta(page, "pypi:repository-version", gjson.GetBytes(body, "meta.api-version").Str)
+	page = append(page, "    <title>Simple index</title>\n  </head>\n  <body>\n"...)
+	base := html.EscapeString(in.URL("/simple/"))
+	var failed error
+	gjson.GetBytes(body, "projects").ForEach(func(_, project gjson.Result) bool {
+		name := project.Get("name").String()
+		if !validName(name) {
+			return true
+		}
+		page = append(page, `<a href="`+base+normalize(name)+`/">`+name+"</a><br/>\n"...)
+		if len(page) >= flushAt {
+			_, failed = out.Write(page)
+			page = page[:0]
+		}
+		return failed == nil
+	})
+	if failed != nil {
+		return failed
+	}
+	_, err := out.Write(append(page, "  </body>\n</html>\n"...))
+	return err
+}
+
+// projectsJSON turns the links of an HTML list into the list in JSON (PEP 691,
+// project list).
+func projectsJSON(links []anchor) []byte {
+	b := []byte(`{"meta":{"api-version":"1.0"},"projects":[`)
+	for i, l := range links {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"name":`...)
+		b = gjson.AppendJSONString(b, strings.TrimSpace(l.text))
+		b = append(b, '}')
+	}
+	return append(b, "]}"...)
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"strings"
+
+	pep440 "github.com/aquasecurity/go-pep440-version"
+)
+
+// versions turns what listings and file names call a version into PEP 440's
+// normal form. It remembers them, as a version has many files. The zero value
+// is not ready for use: make it.
+type versions map[string]string
+
+// normal returns the normal form of the longest beginning, up to a dash or
+// dot, that is a version: "1.0-py2.7" and "1.0.linux-x86_64", from the names of
+// eggs and installers, are 1.0. What has none stays as it is.
+func (m versions) normal(s string) string {
+	if v, ok := m[s]; ok {
+		return v
+	}
+	normal := s
+	for rest := s; rest != ""; rest = rest[:max(strings.LastIndexAny(rest, "-."), 0)] {
+		if v, err := pep440.Parse(rest); err == nil {
+			normal = v.String()
+			break
+		}
+	}
+	m[s] = normal
+	return normal
+}
+
+// newest returns the version that an index shows first: the highest, but a
+// pre-release only when there is nothing else, and what does not follow PEP 440
+// only after that. Empty: there are none.
+func newest(candidates []string) string {
+	best, bestRank := "", 0
+	var bestVersion pep440.Version
+	for _, c := range candidates {
+		v, err := pep440.Parse(c)
+		rank := 3
+		switch {
+		case err != nil:
+			rank = 1
+		case v.IsPreRelease():
+			rank = 2
+		}
+		if rank > bestRank || rank == bestRank && (rank == 1 && c > best || rank > 1 && v.GreaterThan(bestVersion)) {
+			best, bestRank, bestVersion = c, rank, v
+		}
+	}
+	return best
+}

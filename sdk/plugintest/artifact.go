@@ -1,0 +1,181 @@
+package plugintest
+
+import (
+	"bytes"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"fmt"
+	"hash"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// artifact serves a file: judged by its facts, fetched, verified.
+func (h *host) artifact(a *pb.Artifact) (*answer, error) {
+	fact, err := h.judge(a)
+	if err != nil {
+		return nil, err
+	}
+	var addresses []string
+	if fact.GetUrl() != "" {
+		addresses = append(addresses, absolute("", fact.GetUrl()))
+	}
+	for _, s := range a.GetSources() {
+		addresses = append(addresses, absolute(s.GetRole(), s.GetUrl()))
+	}
+	for _, address := range addresses {
+		doc := h.upstream(address)
+		if doc.status != 200 {
+			continue
+		}
+		for _, digests := range [][]*pb.Digest{fact.GetDigests(), {a.GetDigest()}} {
+			if err := verify(doc.body, digests, address); err != nil {
+				return nil, err
+			}
+		}
+		contentType := a.GetContentType()
+		if contentType == "" {
+			contentType = "application/octet-stream"
+		}
+		return &answer{status: 200, header: map[string]string{"content-type": contentType}, body: doc.body}, nil
+	}
+	return nil, &failure{kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, message: fmt.Sprintf("upstream does not have %s (asked %q)", a.GetPath(), addresses)}
+}
+
+// judge finds an artifact's facts and judges it: by those of its path, or else
+// by all those of its version, of which the strictest verdict counts. The fact
+// returned is that of its path, nil when there is none.
+func (h *host) judge(a *pb.Artifact) (*pb.Fact, error) {
+	facts, err := h.facts(a)
+	if err != nil {
+		return nil, err
+	}
+	policy := h.policy()
+	version := a.GetVersion()
+	if len(facts) == 0 {
+		rule := policy.Rule(version.GetName(), version.GetVersion())
+		exempt := policy.Exempt[cooldown.Version{Name: version.GetName(), Version: version.GetVersion()}]
+		if rule == nil || rule.Window <= 0 || exempt {
+			return nil, nil
+		}
+		return nil, &failure{
+			kind: pb.ErrorKind_ERROR_KIND_REFUSED,
+			message: fmt.Sprintf("%s %s is refused: nothing tells how old it is, and there is a cool-down of %s (rule: %s)",
+				version.GetName(), version.GetVersion(), cooldown.FormatDuration(rule.Window), rule.Label),
+			name: version.GetName(), version: version.GetVersion(),
+		}
+	}
+	var strictest cooldown.Verdict
+	last := facts[0]
+	for _, f := range facts {
+		if v := verdict(policy, f); v.Held && v.Until.After(strictest.Until) {
+			strictest, last = v, f
+		}
+	}
+	if strictest.Held {
+		return nil, &failure{
+			kind:    pb.ErrorKind_ERROR_KIND_HELD,
+			message: strictest.Message(last.GetName(), last.GetVersion()),
+			name:    last.GetName(), version: last.GetVersion(), until: cooldown.Instant(strictest.Until),
+		}
+	}
+	if facts[0].GetPath() != a.GetPath() {
+		return nil, nil
+	}
+	return facts[0], nil
+}
+
+// facts renders the documents that may hold an artifact's facts, in order, until
+// one does.
+func (h *host) facts(a *pb.Artifact) ([]*pb.Fact, error) {
+	for _, address := range a.GetFacts() {
+		plan, err := h.planGET(address)
+		if err != nil {
+			return nil, err
+		}
+		if plan.GetDocument() == nil {
+			return nil, fmt.Errorf("the facts of %s are said to be at %s, which is no document", a.GetPath(), address)
+		}
+		r, err := h.render(plan.GetDocument())
+		if err != nil {
+			return nil, err
+		}
+		var byPath, byVersion []*pb.Fact
+		for _, f := range r.facts {
+			if f.GetPath() == a.GetPath() {
+				byPath = append(byPath, f)
+			}
+			if f.GetName() == a.GetVersion().GetName() && f.GetVersion() == a.GetVersion().GetVersion() {
+				byVersion = append(byVersion, f)
+			}
+		}
+		if len(byPath) > 0 {
+			return byPath, nil
+		}
+		if len(byVersion) > 0 {
+			return byVersion, nil
+		}
+	}
+	return nil, nil
+}
+
+func verdict(p *cooldown.Policy, f *pb.Fact) cooldown.Verdict {
+	var published time.Time
+	if ms := f.GetPublishedMs(); ms != 0 {
+		published = time.UnixMilli(ms)
+	}
+	return p.Judge(cooldown.Key{Name: f.GetName(), Version: f.GetVersion(), Path: f.GetPath()}, published)
+}
+
+// policy is the script's policy as the host judges by it.
+func (h *host) policy() *cooldown.Policy {
+	wire := h.script.policy
+	p := &cooldown.Policy{
+		Now:    time.UnixMilli(wire.GetNowMs()),
+		Exempt: map[cooldown.Version]bool{},
+		Floors: map[cooldown.Key]time.Time{},
+	}
+	for _, r := range wire.GetRules() {
+		p.Rules = append(p.Rules, cooldown.Rule{Name: r.GetName(), Window: time.Duration(r.GetWindowMs()) * time.Millisecond, Label: r.GetLabel()})
+	}
+	for _, e := range wire.GetExempt() {
+		p.Exempt[cooldown.Version{Name: e.GetName(), Version: e.GetVersion()}] = true
+	}
+	for _, f := range wire.GetFloors() {
+		p.Floors[cooldown.Key{Name: f.GetName(), Version: f.GetVersion(), Path: f.GetPath()}] = time.UnixMilli(f.GetAtMs())
+	}
+	return p
+}
+
+// algorithms are those of digests, strongest first.
+var algorithms = []struct {
+	name string
+	make func() hash.Hash
+}{
+	{"sha512", sha512.New}, {"sha384", sha512.New384}, {"sha256", sha256.New}, {"sha1", sha1.New}, {"md5", md5.New},
+}
+
+// verify checks a body against the strongest of its digests.
+func verify(body []byte, digests []*pb.Digest, address string) error {
+	for _, a := range algorithms {
+		for _, d := range digests {
+			if d.GetAlgorithm() != a.name {
+				continue
+			}
+			h := a.make()
+			h.Write(body)
+			if sum := h.Sum(nil); !bytes.Equal(sum, d.GetSum()) {
+				return &failure{
+					kind:    pb.ErrorKind_ERROR_KIND_UPSTREAM,
+					message: fmt.Sprintf("the %s of %s is %x, but should be %x", a.name, address, sum, d.GetSum()),
+				}
+			}
+			return nil
+		}
+	}
+	return nil
+}

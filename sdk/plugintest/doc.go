@@ -1,0 +1,91 @@
+// Package plugintest tests ecosystem plugins with scripts: text files that hold
+// what upstream answers, what clients ask, and what they are to get.
+//
+//	func TestScripts(t *testing.T) {
+//		plugintest.Run(t, open, "testdata/*.txtar")
+//	}
+//
+// where open is the function that the plugin hands to [sdk.Serve]. No server,
+// network or host is needed: the plugin is asked over its real wire, in memory,
+// and its plans are carried out as the host does.
+//
+// # Scripts
+//
+// A script is a txtar file. It begins with sentences that say what it shows.
+// Directives may follow after an empty line, then the sections:
+//
+//	A version younger than the cool-down is not listed, and its archive is refused.
+//
+//	now 2025-06-10
+//	cooldown 7d
+//	-- upstream /api/packages/retry --
+//	{"name":"retry","versions":[…]}
+//	-- upstream /api/archives/retry-3.1.0.tar.gz --
+//	old bytes
+//	-- GET /api/packages/retry --
+//	{"versions":[{"archive_url":"http://entrepot/pub/api/archives/retry-3.1.0.tar.gz"}]}
+//	-- GET /api/archives/retry-3.2.0.tar.gz --
+//	403 retry 3.2.0 is held back until 2025-06-15
+//
+// Paragraphs before the sections that begin with an upper-case letter are
+// prose; every line of the others is a directive:
+//
+//	now 2025-06-10                      the instant judged at (or RFC 3339)
+//	cooldown 7d                         for all packages (d, h or m)
+//	cooldown @acme/* 0                  for names that match; the first match counts, then the line without a name
+//	exempt lodash 4.17.22               always served
+//	floor lodash 4.17.22 PATH 2025-06-09  not there before (PATH "-": none)
+//	options {"upstream": "…"}           the repository's options, as JSON
+//
+// Without now it is 2025-01-01; without cooldown nothing is held back.
+//
+// # Upstream
+//
+//	-- upstream [ROLE] PATH [STATUS] [Header: value; Header: value] --
+//
+// is an upstream's answer, byte for byte, the last newline included. The role
+// is main where it is left out. The base of the upstream ROLE is always
+// https://ROLE.example.com, whatever the plugin's default; PATH is relative to
+// it, with its query and spelt as the plugin asks it, or is an absolute
+// address. A document that names https://main.example.com/a.tgz is thus met by
+// "-- upstream /a.tgz --". What has no section is answered with 404; the status
+// 0 stands for an upstream that cannot be reached.
+//
+// # Expectations
+//
+//	-- GET /path?query [Header: value; Header: value] --
+//
+// asks the plugin, at the base address http://entrepot/NAME. Only headers that
+// the plugin varies by can be sent. The text below is the body to get with
+// status 200: JSON is compared by its values, everything else byte for byte but
+// for one newline at the end, and … stands for any run of characters (also in
+// JSON, which is then compared as text).
+//
+// A first line of a status, with or without text, asks for that status, and for
+// the text within the error's message. Header lines may follow it, and after an
+// empty line the whole body:
+//
+//	-- GET /old --
+//	301
+//	Location: http://entrepot/pub/new
+//	-- GET /missing --
+//	404 no such package
+//
+// go test -update rewrites expectations that do not hold.
+//
+// # Laws
+//
+// Beyond what a script expects, each is held against what is true of every
+// plugin:
+//
+//   - the same question has the same answer and the same facts;
+//   - canonical addresses lead to their own documents, facts documents and the
+//     documents of About included;
+//   - links of ours in documents lead somewhere, those to files to files of
+//     packages in the document, which policy lets through;
+//   - the name of a held file stands nowhere in a document;
+//   - mutilated addresses are planned without an error, and nothing is asked of
+//     upstream above its base;
+//   - upstream documents that are cut off do no harm: no panic, no endless
+//     loop, and nothing appears that was held.
+package plugintest
