@@ -49,7 +49,7 @@ func (w writer) array(values [][]byte) {
 // rewrite returns an object with other values.
 func rewrite(value []byte, change func(member) []byte) []byte {
 	var out bytes.Buffer
-	w := newWriter(&out)
+	w := writer{bufio.NewWriterSize(&out, len(value)+256)}
 	o := w.object()
 	for m := range members(value) {
 		o.member(m.quoted, change(m))
