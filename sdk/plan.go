@@ -47,8 +47,10 @@ type Document struct {
 	Name string
 	// From is what is asked of upstream at the start.
 	From []Source
-	// Query marks the answer to a question, such as a search: nothing is learnt
-	// from it about what upstream has.
+	// Query marks what is no listing of a package: the answer to a search, or a
+	// document about one version. Nothing is learnt from it about what upstream
+	// has; what was seen of the listing that [Ecosystem.About] names judges it.
+	// Its Keep calls must therefore name the same files as the listing's.
 	Query bool
 	// Render makes the document. It must be a pure function of its input.
 	Render func(*Input) error

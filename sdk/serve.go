@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"reflect"
@@ -31,7 +32,7 @@ func Serve[C any](open func(C) (Ecosystem, error)) {
 		os.Exit(1)
 	}
 	if len(os.Args) == 2 && os.Args[1] == "describe" {
-		d, err := server.Describe(nil, nil)
+		d, err := server.Describe(context.Background(), nil)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

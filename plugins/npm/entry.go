@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -32,17 +33,14 @@ func readEntry(name, version string, m member) *entry {
 		manifest: m.value,
 		odd:      version == "" || strings.ContainsAny(version, "/\\"),
 	}
-	var dist []byte
-	seen := map[string]bool{}
+	var own, dist []byte
 	for m := range members(m.value) {
-		switch key := string(m.key); key {
+		switch string(m.key) {
 		case "version":
-			own, _ := text(m.value)
-			e.odd = e.odd || own != version || seen[key]
-			seen[key] = true
+			e.odd = e.odd || own != nil
+			own = m.value
 		case "dist":
-			e.odd = e.odd || seen[key]
-			seen[key] = true
+			e.odd = e.odd || dist != nil
 			dist = m.value
 		case "deprecated":
 			reason, isText := text(m.value)
@@ -51,34 +49,29 @@ func readEntry(name, version string, m member) *entry {
 			e.License = license(m.value)
 		}
 	}
-	e.odd = e.odd || !seen["version"] || !e.readDist(dist)
+	said, isText := text(own)
+	e.odd = e.odd || !isText || said != version
+	e.odd = !e.readDist(dist) || e.odd
 	return e
 }
 
 // readDist reads where the tarball is and which digests it has; false: it is
 // odd.
 func (e *entry) readDist(dist []byte) bool {
-	var tarball, integrity, shasum string
-	seen := map[string]bool{}
+	var quoted [3][]byte // tarball, integrity, shasum
 	for m := range members(dist) {
-		key := string(m.key)
-		var field *string
-		switch key {
-		case "tarball":
-			field = &tarball
-		case "integrity":
-			field = &integrity
-		case "shasum":
-			field = &shasum
-		default:
+		field := slices.Index([]string{"tarball", "integrity", "shasum"}, string(m.key))
+		if field < 0 {
 			continue
 		}
-		if seen[key] {
+		if quoted[field] != nil {
 			return false
 		}
-		seen[key] = true
-		*field, _ = text(m.value)
+		quoted[field] = m.value
 	}
+	tarball, _ := text(quoted[0])
+	integrity, _ := text(quoted[1])
+	shasum, _ := text(quoted[2])
 	address, err := url.Parse(tarball)
 	if err != nil || address.Scheme != "https" && address.Scheme != "http" || address.Host == "" {
 		return false

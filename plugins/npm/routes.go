@@ -68,9 +68,10 @@ func planManifest(r sdk.Request) sdk.Plan {
 		return unknown
 	}
 	return sdk.Document{
-		Path: packumentPath(name) + "/" + url.PathEscape(version),
-		Name: name,
-		From: []sdk.Source{packumentSource(name)},
+		Path:  packumentPath(name) + "/" + url.PathEscape(version),
+		Name:  name,
+		From:  []sdk.Source{packumentSource(name)},
+		Query: true,
 		Render: func(in *sdk.Input) error {
 			return renderManifest(in, name, version)
 		},
@@ -86,6 +87,7 @@ func planTags(r sdk.Request) sdk.Plan {
 		Path:   "/-/package/" + escapeName(name) + "/dist-tags",
 		Name:   name,
 		From:   []sdk.Source{packumentSource(name)},
+		Query:  true,
 		Render: func(in *sdk.Input) error { return renderTags(in, name) },
 	}
 }

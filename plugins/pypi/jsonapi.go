@@ -19,6 +19,7 @@ func planProjectJSON(r sdk.Request) sdk.Plan {
 	return sdk.Document{
 		Path:   "/pypi/" + project + "/json",
 		Name:   project,
+		Query:  true,
 		From:   []sdk.Source{apiSource(project, "")},
 		Render: func(in *sdk.Input) error { return renderProjectJSON(in, project) },
 	}
@@ -35,6 +36,7 @@ func planReleaseJSON(r sdk.Request) sdk.Plan {
 	return sdk.Document{
 		Path:   source.URL,
 		Name:   project,
+		Query:  true,
 		From:   []sdk.Source{source},
 		Render: func(in *sdk.Input) error { return renderReleaseJSON(in, project) },
 	}

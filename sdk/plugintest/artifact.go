@@ -20,11 +20,12 @@ func (h *host) artifact(a *pb.Artifact) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var addresses []string
+	sources := a.GetSources()
 	if fact.GetUrl() != "" {
-		addresses = append(addresses, absolute("", fact.GetUrl()))
+		sources = []*pb.Source{{Url: fact.GetUrl()}}
 	}
-	for _, s := range a.GetSources() {
+	var addresses []string
+	for _, s := range sources {
 		addresses = append(addresses, absolute(s.GetRole(), s.GetUrl()))
 	}
 	for _, address := range addresses {
@@ -55,19 +56,8 @@ func (h *host) judge(a *pb.Artifact) (*pb.Fact, error) {
 		return nil, err
 	}
 	policy := h.policy()
-	version := a.GetVersion()
 	if len(facts) == 0 {
-		rule := policy.Rule(version.GetName(), version.GetVersion())
-		exempt := policy.Exempt[cooldown.Version{Name: version.GetName(), Version: version.GetVersion()}]
-		if rule == nil || rule.Window <= 0 || exempt {
-			return nil, nil
-		}
-		return nil, &failure{
-			kind: pb.ErrorKind_ERROR_KIND_REFUSED,
-			message: fmt.Sprintf("%s %s is refused: nothing tells how old it is, and there is a cool-down of %s (rule: %s)",
-				version.GetName(), version.GetVersion(), cooldown.FormatDuration(rule.Window), rule.Label),
-			name: version.GetName(), version: version.GetVersion(),
-		}
+		return nil, unknown(a.GetVersion(), policy)
 	}
 	var strictest cooldown.Verdict
 	last := facts[0]
@@ -89,9 +79,26 @@ func (h *host) judge(a *pb.Artifact) (*pb.Fact, error) {
 	return facts[0], nil
 }
 
+// unknown is the failure for an artifact without facts; nil: no cool-down
+// applies, so it is served.
+func unknown(v *pb.Version, policy *cooldown.Policy) error {
+	name, version := v.GetName(), v.GetVersion()
+	rule := policy.Rule(name, version)
+	if rule == nil || rule.Window <= 0 || policy.Exempt[cooldown.Version{Name: name, Version: version}] {
+		return nil
+	}
+	return &failure{
+		kind:    pb.ErrorKind_ERROR_KIND_REFUSED,
+		message: fmt.Sprintf("%s %s is refused: its age cannot be known, and a cool-down applies (rule: %s)", name, version, rule.Label),
+		name:    name, version: version,
+	}
+}
+
 // facts renders the documents that may hold an artifact's facts, in order, until
-// one does.
+// one does. The error is the failure of one that could not be rendered, when
+// none does.
 func (h *host) facts(a *pb.Artifact) ([]*pb.Fact, error) {
+	var failed error
 	for _, address := range a.GetFacts() {
 		plan, err := h.planGET(address)
 		if err != nil {
@@ -119,8 +126,11 @@ func (h *host) facts(a *pb.Artifact) ([]*pb.Fact, error) {
 		if len(byVersion) > 0 {
 			return byVersion, nil
 		}
+		if r.failure != nil && r.failure.kind != pb.ErrorKind_ERROR_KIND_NOT_FOUND {
+			failed = r.failure
+		}
 	}
-	return nil, nil
+	return nil, failed
 }
 
 func verdict(p *cooldown.Policy, f *pb.Fact) cooldown.Verdict {

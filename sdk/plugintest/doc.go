@@ -88,4 +88,7 @@
 //     upstream above its base;
 //   - upstream documents that are cut off do no harm: no panic, no endless
 //     loop, and nothing appears that was held.
+//
+// Fuzz tests and benchmarks, which look at single renderings themselves, use
+// [Renderer].
 package plugintest

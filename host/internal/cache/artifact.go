@@ -237,7 +237,7 @@ func (c *Cache) refusal(repo *Repository, name, version, path string, since time
 func heldFailure(name, version string, v cooldown.Verdict) *Failure {
 	return &Failure{
 		Kind: pb.ErrorKind_ERROR_KIND_HELD, Name: name, Version: version, Until: v.Until,
-		Message: fmt.Sprintf("%s %s is held back until %s: %s", name, version, cooldown.Instant(v.Until), v.Reason()),
+		Message: v.Message(name, version),
 	}
 }
 

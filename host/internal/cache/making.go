@@ -231,7 +231,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			return nil, err
 		}
 		m.c.Stats.Renderings.Add(1)
-		held, err := m.judge(p, sink.facts)
+		held, err := m.judge(ctx, p, observed, sink.facts)
 		if err != nil {
 			sink.abort()
 			return nil, err
@@ -261,16 +261,17 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 }
 
 // judge adds the floors of files that are new to a policy and reports whether
-// something was shown that must not be. If not, what was seen is noted.
-func (m *making) judge(p *cooldown.Policy, facts []*pb.Fact) (held bool, err error) {
-	if m.d.GetQuery() {
-		return shown(p, facts), nil
+// something was shown that must not be. If not, what was seen is noted, unless
+// the document is no listing.
+func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string, facts []*pb.Fact) (held bool, err error) {
+	if observed == "" {
+		p.Floors, err = m.floorsOfHits(ctx, facts)
+		return shown(p, facts), err
 	}
-	path := m.d.GetPath()
-	mu := m.c.lockSightings(m.repo, path)
+	mu := m.c.lockSightings(m.repo, observed)
 	mu.Lock()
 	defer mu.Unlock()
-	seen, err := m.c.sightings(m.repo, path)
+	seen, err := m.c.sightings(m.repo, observed)
 	if err != nil {
 		return false, fmt.Errorf("reading what was seen before: %w", err)
 	}
@@ -280,10 +281,39 @@ func (m *making) judge(p *cooldown.Policy, facts []*pb.Fact) (held bool, err err
 		return true, nil
 	}
 	// Names that do not exist are without end, and nothing is known of them.
-	if m.stale != nil || seen == nil && len(facts) == 0 {
+	if m.d.GetQuery() || m.stale != nil || seen == nil && len(facts) == 0 {
 		return false, nil
 	}
-	return false, m.c.putSightings(m.repo, path, next, fresh)
+	return false, m.c.putSightings(m.repo, observed, next, fresh)
+}
+
+// floorsOfHits are the floors of versions that a search found, as far as their
+// packages were seen before.
+func (m *making) floorsOfHits(ctx context.Context, facts []*pb.Fact) (map[cooldown.Key]time.Time, error) {
+	floors := map[cooldown.Key]time.Time{}
+	seen := map[string]*sightings{}
+	for _, f := range facts {
+		s, ok := seen[f.GetName()]
+		if !ok {
+			d, err := m.c.about(ctx, m.repo, m.base, &pb.Version{Name: f.GetName()})
+			if err != nil {
+				return nil, err
+			}
+			if s, err = m.c.sightings(m.repo, d.GetPath()); err != nil {
+				return nil, err
+			}
+			seen[f.GetName()] = s
+		}
+		if s == nil {
+			continue
+		}
+		for _, known := range s.Floors {
+			if known.Name == f.GetName() && known.Version == f.GetVersion() {
+				floors[keyOf(f)] = known.At
+			}
+		}
+	}
+	return floors, nil
 }
 
 // observedPath is the document whose sightings judge this one: itself, or for

@@ -1550,8 +1550,9 @@ type Document struct {
 	Names []string `protobuf:"bytes,3,rep,name=names,proto3" json:"names,omitempty"`
 	// What to ask of upstream first.
 	Sources []*Source `protobuf:"bytes,4,rep,name=sources,proto3" json:"sources,omitempty"`
-	// Whether it is an answer to a question (a search), from which nothing is
-	// learnt about what upstream has.
+	// Whether it is no listing of a package but an answer to a search or about
+	// one version: nothing is learnt from it about what upstream has, and what
+	// was seen of the listing (PlanRequest.about) judges it.
 	Query         bool `protobuf:"varint,5,opt,name=query,proto3" json:"query,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
