@@ -65,7 +65,7 @@ func nginxProxy(dir string, upstream string) *contestant {
 daemon off; worker_processes 2; pid %[1]s/proxy.pid; error_log %[1]s/proxy.err;
 events { worker_connections 4096; }
 http {
-  access_log %[1]s/proxy.access buffer=64k flush=1s;
+  access_log %[1]s/proxy.access combined buffer=64k flush=1s;
   sendfile on; tcp_nopush on; keepalive_requests 1000000;
   gzip on; gzip_comp_level 1; gzip_proxied any; gzip_types application/json;
   proxy_cache_path %[1]s/proxy levels=1:2 keys_zone=z:64m max_size=20g inactive=10d use_temp_path=off;
@@ -93,7 +93,7 @@ func nginxStatic(dir string) *contestant {
 daemon off; worker_processes 2; pid %[1]s/static.pid; error_log %[1]s/static.err;
 events { worker_connections 4096; }
 http {
-  access_log %[1]s/static.access buffer=64k flush=1s;
+  access_log %[1]s/static.access combined buffer=64k flush=1s;
   sendfile on; tcp_nopush on; keepalive_requests 1000000; gzip_static on; default_type application/json;
   open_file_cache max=20000 inactive=1h;
   client_body_temp_path %[1]s/ctmp2; proxy_temp_path %[1]s/ptmp2; fastcgi_temp_path %[1]s/f2; uwsgi_temp_path %[1]s/u2; scgi_temp_path %[1]s/s2;

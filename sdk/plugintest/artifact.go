@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"hash"
+	"strings"
 	"time"
 
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
@@ -57,7 +58,7 @@ func (h *host) judge(a *pb.Artifact) (*pb.Fact, error) {
 	}
 	policy := h.policy()
 	if len(facts) == 0 {
-		return nil, unknown(a.GetVersion(), policy)
+		return nil, h.unknown(a, policy)
 	}
 	var strictest cooldown.Verdict
 	last := facts[0]
@@ -80,18 +81,25 @@ func (h *host) judge(a *pb.Artifact) (*pb.Fact, error) {
 }
 
 // unknown is the failure for an artifact without facts; nil: no cool-down
-// applies, so it is served.
-func unknown(v *pb.Version, policy *cooldown.Policy) error {
-	name, version := v.GetName(), v.GetVersion()
+// applies and upstream's listings are not complete, so it is served.
+func (h *host) unknown(a *pb.Artifact, policy *cooldown.Policy) error {
+	name, version := a.GetVersion().GetName(), a.GetVersion().GetVersion()
 	rule := policy.Rule(name, version)
-	if rule == nil || rule.Window <= 0 || policy.Exempt[cooldown.Version{Name: name, Version: version}] {
-		return nil
+	if rule != nil && rule.Window > 0 && !policy.Exempt[cooldown.Version{Name: name, Version: version}] {
+		return &failure{
+			kind:    pb.ErrorKind_ERROR_KIND_REFUSED,
+			message: fmt.Sprintf("%s %s is refused: its age cannot be known, and a cool-down applies (rule: %s)", name, version, rule.Label),
+			name:    name, version: version,
+		}
 	}
-	return &failure{
-		kind:    pb.ErrorKind_ERROR_KIND_REFUSED,
-		message: fmt.Sprintf("%s %s is refused: its age cannot be known, and a cool-down applies (rule: %s)", name, version, rule.Label),
-		name:    name, version: version,
+	if len(a.GetFacts()) > 0 && h.about.GetCompleteListings() {
+		return &failure{
+			kind:    pb.ErrorKind_ERROR_KIND_NOT_FOUND,
+			message: strings.TrimPrefix(a.GetPath(), "/") + " is not listed upstream",
+			name:    name, version: version,
+		}
 	}
+	return nil
 }
 
 // facts renders the documents that may hold an artifact's facts, in order, until

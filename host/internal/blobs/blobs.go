@@ -140,8 +140,14 @@ func (s *Store) Evicted() int64 { return s.evicted.Load() }
 // returned as if it had never been there.
 func (s *Store) Open(d Digest, size int64) (*File, error) {
 	if f := s.files.take(d); f != nil {
-		s.touch(d)
-		return f, nil
+		// Its file may have been cut while it was idle.
+		if end, err := f.Seek(0, io.SeekEnd); err == nil && end == size {
+			if _, err := f.Seek(0, io.SeekStart); err == nil {
+				s.touch(d)
+				return f, nil
+			}
+		}
+		f.File.Close()
 	}
 	f, err := os.Open(s.path(d))
 	if err != nil {

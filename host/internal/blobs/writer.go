@@ -188,10 +188,6 @@ func (p *filePool) take(d Digest) *File {
 		p.idle[d] = list[:len(list)-1]
 	}
 	p.size--
-	if _, err := f.Seek(0, 0); err != nil {
-		f.File.Close()
-		return nil
-	}
 	return f
 }
 

@@ -276,7 +276,7 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 		typ = resp.Header.Get("Content-Type")
 	}
 	f.update(func() { f.started, f.size, f.path, f.typ = true, size, w.Path(), typ })
-	if err := c.receive(ctx, repo, source, &resp, io.MultiWriter(w, check), w, f); err != nil {
+	if err := c.receive(ctx, repo, source, &resp, expected != nil, io.MultiWriter(w, check), w, f); err != nil {
 		return Body{}, err
 	}
 	if err := check.verify(expected); err != nil {
@@ -304,8 +304,8 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 
 // receive copies a body into the growing file and shows its progress. A body
 // that breaks off is taken up where it ended, if upstream says that it is still
-// the same.
-func (c *Cache) receive(ctx context.Context, repo *Repository, source *pb.Source, resp **upstream.Response, to io.Writer, w *blobs.Writer, f *flight) error {
+// the same, or a digest will tell.
+func (c *Cache) receive(ctx context.Context, repo *Repository, source *pb.Source, resp **upstream.Response, digested bool, to io.Writer, w *blobs.Writer, f *flight) error {
 	etag := (*resp).Header.Get("ETag")
 	if strings.HasPrefix(etag, "W/") {
 		etag = ""
@@ -320,7 +320,7 @@ func (c *Cache) receive(ctx context.Context, repo *Repository, source *pb.Source
 			return err
 		}
 		broken := fmt.Errorf("%w: %s broke off after %d bytes: %w", errUpstreamBody, (*resp).URL, w.Size(), err)
-		if try == resumes || etag == "" && size < 0 {
+		if try == resumes || w.Size() > 0 && etag == "" && (size < 0 || !digested) {
 			return broken
 		}
 		(*resp).Body.Close()
@@ -332,8 +332,8 @@ func (c *Cache) receive(ctx context.Context, repo *Repository, source *pb.Source
 		switch {
 		case w.Size() == 0 && again.Status == http.StatusOK:
 		case again.Status == http.StatusPartialContent && continues(again, w.Size(), size):
-		case again.Status == http.StatusOK && again.Length == size && size >= 0:
-			// No ranges there: skip what we have. The digest tells whether it fits.
+		case again.Status == http.StatusOK && again.Length == size && size >= 0 && (digested || again.Header.Get("ETag") == etag):
+			// No ranges there: skip what we have.
 			if _, err := io.CopyN(io.Discard, again.Body, w.Size()); err != nil {
 				return broken
 			}

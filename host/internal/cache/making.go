@@ -12,6 +12,7 @@ import (
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/host/internal/upstream"
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
@@ -29,6 +30,7 @@ type making struct {
 
 	mu      sync.Mutex // guards what follows while sources are fetched together
 	used    map[string]*source
+	before  map[string]*source // what was kept when this began; nil: nothing
 	order   []usedSource
 	stale   error // why a source could not be confirmed
 	missing *pb.Source
@@ -49,6 +51,7 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 	if s.GetOptional() && !upstream.Absolute(s.GetUrl()) && !m.repo.Upstreams.Role(s.GetRole()) {
 		return &source{Checked: time.Now()}, nil
 	}
+	before := m.c.knownSource(name)
 	got, stale, err := m.c.source(ctx, m.repo, s, m.accept)
 	if err != nil {
 		if !s.GetOptional() {
@@ -64,7 +67,33 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 		m.stale = stale
 	}
 	m.used[name] = got
+	if _, noted := m.before[name]; !noted {
+		m.before[name] = before
+	}
 	return got, nil
+}
+
+// forget puts the sources that were kept before in the place of those that the
+// plugin could not read, so that upstream is asked again.
+func (m *making) forget() error {
+	for name, s := range m.used {
+		before := m.before[name]
+		if before == s {
+			continue
+		}
+		if before == nil {
+			m.c.sources.Invalidate(name)
+			if err := m.c.dir.Cache.Apply(store.Change{name: nil}); err != nil {
+				return err
+			}
+			continue
+		}
+		m.c.sources.Set(name, before)
+		if err := m.c.putSource(name, before); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // getAll gets sources at the same time and notes them in their order.
@@ -231,6 +260,11 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			return nil, err
 		}
 		m.c.Stats.Renderings.Add(1)
+		if failure.GetKind() == pb.ErrorKind_ERROR_KIND_UPSTREAM {
+			// Nothing is learnt from a document that cannot be read.
+			sink.abort()
+			return nil, errors.Join(fmt.Errorf("%w: %s", errUpstreamBody, failure.GetMessage()), m.forget())
+		}
 		held, err := m.judge(ctx, p, observed, sink.facts)
 		if err != nil {
 			sink.abort()

@@ -23,6 +23,8 @@ type Rendering struct {
 	renderingRecord
 	// freshUntil is when upstream must be asked again, in Unix milliseconds.
 	freshUntil atomic.Int64
+	// unconfirmed is whether upstream could not confirm it the last time.
+	unconfirmed atomic.Bool
 	// epoch of the policy that it was last found to agree with.
 	epoch atomic.Uint64
 
@@ -147,7 +149,7 @@ func (c *Cache) rendering(ctx context.Context, repo *Repository, d *pb.Document,
 		}
 		return nil, false, false, err
 	case !r.staleAt(now):
-		return r, false, true, nil
+		return r, r.unconfirmed.Load(), true, nil
 	default:
 		return c.revalidated(ctx, repo, d, base, name, r)
 	}
@@ -163,6 +165,7 @@ func (c *Cache) revalidated(ctx context.Context, repo *Repository, d *pb.Documen
 	done := c.begin(key("remake", name), func(ctx context.Context) (any, error) {
 		r, err := c.make(ctx, repo, d, base, name, repo.withinTTL)
 		if err != nil && upstreamFailed(err) {
+			old.unconfirmed.Store(true)
 			old.freshUntil.Store(time.Now().Add(retryRefresh).UnixMilli())
 		}
 		return r, err
@@ -191,7 +194,7 @@ func (c *Cache) revalidated(ctx context.Context, repo *Repository, d *pb.Documen
 			return nil, false, false, result.Err
 		}
 		r := result.Val.(*Rendering)
-		return r, r.staleAt(time.Now()), true, nil
+		return r, r.unconfirmed.Load(), true, nil
 	}
 }
 
@@ -278,13 +281,14 @@ func (r *Repository) withinTTL(s *source) bool { return s.fresh(r, time.Now()) }
 // changed.
 func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base, name string, accept func(*source) bool) (*Rendering, error) {
 	old := c.knownRendering(name)
-	m := &making{c: c, repo: repo, d: d, base: base, accept: accept, used: map[string]*source{}}
+	m := &making{c: c, repo: repo, d: d, base: base, accept: accept, used: map[string]*source{}, before: map[string]*source{}}
 	if old != nil && c.agrees(repo, old, time.Now()) {
 		unchanged, err := m.confirm(ctx, old)
 		if err != nil {
 			return nil, err
 		}
 		if unchanged && c.bodiesThere(old) {
+			old.unconfirmed.Store(m.stale != nil)
 			old.freshUntil.Store(m.freshUntil().UnixMilli())
 			if !d.GetQuery() && m.stale == nil {
 				return old, c.confirm(repo, d.GetPath(), m.checked())
@@ -297,6 +301,7 @@ func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base
 		return nil, err
 	}
 	fresh.epoch.Store(m.epoch)
+	fresh.unconfirmed.Store(m.stale != nil)
 	fresh.freshUntil.Store(m.freshUntil().UnixMilli())
 	c.renderings.Set(name, fresh)
 	// Questions, and names that do not exist, are without end.

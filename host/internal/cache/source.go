@@ -58,7 +58,7 @@ func sourceName(repo *Repository, s *pb.Source) string {
 func (c *Cache) source(ctx context.Context, repo *Repository, s *pb.Source, accept func(*source) bool) (got *source, stale error, err error) {
 	name := sourceName(repo, s)
 	old := c.knownSource(name)
-	if old != nil && accept(old) {
+	if old != nil && accept(old) && (!old.found() || c.blobs.Has(old.Digest)) {
 		return old, nil, nil
 	}
 	v, err := c.shared(ctx, name, func(ctx context.Context) (any, error) { return c.fetchSource(ctx, repo, s, name) })

@@ -83,14 +83,15 @@ func (s *Set) once(ctx context.Context, reg *registry, client *http.Client, u *u
 	began := time.Now()
 	resp, err := client.Do(req)
 	if err != nil {
+		left := context.Cause(ctx) // before our own cancel
 		cancel(nil)
 		if errors.Is(err, ErrBlocked) {
 			done(nil)
 			return nil, err
 		}
-		if ctx.Err() != nil {
+		if left != nil {
 			done(context.Canceled)
-			return nil, context.Cause(ctx)
+			return nil, left
 		}
 		done(err)
 		s.observe(reg.base.String(), time.Since(began), 0, err)
