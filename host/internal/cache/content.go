@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
-	"os"
 
 	kgzip "github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -18,6 +17,8 @@ import (
 type Content struct {
 	// Digest of the bytes.
 	Digest blobs.Digest
+	// Size in bytes.
+	Size int64
 
 	small []byte
 	file  *blobs.File
@@ -32,13 +33,9 @@ func (c *Content) Reader() io.ReadSeeker {
 	return bytes.NewReader(c.small)
 }
 
-// File is the body's file; nil: it is in memory.
-func (c *Content) File() *os.File {
-	if c.file == nil {
-		return nil
-	}
-	return c.file.File
-}
+// Small is the body if it is kept in memory; nil: it is a file. It must not be
+// changed.
+func (c *Content) Small() []byte { return c.small }
 
 // Close gives the body back. Closing nothing is no error.
 func (c *Content) Close() {
@@ -52,20 +49,20 @@ func (c *Content) Close() {
 func (c *Cache) Open(b Body) (*Content, error) {
 	if b.Size <= smallBody {
 		if small, ok := c.small.GetIfPresent(b.Digest); ok {
-			return &Content{Digest: b.Digest, small: small}, nil
+			return &Content{Digest: b.Digest, Size: b.Size, small: small}, nil
 		}
 		small, err := c.blobs.Read(b.Digest, b.Size)
 		if err != nil {
 			return nil, err
 		}
 		c.small.Set(b.Digest, small)
-		return &Content{Digest: b.Digest, small: small}, nil
+		return &Content{Digest: b.Digest, Size: b.Size, small: small}, nil
 	}
 	f, err := c.blobs.Open(b.Digest, b.Size)
 	if err != nil {
 		return nil, err
 	}
-	return &Content{Digest: b.Digest, file: f}, nil
+	return &Content{Digest: b.Digest, Size: b.Size, file: f}, nil
 }
 
 // Encodings of documents. A document smaller than worthEncoding is sent as it

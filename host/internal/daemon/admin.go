@@ -93,12 +93,11 @@ func (d *Daemon) match(ctx context.Context, t Target) ([]matched, error) {
 }
 
 func (d *Daemon) base(repo *cache.Repository) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.config.BaseURL != nil {
-		return d.config.BaseURL.String() + repo.Path
+	c := d.state.Load().config
+	if c.BaseURL != nil {
+		return c.BaseURL.String() + repo.Path
 	}
-	return "http://" + d.config.Listen + repo.Path
+	return "http://" + c.Listen + repo.Path
 }
 
 func (d *Daemon) explain(ctx context.Context, t Target) ([]*cache.Explanation, error) {

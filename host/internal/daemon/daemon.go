@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -52,7 +53,12 @@ type Daemon struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu      sync.Mutex // one configuration at a time
+	mu    sync.Mutex // one configuration is put in force at a time
+	state atomic.Pointer[state]
+}
+
+// state is what is in force. It is immutable.
+type state struct {
 	config  *config.Config
 	site    *server.Site
 	plugins map[string]*plugins.Plugin
@@ -80,7 +86,8 @@ func New(o Options) (d *Daemon, err error) {
 	if diags.HasErrors() {
 		return nil, Diagnostics{diags}
 	}
-	d = &Daemon{o: o, log: o.Log, plugins: map[string]*plugins.Plugin{}, tidy: func() {}}
+	d = &Daemon{o: o, log: o.Log, tidy: func() {}}
+	d.state.Store(&state{config: c, site: &server.Site{}})
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -134,10 +141,8 @@ func (d *Daemon) Close() error {
 	if d.cache != nil {
 		d.cache.Close()
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	var all sync.WaitGroup
-	for _, p := range d.plugins {
+	for _, p := range d.state.Load().plugins {
 		all.Go(p.Close)
 	}
 	all.Wait()
@@ -206,10 +211,8 @@ func (d *Daemon) Reload() error {
 	if diags.HasErrors() {
 		return Diagnostics{diags}
 	}
-	d.mu.Lock()
-	old := d.config
-	d.mu.Unlock()
-	if old != nil && (c.DataDir != old.DataDir || c.Listen != old.Listen || c.PluginDir != old.PluginDir) {
+	old := d.state.Load().config
+	if c.DataDir != old.DataDir || c.Listen != old.Listen || c.PluginDir != old.PluginDir {
 		d.log.Warn("listen, data_dir and plugin_dir change with a restart only")
 		c.DataDir, c.Listen, c.PluginDir = old.DataDir, old.Listen, old.PluginDir
 	}
@@ -225,10 +228,11 @@ func (d *Daemon) apply(c *config.Config) error {
 		closeAll(fresh)
 		return err
 	}
+	old := d.state.Load()
 	all := map[string]*plugins.Plugin{}
 	for _, name := range c.PluginNames() {
 		if all[name] = fresh[name]; all[name] == nil {
-			all[name] = d.plugins[name]
+			all[name] = old.plugins[name]
 		}
 	}
 	site, err := d.build(c, all)
@@ -238,7 +242,8 @@ func (d *Daemon) apply(c *config.Config) error {
 	}
 	d.policy.Configure(c.Cooldown)
 	d.server.Use(site)
-	for name, p := range d.plugins {
+	d.state.Store(&state{c, site, all})
+	for name, p := range old.plugins {
 		if all[name] == nil {
 			go p.Close()
 		}
@@ -246,7 +251,6 @@ func (d *Daemon) apply(c *config.Config) error {
 	for _, p := range fresh {
 		d.background(p.Watch)
 	}
-	d.config, d.site, d.plugins = c, site, all
 	return nil
 }
 
@@ -266,7 +270,7 @@ func (d *Daemon) startPlugins(c *config.Config) (map[string]*plugins.Plugin, err
 	var all sync.WaitGroup
 	for _, name := range c.PluginNames() {
 		pinned := c.Plugins[name].SHA256
-		p := d.plugins[name]
+		p := d.state.Load().plugins[name]
 		isNew := p == nil
 		if isNew {
 			p = plugins.New(name, pinned, plugins.Options{
@@ -413,9 +417,7 @@ func checkRoles(r *config.Repository, defaults []*pb.Upstream) hcl.Diagnostics {
 }
 
 func (d *Daemon) eachPlugin(visit func(name string, running bool, restarts int64)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for name, p := range d.plugins {
+	for name, p := range d.state.Load().plugins {
 		visit(name, p.Running(), p.Restarts())
 	}
 }
@@ -445,18 +447,16 @@ func (d *Daemon) watchBinaries(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		d.mu.Lock()
+		now := d.state.Load()
 		changed := false
-		for _, p := range d.plugins {
+		for _, p := range now.plugins {
 			changed = changed || p.Changed()
 		}
-		c := d.config
-		d.mu.Unlock()
 		if !changed {
 			continue
 		}
 		d.log.Info("a plugin binary changed")
-		if err := d.apply(c); err != nil {
+		if err := d.apply(now.config); err != nil {
 			d.log.Error("the changed plugin is not used", "error", err)
 		}
 	}
@@ -477,8 +477,4 @@ func (d *Daemon) tidyStore(ctx context.Context) {
 }
 
 // repositories of the site in force.
-func (d *Daemon) repositories() []*cache.Repository {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.site.Repositories
-}
+func (d *Daemon) repositories() []*cache.Repository { return d.state.Load().site.Repositories }

@@ -17,9 +17,10 @@ const drain = 20 * time.Second
 // Run serves until the context ends; then it lets requests finish. Ready is
 // called with the address once requests are answered; nil: nobody.
 func (d *Daemon) Run(ctx context.Context, ready func(net.Addr)) error {
-	l, err := net.Listen("tcp", d.config.Listen)
+	listen := d.state.Load().config.Listen
+	l, err := net.Listen("tcp", listen)
 	if err != nil {
-		return fmt.Errorf("listening on %s: %w", d.config.Listen, err)
+		return fmt.Errorf("listening on %s: %w", listen, err)
 	}
 	main := &http.Server{
 		Handler:           d.server,

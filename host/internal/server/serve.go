@@ -90,34 +90,37 @@ func etagOf(d blobs.Digest) string {
 	return string(append(b, '"'))
 }
 
-// send sends a kept body. net/http's own does all but encoded bodies, which it
-// would send without their length.
+// send sends a kept body. net/http's own does ranges, and files with sendfile;
+// it would send encoded bodies without their length, and small ones through a
+// copy.
 func send(w *recorder, r *http.Request, content *cache.Content, encoded bool, etag string) {
-	if !encoded {
-		http.ServeContent(w, r, "", time.Time{}, content.Reader())
-		return
-	}
-	if match := r.Header.Get("If-None-Match"); match != "" && etagMatches(match, etag) {
-		w.Header().Del("Content-Type")
-		w.Header().Del("Content-Encoding")
+	h := w.Header()
+	if match := r.Header["If-None-Match"]; len(match) > 0 && etagMatches(match[0], etag) {
+		h.Del("Content-Type")
+		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	body := content.Reader()
-	size, err := body.Seek(0, io.SeekEnd)
-	if err == nil {
-		_, err = body.Seek(0, io.SeekStart)
+	if !encoded {
+		h["Accept-Ranges"] = acceptRanges
+		if r.Header["Range"] != nil || r.Header["If-Match"] != nil {
+			http.ServeContent(w, r, "", time.Time{}, content.Reader())
+			return
+		}
 	}
-	if err != nil {
-		http.Error(w, "reading a cached body failed", http.StatusInternalServerError)
+	h["Content-Length"] = []string{strconv.FormatInt(content.Size, 10)}
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
 		return
 	}
-	w.Header()["Content-Length"] = []string{strconv.FormatInt(size, 10)}
-	w.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		_, _ = io.CopyN(w, body, size) // the client left: nothing to do
+	if small := content.Small(); small != nil {
+		_, _ = w.Write(small) // the client left: nothing to do
+		return
 	}
+	_, _ = io.CopyN(w, content.Reader(), content.Size) // likewise
 }
+
+var acceptRanges = []string{"bytes"}
 
 // etagMatches compares as If-None-Match does (RFC 9110, section 13.1.2).
 func etagMatches(header, etag string) bool {
@@ -186,14 +189,15 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 		defer f.Content.Close()
 		w.cached = statusHit
 		h["Cache-Status"] = statusHit
-		h["Etag"] = []string{etagOf(f.Digest)}
-		http.ServeContent(w, r, "", time.Time{}, f.Content.Reader())
+		etag := etagOf(f.Digest)
+		h["Etag"] = []string{etag}
+		send(w, r, f.Content, false, etag)
 		return nil
 	}
 	w.cached = statusMiss
 	h["Cache-Status"] = statusMiss
 	if f.Flight == nil { // a HEAD of what is not kept
-		h["Accept-Ranges"] = []string{"bytes"}
+		h["Accept-Ranges"] = acceptRanges
 		if f.Size >= 0 {
 			h["Content-Length"] = []string{strconv.FormatInt(f.Size, 10)}
 		}
