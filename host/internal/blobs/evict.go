@@ -111,8 +111,14 @@ func (s *Store) evict() {
 	if total <= s.limit {
 		over = 0
 	}
-	if free, err := freeSpace(s.dir); err == nil {
-		over = max(over, s.reserve+s.reserve/4-free)
+	if free, err := freeSpace(s.dir); err == nil && free < s.reserve {
+		lacking := s.reserve + s.reserve/4 - free
+		if lacking > total {
+			// Something else fills the disk. What is cached can still be served.
+			s.log.Warn("the disk lacks more space than all cached bodies take; none is evicted for it", "lacking", lacking, "cached", total)
+			lacking = 0
+		}
+		over = max(over, lacking)
 	}
 	if over <= 0 {
 		return

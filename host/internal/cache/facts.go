@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
@@ -19,8 +18,6 @@ import (
 type factSet struct {
 	// facts are sorted by path.
 	facts []*pb.Fact
-	// checked is when upstream last confirmed them.
-	checked time.Time
 }
 
 func (f *factSet) weight() uint32 { return uint32(min(len(f.facts)*400+100, 1<<31)) }
@@ -52,13 +49,6 @@ func (f *factSet) version(v *pb.Version) *pb.Fact {
 	return found
 }
 
-// factsRecord points at a kept set of facts.
-type factsRecord struct {
-	Digest  blobs.Digest
-	Size    int64
-	Checked time.Time
-}
-
 const factsKey = "f/"
 
 func factsName(repo *Repository, path string) string { return key(factsKey+repo.Name, path) }
@@ -73,7 +63,7 @@ func (c *Cache) knownFacts(repo *Repository, path string) *factSet {
 	if err != nil {
 		return nil
 	}
-	var r factsRecord
+	var r Body
 	if json.Unmarshal(value, &r) != nil {
 		return nil
 	}
@@ -85,17 +75,17 @@ func (c *Cache) knownFacts(repo *Repository, path string) *factSet {
 	if proto.Unmarshal(body, &all) != nil {
 		return nil
 	}
-	f := &factSet{facts: all.GetFacts(), checked: r.Checked}
+	f := &factSet{facts: all.GetFacts()}
 	c.factSets.Set(name, f)
 	return f
 }
 
 // putFacts keeps the facts of a document and tells artifacts that are kept of
 // what changed for them.
-func (c *Cache) putFacts(repo *Repository, path string, facts []*pb.Fact, checked time.Time, floors map[cooldown.Key]time.Time) error {
+func (c *Cache) putFacts(repo *Repository, path string, facts []*pb.Fact, floors map[cooldown.Key]time.Time) error {
 	sortFacts(facts)
 	old := c.knownFacts(repo, path)
-	set := &factSet{facts: facts, checked: checked}
+	set := &factSet{facts: facts}
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(&pb.Facts{Facts: facts})
 	if err != nil {
 		return err
@@ -108,7 +98,7 @@ func (c *Cache) putFacts(repo *Repository, path string, facts []*pb.Fact, checke
 	if _, err := w.Write(body); err != nil {
 		return err
 	}
-	record, err := json.Marshal(factsRecord{Digest: w.Digest(), Size: int64(len(body)), Checked: checked})
+	record, err := json.Marshal(Body{Digest: w.Digest(), Size: int64(len(body))})
 	if err != nil {
 		return err
 	}

@@ -166,6 +166,17 @@ func (m *making) checked() time.Time {
 // fetch gets sources for a plugin. The slot for renderings is given back while
 // upstream is asked, and taken again for the size of what came.
 func (m *making) fetch(ctx context.Context, sources []*pb.Source) ([]wire.Document, error) {
+	docs, err := m.fetchOnce(ctx, sources)
+	if lost(err) { // evicted or damaged meanwhile
+		docs, err = m.fetchOnce(ctx, sources)
+	}
+	if lost(err) {
+		err = fmt.Errorf("%w: it went while it was needed: %w", errUpstreamBody, err)
+	}
+	return docs, err
+}
+
+func (m *making) fetchOnce(ctx context.Context, sources []*pb.Source) ([]wire.Document, error) {
 	m.release()
 	got, err := m.getAll(ctx, sources)
 	if err != nil {
@@ -193,11 +204,7 @@ func (m *making) fetch(ctx context.Context, sources []*pb.Source) ([]wire.Docume
 					d.Body.Close()
 				}
 			}
-			if lost(err) {
-				// Evicted: forget it, so that the next try fetches it.
-				m.c.sources.Invalidate(sourceName(m.repo, s))
-				err = fmt.Errorf("%w: %s was evicted meanwhile", errUpstreamBody, s.GetUrl())
-			}
+			delete(m.used, sourceName(m.repo, s))
 			return nil, err
 		}
 		docs = append(docs, d)
@@ -284,7 +291,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			Query:   m.d.GetQuery(),
 		}}
 		if !m.d.GetQuery() && m.stale == nil {
-			if err := m.c.putFacts(m.repo, m.d.GetPath(), sink.facts, m.checked(), p.Floors); err != nil {
+			if err := m.c.putFacts(m.repo, m.d.GetPath(), sink.facts, p.Floors); err != nil {
 				sink.abort()
 				return nil, err
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -202,11 +203,18 @@ func staleBetter(err error) bool {
 	return upstreamFailed(err) || errors.Is(err, plugins.ErrDown)
 }
 
-// withinMaxStale reports whether all sources of a rendering were confirmed
-// recently enough for it to be served unconfirmed.
+// withinMaxStale reports whether the sources of a rendering were confirmed
+// recently enough for it to be served unconfirmed. That something does not
+// exist is not believed beyond its time.
 func (c *Cache) withinMaxStale(repo *Repository, r *Rendering) bool {
+	if r.missing() {
+		return false
+	}
 	now := time.Now()
 	for _, u := range r.Sources {
+		if u.Status != http.StatusOK {
+			continue
+		}
 		s := c.knownSource(sourceName(repo, u.wire()))
 		if s == nil || now.After(s.Checked.Add(repo.TTL+repo.MaxStale)) {
 			return false
@@ -303,12 +311,20 @@ func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base
 	fresh.epoch.Store(m.epoch)
 	fresh.unconfirmed.Store(m.stale != nil)
 	fresh.freshUntil.Store(m.freshUntil().UnixMilli())
-	c.renderings.Set(name, fresh)
-	// Questions, and names that do not exist, are without end.
-	if d.GetQuery() || fresh.Failure != nil && fresh.Failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND && old == nil {
-		return fresh, nil
+	// Questions, and names that do not exist, are without end. The record is
+	// written before anybody can add an encoding to it.
+	if !d.GetQuery() && (!fresh.missing() || old != nil) {
+		if err := c.putRendering(name, fresh); err != nil {
+			return nil, err
+		}
 	}
-	return fresh, c.putRendering(name, fresh)
+	c.renderings.Set(name, fresh)
+	return fresh, nil
+}
+
+// missing reports whether upstream has no such document.
+func (r *Rendering) missing() bool {
+	return r.Failure != nil && r.Failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND
 }
 
 func (c *Cache) putRendering(name string, r *Rendering) error {

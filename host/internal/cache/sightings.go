@@ -211,9 +211,6 @@ func (c *Cache) confirm(repo *Repository, path string, at time.Time) error {
 	if value, err = json.Marshal(s); err != nil {
 		return err
 	}
-	if f := c.knownFacts(repo, path); f != nil {
-		c.factSets.Set(factsName(repo, path), &factSet{facts: f.facts, checked: at})
-	}
 	return c.dir.Keep.Apply(store.Change{sightingsName(repo, path): value})
 }
 

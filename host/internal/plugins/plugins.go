@@ -59,6 +59,9 @@ type Plugin struct {
 
 	mu      sync.Mutex // guards starting and replacing
 	current atomic.Pointer[generation]
+	// other is whether another binary was started than the one that the
+	// configuration in force was checked with.
+	other   atomic.Bool
 	pinned  string
 	failed  error     // why the last start failed
 	next    time.Time // when the next start may be tried
@@ -71,7 +74,7 @@ type generation struct {
 	sum      string
 	describe *pb.DescribeResponse
 	process  *wire.Process // nil: known from before, not running
-	stamp    stamp
+	stamp    atomic.Pointer[stamp] // of the file when it was last looked at
 	calls    atomic.Int64 // questions under way
 }
 
@@ -182,6 +185,9 @@ func (p *Plugin) ensure(ctx context.Context) (*generation, error) {
 		p.log.Error("plugin cannot be started", "error", err, "next try", time.Until(p.next).Round(time.Millisecond))
 		return nil, err
 	}
+	if old != nil && old.sum != g.sum {
+		p.other.Store(true)
+	}
 	p.current.Store(g)
 	return g, nil
 }
@@ -210,8 +216,7 @@ func (p *Plugin) noteStart(err error) {
 
 // launch starts a process and has it describe itself.
 func (p *Plugin) launch(ctx context.Context) (*generation, error) {
-	began := time.Now()
-	stamp := stampOf(p.path())
+	began, stamp := time.Now(), stampOf(p.path())
 	process, err := wire.Start(wire.Options{
 		Path:      p.path(),
 		SocketDir: p.o.SocketDir,
@@ -234,7 +239,8 @@ func (p *Plugin) launch(ctx context.Context) (*generation, error) {
 		process.Kill()
 		return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 	}
-	g := &generation{sum: process.SHA256, describe: d, process: process, stamp: stamp}
+	g := &generation{sum: process.SHA256, describe: d, process: process}
+	g.stamp.Store(&stamp)
 	p.remember(g)
 	p.log.Info("plugin started", "version", d.GetVersion(), "sha256", g.sum[:12], "pid", process.PID(), "took", time.Since(began).Round(time.Millisecond))
 	return g, nil
@@ -270,8 +276,11 @@ func (p *Plugin) Changed() bool {
 	if g == nil {
 		return false
 	}
-	now := stampOf(p.path())
-	return now != (stamp{}) && g.stamp != (stamp{}) && now != g.stamp && time.Since(now.at) > time.Second
+	if p.other.Load() {
+		return true
+	}
+	now, then := stampOf(p.path()), g.stamp.Load()
+	return then != nil && now != (stamp{}) && now != *then && time.Since(now.at) > time.Second
 }
 
 // Replace starts the binary on disk beside the one that runs, has check accept
@@ -281,17 +290,21 @@ func (p *Plugin) Replace(ctx context.Context, pinned string, check func(*wire.Cl
 	defer p.mu.Unlock()
 	old := p.current.Load()
 	p.pinned = pinned
+	if old != nil {
+		// Whatever comes of it, this file is not tried again by itself.
+		now := stampOf(p.path())
+		old.stamp.Store(&now)
+	}
 	if old != nil && old.process != nil && !old.process.Exited() {
 		if sum, err := wire.Checksum(p.path()); err == nil && sum == old.sum && (pinned == "" || pinned == sum) {
-			old.stamp = stampOf(p.path())
-			return nil
+			return p.accept(old, check)
 		}
 	}
 	g, err := p.launch(ctx)
 	if err != nil {
 		return err
 	}
-	if err := check(g.process.Client, g.describe); err != nil {
+	if err := p.accept(g, check); err != nil {
 		g.process.Kill()
 		return err
 	}
@@ -300,6 +313,15 @@ func (p *Plugin) Replace(ctx context.Context, pinned string, check func(*wire.Cl
 		p.log.Info("plugin replaced", "old", old.sum[:12], "new", g.sum[:12])
 		go old.retire()
 	}
+	return nil
+}
+
+// accept has a check accept a generation.
+func (p *Plugin) accept(g *generation, check func(*wire.Client, *pb.DescribeResponse) error) error {
+	if err := check(g.process.Client, g.describe); err != nil {
+		return err
+	}
+	p.other.Store(false)
 	return nil
 }
 
