@@ -179,6 +179,13 @@ func (c *Cache) fly(repo *Repository, plan *pb.Artifact, base, name string, f *f
 }
 
 func (c *Cache) flown(repo *Repository, plan *pb.Artifact, base, name string, f *flight) (Body, error) {
+	// Another flight may have landed since the client found nothing.
+	if a := c.knownArtifact(repo, name); a != nil && c.blobs.Has(a.Digest) {
+		if f := c.refusal(repo, a.Name, a.Version, plan.GetPath(), a.Since, a.Withdrawn); f != nil {
+			return Body{}, f
+		}
+		return a.Body, nil
+	}
 	known, err := c.judgeCold(c.ctx, repo, plan, base)
 	if err != nil {
 		return Body{}, err
@@ -297,7 +304,6 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 		return Body{}, err
 	}
 	a.recheck.Store(time.Now().Add(repo.TTL).UnixMilli())
-	a.epoch.Store(0)
 	c.artifacts.Set(name, a)
 	return a.Body, nil
 }

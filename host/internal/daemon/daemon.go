@@ -164,20 +164,27 @@ func (d *Daemon) Close() error {
 const longestSocketDir = 60
 
 // socketDir makes the private directory of the plugins' sockets: below the
-// data directory, or among temporary files when that path is too long.
+// data directory, or among temporary files when that path is too long, with a
+// link to it, by which the next start removes what a killed host leaves.
 func (d *Daemon) socketDir() error {
 	dir, err := filepath.Abs(filepath.Join(d.dir.Path, "run"))
 	if err != nil {
 		return err
 	}
+	if left, err := os.Readlink(dir); err == nil && strings.HasPrefix(filepath.Base(left), "entrepot-") {
+		os.RemoveAll(left)
+	}
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	if len(dir) > longestSocketDir {
+	if link := dir; len(dir) > longestSocketDir {
 		if dir, err = os.MkdirTemp("", "entrepot-"); err != nil {
 			return err
 		}
-		d.tidy = func() { os.RemoveAll(dir) }
+		d.tidy = func() { os.RemoveAll(dir); os.Remove(link) }
+		if err := os.Symlink(dir, link); err != nil {
+			return err
+		}
 	}
 	d.sockets = dir
 	return os.MkdirAll(dir, 0o700)

@@ -73,9 +73,9 @@ type Plugin struct {
 type generation struct {
 	sum      string
 	describe *pb.DescribeResponse
-	process  *wire.Process // nil: known from before, not running
+	process  *wire.Process         // nil: known from before, not running
 	stamp    atomic.Pointer[stamp] // of the file when it was last looked at
-	calls    atomic.Int64 // questions under way
+	calls    atomic.Int64          // questions under way
 }
 
 // stamp tells whether a file was changed.

@@ -1,12 +1,15 @@
 package upstream
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -109,14 +112,43 @@ func (s *Set) once(ctx context.Context, reg *registry, client *http.Client, u *u
 		cancel(nil)
 		return nil, failed
 	}
-	return &Response{
+	answer := &Response{
 		Status: resp.StatusCode,
 		Header: resp.Header,
 		Body:   &guardedBody{body: resp.Body, cancel: cancel, timer: time.AfterFunc(s.stall, func() { cancel(errStalled) }), after: s.stall, ctx: ctx},
 		Length: resp.ContentLength,
 		Framed: resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0 || resp.ProtoMajor >= 2 || resp.Uncompressed,
 		URL:    resp.Request.URL.String(),
-	}, nil
+	}
+	return answer, answer.decode()
+}
+
+// decode undoes a content encoding that was not asked for: what is kept and
+// served must be the bytes themselves.
+func (r *Response) decode() error {
+	encoding := strings.ToLower(r.Header.Get("Content-Encoding"))
+	if encoding == "" || encoding == "identity" || !r.Found() {
+		return nil
+	}
+	if encoding != "gzip" && encoding != "x-gzip" || r.Status == http.StatusPartialContent {
+		r.Body.Close()
+		return &Error{Upstream: r.URL, Err: fmt.Errorf("it sends a content encoding that was not asked for: %q", encoding)}
+	}
+	zip, err := gzip.NewReader(r.Body)
+	if err != nil {
+		r.Body.Close()
+		return &Error{Upstream: r.URL, Err: fmt.Errorf("its gzip encoding is broken: %w", err)}
+	}
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{zip, r.Body}
+	// The end of a gzip body is checked, so a broken one is noticed; where to
+	// take one up again is not known.
+	r.Length, r.Framed = -1, true
+	r.Header.Del("Content-Encoding")
+	r.Header.Del("ETag")
+	return nil
 }
 
 func newRequest(ctx context.Context, u *url.URL, r Request) (*http.Request, error) {
