@@ -20,6 +20,9 @@ plugin_dir = "bin/plugins" # drop a plugin's binary in, name it below
 # memory_cache  = "128MiB"   # small bodies kept in memory
 # reserve_space = "256MiB"   # what cached bodies leave free on the disk
 
+# Plugins run in a sandbox; what this machine cannot enforce is logged.
+# sandbox_without = ["namespaces"]   # no_new_privs, seccomp, landlock, namespaces
+
 # New versions are held back for a while: most attacks through packages are
 # found within days. The most specific rule decides: package, then ecosystem,
 # then default.

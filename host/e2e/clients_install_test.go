@@ -3,17 +3,18 @@ package e2e
 import (
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 )
 
-// each runs a test with every client.
-func each(t *testing.T, test func(t *testing.T, c *client)) {
+// each runs a test with several clients.
+func each(t *testing.T, clients []*client, test func(t *testing.T, c *client)) {
 	t.Helper()
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			needs(t, c.program)
+			c.needed(t)
 			test(t, c)
 		})
 	}
@@ -24,7 +25,7 @@ func mount(h *Host, f *fixture) string { return h.URL + "/" + f.repository }
 
 func TestClientsInstallWhatIsOldEnough(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, c *client) {
+	each(t, clients, func(t *testing.T, c *client) {
 		for cooldown, want := range map[string]string{"0": "1.1.0", "3d": "1.0.0"} {
 			t.Run("cooldown "+cooldown, func(t *testing.T) {
 				t.Parallel()
@@ -32,6 +33,10 @@ func TestClientsInstallWhatIsOldEnough(t *testing.T) {
 				h := startHost(t, f.config(cooldown, ""))
 				p := c.project(t, mount(h, f))
 				p.installs(t, f, "tide", "", want)
+				// Berry has digests of its own in its lock file.
+				if lock := c.locks[len(c.locks)-1]; (c != yarnClient || yarnMajor() == "1") && !strings.Contains(p.read(t, lock), f.file(t, "tide", want).digest) {
+					t.Errorf("%s lacks the digest of tide %s:\n%s", lock, want, p.read(t, lock))
+				}
 				for _, file := range []*fixtureFile{f.file(t, "tide", "1.0.0"), f.file(t, "tide", "1.1.0"), f.file(t, "shell", "1.0.0")} {
 					asked := 0
 					if file.version == want || file.name == "shell" {
@@ -48,7 +53,7 @@ func TestClientsInstallWhatIsOldEnough(t *testing.T) {
 
 func TestClientsAreRefusedHeldVersions(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, c *client) {
+	each(t, clients, func(t *testing.T, c *client) {
 		f := c.start(t)
 		h := startHost(t, f.config("0", ""))
 		lock := c.project(t, mount(h, f))
@@ -61,19 +66,12 @@ func TestClientsAreRefusedHeldVersions(t *testing.T) {
 		before := f.file(t, "tide", "1.1.0").fetched()
 		fresh := c.project(t, mount(h, f))
 		fresh.installs(t, f, "tide", "", "1.0.0")
-		if out, err := c.add(t, c.project(t, mount(h, f)), "tide", "1.1.0"); err == nil {
-			t.Fatalf("%s installs a version that is held back:\n%s", c.name, out)
-		}
-		if out, err := c.add(t, c.project(t, mount(h, f)), "spray", ""); err == nil {
-			t.Fatalf("%s installs a package of which all is held back:\n%s", c.name, out)
-		}
-		out, err := c.locked(t, lock.again(t))
-		if err == nil {
-			t.Fatalf("%s installs a version that is held back from a lock file:\n%s", c.name, out)
-		}
-		if c.prints && !strings.Contains(out, "tide 1.1.0 is held back until") {
-			t.Errorf("%s does not say why it got nothing:\n%s", c.name, out)
-		}
+		out, err := c.add(t, c.project(t, mount(h, f)), "tide", "1.1.0")
+		c.fails(t, out, err, "installs a version that is held back", c.says.unlisted)
+		out, err = c.add(t, c.project(t, mount(h, f)), "spray", "")
+		c.fails(t, out, err, "installs a package of which all is held back", c.says.empty)
+		out, err = c.locked(t, lock.again(t))
+		c.fails(t, out, err, "installs a version that is held back from a lock file", c.says.refused)
 		status, _, body := get(t, mount(h, f)+f.file(t, "tide", "1.1.0").here)
 		if status != http.StatusForbidden || !strings.Contains(string(body), "tide 1.1.0 is held back until") {
 			t.Errorf("the held file is answered with %d %s", status, body)
@@ -105,7 +103,7 @@ func explains(t *testing.T, h *Host, c *client, verdict string) {
 	}
 	want := []string{"tide 1.1.0 is " + verdict + ": "}
 	if verdict == "held" {
-		want = append(want, "published "+fixtureNow.Add(-releases[2].age).Format("2006-01-02T15:04:05Z"), "will be served from "+fixtureNow.Add(3*day-releases[2].age).Format("2006-01-02T15:04:05Z"))
+		want = append(want, "published "+newest.published().Format("2006-01-02T15:04:05Z"), "will be served from "+newest.published().Add(3*day).Format("2006-01-02T15:04:05Z"))
 	}
 	for _, text := range want {
 		if !strings.Contains(out, text) {
@@ -116,10 +114,11 @@ func explains(t *testing.T, h *Host, c *client, verdict string) {
 
 func TestClientsInstallFromTheCache(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, c *client) {
+	each(t, clients, func(t *testing.T, c *client) {
 		f := c.start(t)
 		h := startHost(t, f.config("3d", ""))
-		c.project(t, mount(h, f)).installs(t, f, "tide", "", "1.0.0")
+		first := c.project(t, mount(h, f))
+		first.installs(t, f, "tide", "", "1.0.0")
 
 		asked := f.asked()
 		c.project(t, mount(h, f)).installs(t, f, "tide", "", "1.0.0")
@@ -136,9 +135,15 @@ func TestClientsInstallFromTheCache(t *testing.T) {
 			t.Errorf("after tide was purged, upstream was asked for it %d times and for shell %d times, want 2 and 1:\n%s", tide.fetched(), shell.fetched(), f.requests())
 		}
 
+		f.close()
+		locked := first.again(t)
+		if out, err := c.locked(t, locked); err != nil {
+			t.Fatalf("%s does not install from a lock file while upstream is dead: %v\n%s", c.name, err, out)
+		}
+		locked.has(t, f, "tide", "1.0.0")
+
 		// Documents are to be confirmed, which nobody does.
 		h.Stop()
-		f.close()
 		h = startHostIn(t, h.Dir, f.config("3d", `ttl = "1ms"`))
 		c.project(t, mount(h, f)).installs(t, f, "tide", "", "1.0.0")
 	})
@@ -146,7 +151,7 @@ func TestClientsInstallFromTheCache(t *testing.T) {
 
 func TestClientsGetNothingTamperedWith(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, c *client) {
+	each(t, clients, func(t *testing.T, c *client) {
 		f := c.start(t)
 		tide := f.file(t, "tide", "1.0.0")
 		tide.tamper()
@@ -172,17 +177,35 @@ func TestClientsGetNothingTamperedWith(t *testing.T) {
 
 func TestClientsHeedWithdrawals(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, c *client) {
+	each(t, clients, func(t *testing.T, c *client) {
 		f := c.start(t)
 		h := startHost(t, f.config("3d", ""))
-		switch f.repository {
-		case "npm": // deprecated versions are installed, with a warning
-			out := c.project(t, mount(h, f)).installs(t, f, "wreck", "", "1.1.0")
-			if c.name == "npm" && !strings.Contains(out, "it sank") {
-				t.Errorf("npm does not warn:\n%s", out)
+		old := c.project(t, mount(h, f))
+		if f.repository != "npm" { // whose clients differ in what deprecation means
+			old.installs(t, f, "wreck", "", "1.0.0")
+		}
+		if c == cargoClient { // which takes yanked versions from lock files alone
+			lock := old.read(t, "Cargo.lock")
+			for _, change := range [][2]string{
+				{"name = \"wreck\"\nversion = \"1.0.0\"", "name = \"wreck\"\nversion = \"1.1.0\""},
+				{f.file(t, "wreck", "1.0.0").digest, f.file(t, "wreck", "1.1.0").digest},
+			} {
+				if !strings.Contains(lock, change[0]) {
+					t.Fatalf("Cargo.lock lacks %q:\n%s", change[0], lock)
+				}
+				lock = strings.Replace(lock, change[0], change[1], 1)
 			}
-		default: // yanked ones only where nothing else will do
-			c.project(t, mount(h, f)).installs(t, f, "wreck", "", "1.0.0")
+			old.write(t, "Cargo.lock", lock)
+			locked := old.again(t)
+			if out, err := c.locked(t, locked); err != nil {
+				t.Fatalf("cargo does not install a yanked version from a lock file: %v\n%s", err, out)
+			}
+			locked.has(t, f, "wreck", "1.1.0")
+			return
+		}
+		out := c.project(t, mount(h, f)).installs(t, f, "wreck", "1.1.0", "1.1.0")
+		if !regexp.MustCompile(c.says.withdrawn).MatchString(out) {
+			t.Errorf("%s does not warn:\n%s", c.name, out)
 		}
 	})
 }

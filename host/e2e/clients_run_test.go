@@ -5,9 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -35,8 +35,21 @@ type client struct {
 	// dir is the pattern of the folder that a package is installed to, below
 	// the project.
 	dir func(name string) string
-	// prints is whether the client shows the text of a refused download.
-	prints bool
+	// says has what the client prints, as regular expressions.
+	says says
+}
+
+// says is what a client prints. Some show the text of a refusal, others its
+// status at best.
+type says struct {
+	// refused when a lock file wants tide 1.1.0, which is held back.
+	refused string
+	// unlisted when tide 1.1.0 is asked for by its version.
+	unlisted string
+	// empty when all of spray is held back.
+	empty string
+	// withdrawn when wreck 1.1.0 is installed; empty: nothing.
+	withdrawn string
 }
 
 // project is a folder that a client works in, with a home, caches and settings
@@ -55,7 +68,22 @@ type project struct {
 // managers' own are kept.
 var foreign = []string{
 	"NPM_", "PNPM_", "YARN_", "COREPACK_", "NODE_", "PIP_", "UV_", "PYTHON", "VIRTUAL_ENV", "CARGO_", "RUSTFLAGS", "RUSTC", "RUST_", "XDG_",
-	"HOME=", "CI=", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "TMPDIR=",
+	"HOME=", "CI=", "HTTP_PROXY=", "HTTPS_PROXY=", "ALL_PROXY=", "NO_PROXY=", "TMPDIR=",
+}
+
+// needed skips or fails the test where the client is not installed.
+func (c *client) needed(t *testing.T) {
+	t.Helper()
+	program := needs(t, c.program)
+	if c != pipClient {
+		return
+	}
+	if out, err := exec.Command(program, "-m", "pip", "--version").CombinedOutput(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("python3 has no pip, and CI must test with it: %s", out)
+		}
+		t.Skip("SKIPPED: python3 has no pip")
+	}
 }
 
 // project makes an empty project for a repository.
@@ -74,6 +102,11 @@ func (c *client) project(t *testing.T, url string) *project {
 		}
 	}
 	p.env = append(p.env, "HOME="+p.home, "TMPDIR="+filepath.Join(top, "tmp"))
+	// What asks somebody else than the host fails.
+	for _, variable := range []string{"http_proxy", "https_proxy", "all_proxy"} {
+		p.env = append(p.env, variable+"=http://127.0.0.1:1", strings.ToUpper(variable)+"=http://127.0.0.1:1")
+	}
+	p.env = append(p.env, "no_proxy=127.0.0.1", "NO_PROXY=127.0.0.1")
 	for variable, dir := range map[string]string{"RUSTUP_HOME": ".rustup", "PYENV_ROOT": ".pyenv"} {
 		if home, err := os.UserHomeDir(); err == nil && os.Getenv(variable) == "" {
 			if _, err := os.Stat(filepath.Join(home, dir)); err == nil {
@@ -175,148 +208,14 @@ func (p *project) installs(t *testing.T, f *fixture, name, version, want string)
 	return out
 }
 
-// yarnMajor is the major version of the yarn that is installed: 1 is classic,
-// what follows is berry.
-var yarnMajor = sync.OnceValue(func() string {
-	out, err := exec.Command("yarn", "--version").Output()
-	if err != nil {
-		return ""
+// fails fails the test unless a run of the client failed and printed what it is
+// to print.
+func (c *client) fails(t *testing.T, out string, err error, doing, pattern string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("%s %s:\n%s", c.name, doing, out)
 	}
-	major, _, _ := strings.Cut(string(out), ".")
-	return major
-})
-
-// clients are all package managers that the tests know.
-var clients = []*client{npmClient, pnpmClient, yarnClient, cargoClient, pipClient, uvClient}
-
-var npmClient = &client{
-	name: "npm", program: "npm", start: startNPM, purl: "pkg:npm/",
-	set: func(t *testing.T, p *project) []string {
-		p.write(t, "package.json", `{"name":"harbour","version":"1.0.0","private":true}`)
-		p.write(t, ".npmrc", "registry="+p.url+"/\nfetch-retries=0\naudit=false\nfund=false\nupdate-notifier=false\n")
-		return []string{
-			"npm_config_userconfig=" + filepath.Join(p.home, "npmrc"), "npm_config_globalconfig=" + filepath.Join(p.home, "globalrc"),
-			"npm_config_cache=" + filepath.Join(p.home, "cache"), "npm_config_prefix=" + filepath.Join(p.home, "prefix"),
-		}
-	},
-	add: func(t *testing.T, p *project, name, version string) (string, error) {
-		return p.run(t, "npm", "install", at(name, "@", version))
-	},
-	locks: []string{"package.json", "package-lock.json"},
-	locked: func(t *testing.T, p *project) (string, error) {
-		return p.run(t, "npm", "ci")
-	},
-	dir:    func(name string) string { return "node_modules/" + name },
-	prints: true,
-}
-
-var pnpmClient = &client{
-	name: "pnpm", program: "pnpm", start: startNPM, purl: "pkg:npm/",
-	set: func(t *testing.T, p *project) []string {
-		p.write(t, "package.json", `{"name":"harbour","version":"1.0.0","private":true}`)
-		p.write(t, ".npmrc", "registry="+p.url+"/\n")
-		p.write(t, "pnpm-workspace.yaml", "minimumReleaseAge: 0\nfetchRetries: 0\nstoreDir: "+filepath.Join(p.home, "store")+"\n")
-		return nil
-	},
-	add: func(t *testing.T, p *project, name, version string) (string, error) {
-		return p.run(t, "pnpm", "add", at(name, "@", version))
-	},
-	locks: []string{"package.json", "pnpm-lock.yaml"},
-	locked: func(t *testing.T, p *project) (string, error) {
-		return p.run(t, "pnpm", "install", "--frozen-lockfile")
-	},
-	dir:    func(name string) string { return "node_modules/" + name },
-	prints: true,
-}
-
-var yarnClient = &client{
-	name: "yarn", program: "yarn", start: startNPM, purl: "pkg:npm/",
-	set: func(t *testing.T, p *project) []string {
-		p.write(t, "package.json", `{"name":"harbour","version":"1.0.0","private":true}`)
-		p.write(t, "yarn.lock", "")
-		if yarnMajor() == "1" {
-			p.write(t, ".yarnrc", "registry \""+p.url+"/\"\ncache-folder \""+filepath.Join(p.home, "cache")+"\"\n")
-		} else {
-			p.write(t, ".yarnrc.yml", "npmRegistryServer: \""+p.url+"\"\nunsafeHttpWhitelist: [\"127.0.0.1\"]\nnodeLinker: node-modules\nenableTelemetry: false\nhttpRetry: 0\n")
-		}
-		return []string{"YARN_IGNORE_PATH=1"}
-	},
-	add: func(t *testing.T, p *project, name, version string) (string, error) {
-		return p.run(t, "yarn", "add", at(name, "@", version))
-	},
-	locks: []string{"package.json", "yarn.lock"},
-	locked: func(t *testing.T, p *project) (string, error) {
-		if yarnMajor() == "1" {
-			return p.run(t, "yarn", "install", "--frozen-lockfile")
-		}
-		return p.run(t, "yarn", "install", "--immutable")
-	},
-	dir: func(name string) string { return "node_modules/" + name },
-}
-
-var cargoClient = &client{
-	name: "cargo", program: "cargo", start: startCargo, purl: "pkg:cargo/",
-	set: func(t *testing.T, p *project) []string {
-		p.write(t, "Cargo.toml", "[package]\nname = \"harbour\"\nversion = \"1.0.0\"\nedition = \"2021\"\n")
-		p.write(t, "src/lib.rs", "")
-		p.write(t, ".cargo/config.toml", "[source.crates-io]\nreplace-with = \"entrepot\"\n\n[source.entrepot]\nregistry = \"sparse+"+p.url+"/\"\n\n[registries.entrepot]\nindex = \"sparse+"+p.url+"/\"\n\n[net]\nretry = 0\n")
-		return []string{"CARGO_HOME=" + filepath.Join(p.root, "cargo-home")}
-	},
-	add: func(t *testing.T, p *project, name, version string) (string, error) {
-		if version != "" {
-			version = "=" + version
-		}
-		if out, err := p.run(t, "cargo", "add", at(name, "@", version)); err != nil {
-			return out, err
-		}
-		return p.run(t, "cargo", "fetch")
-	},
-	locks: []string{"Cargo.toml", "Cargo.lock"},
-	locked: func(t *testing.T, p *project) (string, error) {
-		return p.run(t, "cargo", "fetch", "--locked")
-	},
-	dir: func(name string) string { return "cargo-home/registry/src/*/" + name + "-[0-9]*" },
-}
-
-var pipClient = &client{
-	name: "pip", program: "python3", start: startPyPI, purl: "pkg:pypi/",
-	set: func(*testing.T, *project) []string {
-		return []string{"PIP_CONFIG_FILE=/dev/null", "PIP_NO_CACHE_DIR=1", "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_RETRIES=0", "PYTHONDONTWRITEBYTECODE=1"}
-	},
-	add: func(t *testing.T, p *project, name, version string) (string, error) {
-		out, err := p.run(t, "python3", "-m", "pip", "install", "--target", "site", "--index-url", p.url+"/simple/", "--report", "report.json", at(name, "==", version))
-		if err == nil {
-			p.write(t, "requirements.txt", pipRequirements(t, p))
-		}
-		return out, err
-	},
-	locks: []string{"requirements.txt"},
-	locked: func(t *testing.T, p *project) (string, error) {
-		return p.run(t, "python3", "-m", "pip", "install", "--target", "site", "--no-index", "--require-hashes", "--only-binary", ":all:", "-r", "requirements.txt")
-	},
-	dir: func(name string) string { return "site/" + name },
-}
-
-var uvClient = &client{
-	name: "uv", program: "uv", start: startPyPI, purl: "pkg:pypi/",
-	set: func(t *testing.T, p *project) []string {
-		p.write(t, "pyproject.toml", "[project]\nname = \"harbour\"\nversion = \"1.0.0\"\nrequires-python = \">=3.8\"\n\n[[tool.uv.index]]\nurl = \""+p.url+"/simple/\"\ndefault = true\n")
-		return []string{"UV_CACHE_DIR=" + filepath.Join(p.home, "cache"), "UV_PYTHON_DOWNLOADS=never", "UV_HTTP_RETRIES=0", "UV_LINK_MODE=copy"}
-	},
-	add: func(t *testing.T, p *project, name, version string) (string, error) {
-		return p.run(t, "uv", "add", at(name, "==", version))
-	},
-	locks: []string{"pyproject.toml", "uv.lock"},
-	locked: func(t *testing.T, p *project) (string, error) {
-		return p.run(t, "uv", "sync", "--frozen")
-	},
-	dir: func(name string) string { return ".venv/lib/python*/site-packages/" + name },
-}
-
-// at is a package with a version, or without.
-func at(name, separator, version string) string {
-	if strings.TrimLeft(version, "=") == "" {
-		return name
+	if !regexp.MustCompile(pattern).MatchString(out) {
+		t.Errorf("%s fails, but does not say %q:\n%s", c.name, pattern, out)
 	}
-	return name + separator + version
 }

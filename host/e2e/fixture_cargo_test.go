@@ -34,6 +34,7 @@ func startCargo(t testing.TB) *fixture {
 				shelf:   dl,
 				body:    crate(t, r),
 			}
+			file.digest = sha256Hex(file.body)
 			f.files[r.String()] = file
 			file.mend()
 			lines.Write(indexLine(t, r, file.body))
@@ -42,7 +43,6 @@ func startCargo(t testing.TB) *fixture {
 		index.put(cratePath(name), "text/plain", lines.Bytes())
 		api.put("/api/v1/crates/"+name, "application/json", marshal(t, map[string]any{"crate": map[string]any{"id": name, "name": name}, "versions": versions}))
 	})
-	newest := releases[2]
 	api.put("/api/v1/crates?per_page=10&q=tide", "application/json", marshal(t, map[string]any{
 		"crates": []any{map[string]any{"id": newest.name, "name": newest.name, "max_version": newest.version, "newest_version": newest.version, "description": "rises and falls", "updated_at": newest.published().Format(time.RFC3339)}},
 		"meta":   map[string]any{"total": 1},

@@ -40,7 +40,7 @@ func startPyPI(t testing.TB) *fixture {
 			}
 			sum := sha256Hex(body)
 			path := fmt.Sprintf("/packages/%s/%s/%s/%s", sum[:2], sum[2:4], sum[4:], filename)
-			file := &fixtureFile{release: r, here: "/files" + path, path: path, on: files, shelf: bodies, body: body}
+			file := &fixtureFile{release: r, here: "/files" + path, path: path, on: files, shelf: bodies, body: body, digest: sum}
 			f.files[r.String()] = file
 			file.mend()
 			entry := map[string]any{

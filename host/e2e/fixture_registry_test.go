@@ -44,6 +44,9 @@ var releases = []release{
 	{name: "kelp", version: "1.1.0", age: 2 * time.Hour, undated: true},
 }
 
+// newest is the tide that a cool-down holds back.
+var newest = releases[2]
+
 func (r release) String() string { return r.name + " " + r.version }
 
 // data is the content of the file data.bin that each package has: large enough
@@ -102,6 +105,8 @@ type fixtureFile struct {
 	shelf *shelf
 	path  string
 	body  []byte
+	// digest of the body as the registry gives it.
+	digest string
 }
 
 // config is a configuration of the host with this registry; settings stand in

@@ -25,7 +25,11 @@ var binaries = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	for target, pkg := range map[string]string{"": "./host/cmd/entrepot", "plugins": "./plugins/..."} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, target)+"/", pkg)
+		args := []string{"build", "-o", filepath.Join(dir, target) + "/"}
+		if raced {
+			args = append(args, "-race")
+		}
+		cmd := exec.Command("go", append(args, pkg)...)
 		cmd.Dir = filepath.Join("..", "..")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, out)

@@ -31,6 +31,9 @@ type Options struct {
 	SHA256 string
 	// Logger gets the plugin's log lines; nil: they are dropped.
 	Logger hclog.Logger
+	// Wrap changes the command before it is started, to sandbox it; nil: it runs
+	// as it is.
+	Wrap func(*exec.Cmd)
 	// StartTimeout bounds the start; 0: 20 seconds.
 	StartTimeout time.Duration
 }
@@ -73,7 +76,13 @@ func Start(o Options) (*Process, error) {
 		log = io.MultiWriter(early, &logWriter{logger: o.Logger})
 	}
 	cmd := exec.Command(o.Path)
+	// go-plugin tells a plugin of the directory only when a runner of one's own
+	// starts it.
+	cmd.Env = []string{plugin.EnvUnixSocketDir + "=" + o.SocketDir}
 	dieWithParent(cmd)
+	if o.Wrap != nil {
+		o.Wrap(cmd)
+	}
 	p.plugin = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{ProtocolVersion: {PluginName: &Plugin{}}},
@@ -81,7 +90,6 @@ func Start(o Options) (*Process, error) {
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		SkipHostEnv:      true,
 		StartTimeout:     o.StartTimeout,
-		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: o.SocketDir},
 		// go-plugin's own parser of log lines panics on a malformed one; with
 		// its logger off it does not parse, and logWriter does.
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
@@ -149,6 +157,9 @@ func startError(name string, err error, output string) error {
 			side = "entrepot: the plugin needs a newer one"
 		}
 		return fmt.Errorf("plugin %s speaks version %s of the plugin protocol and this entrepot version %s; update %s", name, m[1], m[2], side)
+	}
+	if strings.Contains(text, "Failed to read any lines from plugin's stdout") {
+		text = "it ended before it shook hands"
 	}
 	if strings.Contains(text, "Unrecognized remote plugin message") {
 		return fmt.Errorf("plugin %s printed something else than the handshake on its standard output; it must print nothing there (log to standard error) and be built with this SDK: %s", name, firstLine(afterColon(text)))

@@ -257,8 +257,11 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 		p := m.c.policy.For(m.repo.eco(), m.d.GetNames(), time.Now())
 		p.Floors = floors
 		m.used, m.order, m.stale = map[string]*source{}, nil, nil
-		sink := &outputs{c: m.c}
+		sink := &outputs{c: m.c, limit: 4 * m.repo.MaxDocument}
 		failure, err := m.repo.Ecosystem.Render(ctx, m.start(p), m.d.GetSources(), m.fetch, sink)
+		if err == nil && sink.tooMany {
+			err = fmt.Errorf("plugin %s tells more than %d facts of %s", m.repo.Plugin, maxFacts, m.d.GetPath())
+		}
 		if errors.Is(err, errMissing) {
 			failure, err = notFoundUpstream(m.missing), nil
 		}
@@ -424,7 +427,13 @@ type outputs struct {
 	open    map[string]*pending
 	current *pending
 	facts   []*pb.Fact
+	written int64
+	limit   int64 // of written
+	tooMany bool  // facts
 }
+
+// maxFacts of one rendering, which are held in memory.
+const maxFacts = 2_000_000
 
 type pending struct {
 	writer *blobs.Writer
@@ -456,17 +465,24 @@ func (o *outputs) Piece(p []byte) error {
 	if o.current == nil {
 		return errors.New("plugin sends a piece of no output")
 	}
+	if o.written += int64(len(p)); o.written > o.limit {
+		return errors.New("plugin renders more than four times max_document")
+	}
 	_, err := o.current.writer.Write(p)
 	return err
 }
 
 // Facts collects facts.
-func (o *outputs) Facts(facts []*pb.Fact) { o.facts = append(o.facts, facts...) }
+func (o *outputs) Facts(facts []*pb.Fact) {
+	if o.tooMany = o.tooMany || len(o.facts)+len(facts) > maxFacts; !o.tooMany {
+		o.facts = append(o.facts, facts...)
+	}
+}
 
 // Reset drops everything so far.
 func (o *outputs) Reset() error {
 	o.abort()
-	o.open, o.current, o.facts = nil, nil, nil
+	o.open, o.current, o.facts, o.written, o.tooMany = nil, nil, nil, 0, false
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime/debug"
 	"strings"
 
@@ -24,6 +25,7 @@ import (
 
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	"github.com/entrepot-registry/entrepot/host/internal/daemon"
+	"github.com/entrepot-registry/entrepot/host/internal/sandbox"
 )
 
 // Globals are flags of every command; each is also an environment variable.
@@ -50,6 +52,14 @@ type commands struct {
 
 // Run runs a command line and returns the exit status.
 func Run(args []string, out, errOut io.Writer) (status int) {
+	if len(args) > 0 && args[0] == sandboxExec {
+		// Not for people: the host starts plugins through it.
+		if err := sandbox.Main(args[1:]); err != nil {
+			fmt.Fprintln(errOut, err)
+			return 1
+		}
+		return 0
+	}
 	var c commands
 	code := 0
 	defer func() {
@@ -78,6 +88,19 @@ func Run(args []string, out, errOut io.Writer) (status int) {
 		return 1
 	}
 	return 0
+}
+
+// sandboxExec is the command through which the host starts plugins.
+const sandboxExec = "sandbox-exec"
+
+// self is how this program starts plugins in a sandbox; nil: its own file is
+// not known.
+func self() []string {
+	path, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	return []string{path, sandboxExec}
 }
 
 // exiting unwinds when kong wants to end the program.
@@ -175,7 +198,7 @@ func (e *env) ask(path string, question, answer any) error {
 		return readAnswer(resp, answer)
 	}
 	log := hclog.New(&hclog.LoggerOptions{Name: "entrepot", Level: hclog.Error, Output: e.err})
-	d, err := daemon.New(daemon.Options{Load: e.load, Version: Version(), Log: log, Quiet: true})
+	d, err := daemon.New(daemon.Options{Load: e.load, Version: Version(), Log: log, Quiet: true, Self: self()})
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (serveCommand) Run(e *env) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	d, err := daemon.New(daemon.Options{Load: e.load, Version: Version(), Log: log})
+	d, err := daemon.New(daemon.Options{Load: e.load, Version: Version(), Log: log, Self: self()})
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (validateCommand) Run(e *env) error {
 		return daemon.Diagnostics{Diagnostics: diags}
 	}
 	printDiagnostics(e.err, diags)
-	if err := daemon.Validate(c, Version(), e.logger(c)); err != nil {
+	if err := daemon.Validate(c, Version(), self(), e.logger(c)); err != nil {
 		return err
 	}
 	fmt.Fprintf(e.out, "%s: %d repositories, all well\n", e.Config, len(c.Repositories))

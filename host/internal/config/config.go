@@ -41,6 +41,8 @@ type Config struct {
 	MemoryCache int64
 	// ReserveSpace is the free space, in bytes, that cached bodies never use.
 	ReserveSpace int64
+	// SandboxWithout are layers of the plugins' sandbox that are left out.
+	SandboxWithout []string
 	// Cooldown holds new versions back.
 	Cooldown Cooldown
 	// Plugins has settings of plugins, by name.

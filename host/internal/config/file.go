@@ -17,6 +17,8 @@ import (
 	"github.com/hashicorp/hcl/v2/gohcl"
 	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/entrepot-registry/entrepot/host/internal/sandbox"
 )
 
 // file mirrors config.hcl; attributes that need more than HCL's own types are
@@ -34,6 +36,7 @@ type file struct {
 	CacheSize      *hcl.Attribute  `hcl:"cache_size"`
 	MemoryCache    *hcl.Attribute  `hcl:"memory_cache"`
 	ReserveSpace   *hcl.Attribute  `hcl:"reserve_space"`
+	SandboxWithout *hcl.Attribute  `hcl:"sandbox_without"`
 	Cooldown       *cooldownFile   `hcl:"cooldown,block"`
 	Plugins        []pluginFile    `hcl:"plugin,block"`
 	Repositories   []repositoryHCL `hcl:"repository,block"`
@@ -132,6 +135,7 @@ func (r *reader) config(f *file) *Config {
 		CacheSize:      r.size(f.CacheSize, DefaultCacheSize),
 		MemoryCache:    r.size(f.MemoryCache, DefaultMemoryCache),
 		ReserveSpace:   r.size(f.ReserveSpace, DefaultReserveSpace),
+		SandboxWithout: r.layers(f.SandboxWithout),
 		Cooldown:       Cooldown{Default: 3 * 24 * time.Hour, Ecosystems: map[string]time.Duration{}},
 		Plugins:        map[string]Plugin{},
 	}
@@ -356,33 +360,51 @@ func (r *reader) url(a *hcl.Attribute) *url.URL {
 	return u
 }
 
-func (r *reader) prefixes(a *hcl.Attribute) []netip.Prefix {
+// strings walks a list of strings written in the file.
+func (r *reader) strings(a *hcl.Attribute, visit func(s string, at hcl.Range)) {
 	if a == nil {
-		return nil
+		return
 	}
 	items, diags := hcl.ExprList(a.Expr)
 	if diags.HasErrors() {
 		r.diags = append(r.diags, diags...)
-		return nil
+		return
 	}
-	var out []netip.Prefix
 	for _, item := range items {
 		v, diags := item.Value(evaluation())
 		if diags.HasErrors() || v.IsNull() || v.Type() != cty.String {
-			r.fail(item.Range(), "Bad address range", `Write addresses as quoted strings: "10.0.0.0/8", "127.0.0.1".`)
+			r.fail(item.Range(), "Not a string", fmt.Sprintf("%s is a list of quoted strings.", a.Name))
 			continue
 		}
-		s := v.AsString()
+		visit(v.AsString(), item.Range())
+	}
+}
+
+func (r *reader) layers(a *hcl.Attribute) []string {
+	var out []string
+	r.strings(a, func(s string, at hcl.Range) {
+		if !slices.Contains(sandbox.Layers, s) {
+			r.fail(at, "Unknown layer", fmt.Sprintf("%q: write some of %s.", s, strings.Join(sandbox.Layers, ", ")))
+			return
+		}
+		out = append(out, s)
+	})
+	return out
+}
+
+func (r *reader) prefixes(a *hcl.Attribute) []netip.Prefix {
+	var out []netip.Prefix
+	r.strings(a, func(s string, at hcl.Range) {
 		p, err := netip.ParsePrefix(s)
 		if addr, one := netip.ParseAddr(s); one == nil {
 			p, err = addr.Prefix(addr.BitLen())
 		}
 		if err != nil {
-			r.fail(item.Range(), "Bad address range", fmt.Sprintf(`%q: write "10.0.0.0/8" or "127.0.0.1".`, s))
-			continue
+			r.fail(at, "Bad address range", fmt.Sprintf(`%q: write "10.0.0.0/8" or "127.0.0.1".`, s))
+			return
 		}
 		out = append(out, p)
-	}
+	})
 	return out
 }
 

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	"github.com/entrepot-registry/entrepot/host/internal/plugins"
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
+	"github.com/entrepot-registry/entrepot/host/internal/sandbox"
 	"github.com/entrepot-registry/entrepot/host/internal/server"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/host/internal/upstream"
@@ -47,7 +49,8 @@ type Daemon struct {
 	access  *server.AccessLog
 	logFile io.Closer
 	sockets string
-	tidy    func() // removes what lies outside of the data directory
+	wrap    func(*exec.Cmd) // sandboxes plugins; nil: they run as they are
+	tidy    func()          // removes what lies outside of the data directory
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -74,6 +77,9 @@ type Options struct {
 	Log hclog.Logger
 	// Quiet has no access log.
 	Quiet bool
+	// Self is this program with the arguments that make it call [sandbox.Main];
+	// empty: plugins run without a sandbox.
+	Self []string
 }
 
 // Diagnostics is a configuration's errors as an error.
@@ -109,6 +115,7 @@ func New(o Options) (d *Daemon, err error) {
 	if err = d.socketDir(); err != nil {
 		return d, err
 	}
+	d.makeSandbox(c)
 	d.metrics = server.NewMetrics()
 	d.metrics.Watch(&d.cache.Stats, server.Sizes{CacheBytes: d.blobs.Used, Evicted: d.blobs.Evicted, Plugins: d.eachPlugin})
 	if err = d.openAccessLog(c.AccessLog); err != nil {
@@ -188,6 +195,21 @@ func (d *Daemon) socketDir() error {
 	}
 	d.sockets = dir
 	return os.MkdirAll(dir, 0o700)
+}
+
+// makeSandbox finds out how far plugins can be locked up here, and says what
+// cannot be enforced.
+func (d *Daemon) makeSandbox(c *config.Config) {
+	if len(d.o.Self) == 0 {
+		return
+	}
+	s := sandbox.New(d.o.Self, func(layer string) bool { return !slices.Contains(c.SandboxWithout, layer) })
+	for _, m := range s.Missing() {
+		d.log.Warn("sandbox: " + m)
+	}
+	if len(s.Enforced()) > 0 {
+		d.wrap = s.Wrap
+	}
 }
 
 func (d *Daemon) openAccessLog(path string) error {
@@ -281,7 +303,7 @@ func (d *Daemon) startPlugins(c *config.Config) (map[string]*plugins.Plugin, err
 		isNew := p == nil
 		if isNew {
 			p = plugins.New(name, pinned, plugins.Options{
-				Dir: c.PluginDir, SocketDir: d.sockets, Version: d.o.Version, Keep: d.dir.Keep, Log: d.log,
+				Dir: c.PluginDir, SocketDir: d.sockets, Version: d.o.Version, Wrap: d.wrap, Keep: d.dir.Keep, Log: d.log,
 			})
 			fresh[name] = p
 		}

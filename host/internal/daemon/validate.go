@@ -11,7 +11,7 @@ import (
 
 // Validate checks a configuration with the plugins that it names, without
 // touching its data directory.
-func Validate(c *config.Config, version string, log hclog.Logger) error {
+func Validate(c *config.Config, version string, self []string, log hclog.Logger) error {
 	dir, err := os.MkdirTemp("", "entrepot-")
 	if err != nil {
 		return err
@@ -22,7 +22,7 @@ func Validate(c *config.Config, version string, log hclog.Logger) error {
 	log.SetLevel(hclog.Error)
 	d, err := New(Options{
 		Load:    func() (*config.Config, hcl.Diagnostics) { return &scratch, nil },
-		Version: version, Log: log, Quiet: true,
+		Version: version, Log: log, Quiet: true, Self: self,
 	})
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/entrepot-registry/entrepot/sdk/wire"
@@ -19,6 +20,9 @@ const (
 func (p *Plugin) ask(ctx context.Context, question func(*wire.Client) error) error {
 	for try := 0; ; try++ {
 		g, err := p.ensure(ctx)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrDown) {
+			err = fmt.Errorf("%w: %w", ErrDown, err)
+		}
 		if err != nil {
 			return err
 		}

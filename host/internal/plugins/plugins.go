@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,8 @@ type Options struct {
 	SocketDir string
 	// Version of the host.
 	Version string
+	// Wrap sandboxes a command that is going to be started; nil: none is.
+	Wrap func(*exec.Cmd)
 	// Keep remembers descriptions.
 	Keep *store.DB
 	// Log gets the host's and the plugins' lines.
@@ -221,6 +224,7 @@ func (p *Plugin) launch(ctx context.Context) (*generation, error) {
 		Path:      p.path(),
 		SocketDir: p.o.SocketDir,
 		SHA256:    p.pinned,
+		Wrap:      p.o.Wrap,
 		Logger:    p.log,
 	})
 	if errors.Is(err, os.ErrNotExist) {

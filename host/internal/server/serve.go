@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -208,7 +209,10 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	return follow(w, r, f)
 }
 
-func (s *Server) serveReply(w *recorder, r *http.Request, rt *route, reply *pb.Reply) {
+func (s *Server) serveReply(w *recorder, r *http.Request, repo *cache.Repository, rt *route, reply *pb.Reply) error {
+	if code := reply.GetStatus(); code < 200 || code > 599 {
+		return fmt.Errorf("plugin %s answers with %d, which is no status", repo.Plugin, code)
+	}
 	h := w.Header()
 	for name, value := range reply.GetHeaders() {
 		h.Set(name, value)
@@ -219,13 +223,14 @@ func (s *Server) serveReply(w *recorder, r *http.Request, rt *route, reply *pb.R
 			h["Etag"] = []string{rt.etag}
 		}
 		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(reply.GetBody())))
-		return
+		return nil
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(reply.GetBody()))}
 	w.WriteHeader(int(reply.GetStatus()))
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(reply.GetBody()) // the client left: nothing to do
 	}
+	return nil
 }
 
 func (s *Server) serveRelay(w *recorder, r *http.Request, repo *cache.Repository, relay *pb.Relay) error {

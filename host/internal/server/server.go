@@ -179,7 +179,7 @@ func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, t
 	case *pb.PlanResponse_Artifact:
 		err = s.serveArtifact(w, r, m.repo, rt, p.Artifact)
 	case *pb.PlanResponse_Reply:
-		s.serveReply(w, r, rt, p.Reply)
+		err = s.serveReply(w, r, m.repo, rt, p.Reply)
 	case *pb.PlanResponse_Relay:
 		err = s.serveRelay(w, r, m.repo, p.Relay)
 	case *pb.PlanResponse_Failure:
