@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -59,6 +59,9 @@ func Start(o Options) (*Process, error) {
 	}
 	if o.SHA256 != "" && !strings.EqualFold(o.SHA256, sum) {
 		return nil, fmt.Errorf("plugin %s: its sha256 is %s, but the configuration pins %s", name, sum, strings.ToLower(o.SHA256))
+	}
+	if info, err := os.Stat(o.Path); err == nil && runtime.GOOS != "windows" && info.Mode()&0o111 == 0 {
+		return nil, fmt.Errorf("plugin %s cannot be started: make the file executable (chmod +x %s): %w", name, o.Path, os.ErrPermission)
 	}
 	p := &Process{SHA256: sum}
 	if o.SocketDir == "" {
@@ -163,9 +166,6 @@ func startError(name string, err error, output string) error {
 	}
 	if strings.Contains(text, "Unrecognized remote plugin message") {
 		return fmt.Errorf("plugin %s printed something else than the handshake on its standard output; it must print nothing there (log to standard error) and be built with this SDK: %s", name, firstLine(afterColon(text)))
-	}
-	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("plugin %s cannot be started: make the file executable: %w", name, err)
 	}
 	if output != "" {
 		return fmt.Errorf("plugin %s did not start: %s (it printed: %s)", name, firstLine(text), firstLine(output))
