@@ -85,6 +85,11 @@ func (c *Cache) knownArtifact(repo *Repository, name string) *artifact {
 	if a, ok := c.artifacts.GetIfPresent(name); ok {
 		return a
 	}
+	// Not while the record is being changed: what was read before would be
+	// remembered after.
+	mu := c.lockRecord(name)
+	mu.Lock()
+	defer mu.Unlock()
 	value, err := c.dir.Cache.Get(name)
 	if err != nil {
 		return nil
@@ -101,6 +106,9 @@ func (c *Cache) knownArtifact(repo *Repository, name string) *artifact {
 // changeArtifact changes the record of a kept artifact, if there is one.
 func (c *Cache) changeArtifact(repo *Repository, path string, change func(*artifact)) error {
 	name := artifactName(repo, path)
+	mu := c.lockRecord(name)
+	mu.Lock()
+	defer mu.Unlock()
 	value, err := c.dir.Cache.Get(name)
 	if err != nil {
 		return ignoreMissing(err)
@@ -124,8 +132,12 @@ func (c *Cache) changeArtifact(repo *Repository, path string, change func(*artif
 // dropArtifact forgets a kept artifact whose bytes are no longer upstream's.
 func (c *Cache) dropArtifact(repo *Repository, path string) error {
 	name := artifactName(repo, path)
+	mu := c.lockRecord(name)
+	mu.Lock()
+	defer mu.Unlock()
+	err := c.dir.Cache.Apply(store.Change{name: nil})
 	c.artifacts.Invalidate(name)
-	return c.dir.Cache.Apply(store.Change{name: nil})
+	return err
 }
 
 // File is an artifact to be served: a kept body, or one that is on its way.
@@ -166,7 +178,12 @@ func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 	}
 	var last error
 	for _, source := range addresses(plan, known) {
-		resp, err := repo.Upstreams.Get(ctx, upstream.Request{Source: source, Exact: true, Method: "HEAD"})
+		resp, err := repo.Upstreams.Get(ctx, upstream.Request{Source: source, Exact: true, Method: http.MethodHead})
+		if err == nil && !resp.Found() && !resp.Missing() {
+			// It knows no HEAD: the beginning of an answer to GET says as much.
+			resp.Body.Close()
+			resp, err = repo.Upstreams.Get(ctx, upstream.Request{Source: source, Exact: true})
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -126,7 +126,7 @@ type Cache struct {
 	group     singleflight.Group
 	flightsMu sync.Mutex
 	flights   map[string]*flight
-	pushing   [64]sync.Mutex      // sightings of one document change one after the other
+	locks     [64]sync.Mutex      // of records, by name
 	slots     *semaphore.Weighted // bounds what plugins hold of documents
 	background
 }

@@ -101,11 +101,16 @@ func (c *Cache) fetchArtifact(ctx context.Context, repo *Repository, plan *pb.Ar
 		return nil, failed.Failure
 	}
 	f := c.join(repo, plan, base, name)
-	for {
+	for tries := 3; ; {
 		f.mu.Lock()
 		changed := f.changed
 		file, err := c.followed(plan, f)
 		f.mu.Unlock()
+		if lost(err) && tries > 0 { // evicted before we got to it
+			tries--
+			f = c.join(repo, plan, base, name)
+			continue
+		}
 		if file != nil || err != nil {
 			return file, err
 		}
@@ -142,7 +147,10 @@ func (c *Cache) followed(plan *pb.Artifact, f *flight) (*File, error) {
 		return nil, f.err
 	case f.done:
 		content, err := c.Open(f.body)
-		return &File{Content: content, Type: typeOf(plan, f.typ), Size: f.body.Size}, err
+		if err != nil {
+			return nil, err
+		}
+		return &File{Content: content, Type: typeOf(plan, f.typ), Size: f.body.Size}, nil
 	case !f.started:
 		return nil, nil
 	}

@@ -312,14 +312,14 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 		p.Floors, err = m.floorsOfHits(ctx, facts)
 		return shown(p, facts), err
 	}
-	mu := m.c.lockSightings(m.repo, observed)
+	mu := m.c.lockRecord(sightingsName(m.repo, observed))
 	mu.Lock()
 	defer mu.Unlock()
 	seen, err := m.c.sightings(m.repo, observed)
 	if err != nil {
 		return false, fmt.Errorf("reading what was seen before: %w", err)
 	}
-	next, fresh := seen.observe(facts, m.checked(), m.repo.HoldUnknown)
+	next, fresh := seen.observe(facts, m.checked(), m.repo.HoldUnknown, 2*m.c.policy.Longest())
 	p.Floors = next.floors()
 	if shown(p, facts) {
 		return true, nil

@@ -344,8 +344,9 @@ func (c *Cache) bodiesThere(r *Rendering) bool {
 	return true
 }
 
-func (c *Cache) lockSightings(repo *Repository, path string) *sync.Mutex {
+// lockRecord is the lock under which a record is read, changed and written.
+func (c *Cache) lockRecord(name string) *sync.Mutex {
 	h := fnv.New32a()
-	h.Write([]byte(repo.Name + path))
-	return &c.pushing[h.Sum32()%uint32(len(c.pushing))]
+	h.Write([]byte(name))
+	return &c.locks[h.Sum32()%uint32(len(c.locks))]
 }

@@ -36,9 +36,8 @@ type floor struct {
 const (
 	sightingsKey = "seen/"
 	pinKey       = "pin/"
-	knownSize    = 8        // bytes of a hash
-	inlineKnown  = 2 << 10  // bytes kept in the record itself
-	floorsKept   = 400 * 24 // hours after which a floor cannot matter
+	knownSize    = 8       // bytes of a hash
+	inlineKnown  = 2 << 10 // bytes kept in the record itself
 )
 
 func sightingsName(repo *Repository, path string) string { return key(sightingsKey+repo.Name, path) }
@@ -87,8 +86,10 @@ func shortHash(k cooldown.Key) [knownSize]byte {
 
 // observe returns the sightings after a look at a document, and whether any
 // floor is new. At the first look what has no time gets a floor only if
-// holdUnknown says so.
-func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown bool) (*sightings, bool) {
+// holdUnknown says so. Floors older than keep are forgotten, but none of the
+// last month: windows may be made longer.
+func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown bool, keep time.Duration) (*sightings, bool) {
+	const month = 31 * 24 * time.Hour
 	next := &sightings{First: at, Last: at}
 	known := map[[knownSize]byte]bool{}
 	if s != nil {
@@ -100,7 +101,7 @@ func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown bool) (*
 			known[[knownSize]byte(s.Known[i:])] = true
 		}
 		for _, f := range s.Floors {
-			if at.Sub(f.At) < floorsKept*time.Hour {
+			if at.Sub(f.At) < max(keep, month) {
 				next.Floors = append(next.Floors, f)
 			}
 		}
@@ -193,7 +194,7 @@ func Pinned(keep *store.DB) func(blobs.Digest) bool {
 
 // confirm notes that upstream still shows a document as it was.
 func (c *Cache) confirm(repo *Repository, path string, at time.Time) error {
-	mu := c.lockSightings(repo, path)
+	mu := c.lockRecord(sightingsName(repo, path))
 	mu.Lock()
 	defer mu.Unlock()
 	value, err := c.dir.Keep.Get(sightingsName(repo, path))

@@ -88,6 +88,20 @@ func (e *Engine) Configure(c config.Cooldown) {
 	e.epoch.Add(1)
 }
 
+// Longest is the longest window of all rules.
+func (e *Engine) Longest() time.Duration {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	longest := e.cooldown.Default
+	for _, d := range e.cooldown.Ecosystems {
+		longest = max(longest, d)
+	}
+	for _, r := range e.cooldown.Packages {
+		longest = max(longest, r.Window)
+	}
+	return longest
+}
+
 // Exempt adds or replaces an exemption; it is in force when this returns.
 func (e *Engine) Exempt(x Exemption) error {
 	value, err := json.Marshal(x)
