@@ -1,0 +1,135 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/entrepot-registry/entrepot/host/internal/cache"
+	"github.com/entrepot-registry/entrepot/host/internal/config"
+	"github.com/entrepot-registry/entrepot/host/internal/plugins"
+	"github.com/entrepot-registry/entrepot/host/internal/server"
+	"github.com/entrepot-registry/entrepot/host/internal/upstream"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
+)
+
+// checker has a new binary accept the options of its repositories.
+func (d *Daemon) checker(c *config.Config, name string) func(*wire.Client, *pb.DescribeResponse) error {
+	return func(client *wire.Client, describe *pb.DescribeResponse) error {
+		for _, r := range c.Repositories {
+			if r.Plugin != name {
+				continue
+			}
+			options, diags := r.DecodeOptions(describe.GetOptions())
+			if diags.HasErrors() {
+				return Diagnostics{diags}
+			}
+			ctx, cancel := context.WithTimeout(d.ctx, 5*time.Second)
+			resp, err := client.Configure(ctx, r.Name, options)
+			cancel()
+			if err != nil {
+				return err
+			}
+			if diags := configured(r, resp); diags.HasErrors() {
+				return Diagnostics{diags}
+			}
+		}
+		return nil
+	}
+}
+
+// build makes the site of a configuration.
+func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*server.Site, error) {
+	var diags hcl.Diagnostics
+	site := &server.Site{Address: server.Address{Base: c.BaseURL, Trusted: c.TrustedProxies}}
+	for _, h := range c.Hosts {
+		site.Address.Hosts = append(site.Address.Hosts, strings.ToLower(h))
+	}
+	for _, r := range c.Repositories {
+		p := all[r.Plugin]
+		describe := p.Describe()
+		options, more := r.DecodeOptions(describe.GetOptions())
+		diags = append(diags, more...)
+		if more.HasErrors() {
+			continue
+		}
+		defaults := describe.GetUpstreams()
+		if p.Running() {
+			resp, err := p.Configure(d.ctx, r.Name, options)
+			if err != nil {
+				return nil, err
+			}
+			more := configured(r, resp)
+			diags = append(diags, more...)
+			if more.HasErrors() {
+				continue
+			}
+			defaults = resp.GetUpstreams()
+		}
+		diags = append(diags, checkRoles(r, defaults)...)
+		set, err := upstream.New(upstream.Options{
+			Upstreams: r.Upstreams, Defaults: fromEnvironment(defaults), Allow: r.AllowHosts,
+			UserAgent: "entrepot/" + d.o.Version + " (+https://github.com/entrepot-registry/entrepot)",
+			Observe:   d.metrics.Upstream,
+		})
+		if err != nil {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Bad upstream", Detail: err.Error(), Subject: &r.Range})
+			continue
+		}
+		site.Repositories = append(site.Repositories, &cache.Repository{
+			Repository: r, Ecosystem: p, Options: options, Upstreams: set, Describe: describe,
+		})
+	}
+	if diags.HasErrors() {
+		return nil, Diagnostics{diags}
+	}
+	return site, nil
+}
+
+// fromEnvironment fills in default upstreams that a plugin leaves to variables
+// of ours.
+func fromEnvironment(defaults []*pb.Upstream) []*pb.Upstream {
+	var out []*pb.Upstream
+	for _, u := range defaults {
+		at := u.GetUrl()
+		for _, name := range u.GetVariables() {
+			if v := os.Getenv(name); v != "" {
+				at = v
+				break
+			}
+		}
+		out = append(out, &pb.Upstream{Role: u.GetRole(), Url: at})
+	}
+	return out
+}
+
+// configured turns a plugin's complaints into diagnostics at their lines.
+func configured(r *config.Repository, resp *pb.ConfigureResponse) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, d := range resp.GetDiagnostics() {
+		at := r.OptionRange(d.GetOption())
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Plugin " + r.Plugin + " refuses the options", Detail: d.GetMessage(), Subject: &at})
+	}
+	return diags
+}
+
+// checkRoles refuses upstreams of a role that the plugin does not know.
+func checkRoles(r *config.Repository, defaults []*pb.Upstream) hcl.Diagnostics {
+	var roles []string
+	for _, d := range defaults {
+		roles = append(roles, d.GetRole())
+	}
+	var diags hcl.Diagnostics
+	for _, u := range r.Upstreams {
+		if u.Role != "" && !slices.Contains(roles, u.Role) {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown role", Subject: &u.Range,
+				Detail: fmt.Sprintf("Plugin %s has no upstream of role %q; write one of %s, or leave role out.", r.Plugin, u.Role, strings.Join(roles, ", "))})
+		}
+	}
+	return diags
+}
