@@ -16,6 +16,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/server"
 	"github.com/entrepot-registry/entrepot/host/internal/upstream"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
 // checker has a new binary accept the options of its repositories.
