@@ -23,10 +23,12 @@ var (
 	statusStale = []string{`entrepot; hit; ttl=-1; detail="stale"`}
 )
 
-// Bounds of relayed bodies, in bytes.
+// Bounds of relayed bodies, in bytes, and of the time that a client may take to
+// send one.
 const (
 	maxRelayed       = 16 << 20
 	maxRelayedAnswer = 64 << 20
+	relayTime        = time.Minute
 )
 
 func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Repository, rt *route, d *pb.Document) error {
@@ -235,6 +237,9 @@ func (s *Server) serveReply(w *recorder, r *http.Request, repo *cache.Repository
 
 func (s *Server) serveRelay(w *recorder, r *http.Request, repo *cache.Repository, relay *pb.Relay) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxRelayed)
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(relayTime)); err != nil {
+		return err
+	}
 	resp, err := s.cache.Relay(r.Context(), repo, relay, r)
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
