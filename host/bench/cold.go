@@ -46,6 +46,35 @@ func herd(up *registry, all []*contestant) {
 	fmt.Println()
 }
 
+// askers are 64 clients that ask for one large cold document at the same time.
+func askers(up *registry, all []*contestant) {
+	fmt.Printf("%-24s %-18s %10s %12s %14s %10s\n", "askers", "", "s", "upstream", "above idle", "failures")
+	k, next := kinds[4], 0
+	for range min(*rounds, 3) {
+		for _, c := range all {
+			path := documentPath(k, next)
+			next++
+			asked, before := up.asked.Load(), c.memory()
+			peak, stop := watchMemory(c)
+			began := time.Now()
+			var failures atomic.Int64
+			var wg sync.WaitGroup
+			for range 64 {
+				wg.Go(func() {
+					if _, err := fetch(c.url+path, true); err != nil {
+						failures.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			took := time.Since(began)
+			stop()
+			fmt.Printf("%-24s %-18s %9.2fs %12d %11.0f MiB %10d\n", "64 clients, cold 9 MB", c.name, took.Seconds(), up.asked.Load()-asked, *peak-before, failures.Load())
+		}
+	}
+	fmt.Println()
+}
+
 func watchMemory(c *contestant) (*float64, func()) {
 	peak, quit, done := new(float64), make(chan struct{}), make(chan struct{})
 	go func() {

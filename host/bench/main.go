@@ -88,6 +88,9 @@ func main() {
 	if strings.Contains("herd", *only) {
 		herd(up, all[:2])
 	}
+	if strings.Contains("askers", *only) {
+		askers(up, all[:2])
+	}
 	if strings.Contains("cold", *only) {
 		cold(up, all[:2])
 	}

@@ -26,7 +26,8 @@ var kinds = []kind{
 	{"small", 10_000, 4, 10 << 10},
 	{"middle", 300, 220, 1 << 20},
 	{"huge", 1, 9_000, 64 << 20},
-	{"cold", 64, 1, 64 << 20}, // asked for once each
+	{"cold", 64, 1, 64 << 20},      // asked for once each
+	{"broad", 16, 11_000, 1 << 10}, // likewise
 }
 
 // registry is an npm registry whose packages are made up as they are asked for.
