@@ -100,6 +100,7 @@ func cold(up *registry, all []*contestant) {
 	for range min(*rounds, 3) {
 		for _, c := range append([]*contestant{{name: "direct", url: up.url}}, all...) {
 			k, i := freshCold()
+			up.prepare(k, i)
 			if c.cmd != nil {
 				if _, err := fetch(c.url+documentPath(k, i), false); err != nil {
 					fail(err)
