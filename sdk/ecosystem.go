@@ -1,6 +1,9 @@
 package sdk
 
-import "time"
+import (
+	"encoding/hex"
+	"time"
+)
 
 // Ecosystem is a plugin: which requests it understands and what it makes of
 // them. Fields left at zero are capabilities it lacks.
@@ -15,14 +18,16 @@ type Ecosystem struct {
 	// PURL is the package URL type; empty: Name.
 	PURL string
 	// Upstreams are used where the configuration names none. The first is what
-	// a [Source] without a role asks.
+	// a [Source] without a role asks. Nil: nothing is asked of upstream.
 	Upstreams []Upstream
-	// Mounts are absolute paths besides /Name, as "/v2/".
+	// Mounts are absolute paths besides /Name, as "/v2/"; nil: none.
 	Mounts []string
-	// Routes are tried in order; the first that matches plans the request.
+	// Routes are tried in order; the first that matches plans the request. What
+	// none matches is answered with 404, or with 405 where only the method
+	// differs.
 	Routes []Route
 	// Vary names the request headers that plans may look at. No other header
-	// reaches the plugin.
+	// reaches the plugin; nil: none does.
 	Vary []string
 	// About names the document that tells about a version (its Version field
 	// may be empty). Nil: the host cannot explain versions that nobody asked
@@ -36,7 +41,8 @@ type Ecosystem struct {
 	// IncompleteListings says that upstream's documents do not list all that
 	// there is, so that a version's absence does not mean it was removed.
 	IncompleteListings bool
-	// Ungated lists routes whose answers policy cannot judge.
+	// Ungated lists routes whose answers policy cannot judge, for people to
+	// know; nil: it judges all.
 	Ungated []Ungated
 }
 
@@ -58,7 +64,8 @@ type Route struct {
 	// with three dots captures across segments ("{module...}"). GET answers
 	// HEAD too. Escapes in the path are kept while matching: %2f is no slash.
 	Match string
-	// Plan says what to do. It must be a pure function of the request.
+	// Plan says what to do; it is required, and nil is no answer. It must be a
+	// pure function of the request. A panic fails that one request.
 	Plan func(Request) Plan
 }
 
@@ -81,7 +88,7 @@ type ErrorFormat struct {
 	// replaces; for a JSON type they are replaced by JSON strings with their
 	// quotes. Empty: {message}.
 	Body string
-	// Status overrides the usual HTTP status of a kind.
+	// Status overrides the usual HTTP status of a kind; nil: none.
 	Status map[Kind]int
 }
 
@@ -99,27 +106,29 @@ type Version struct {
 	Name string
 	// Version is the version as the ecosystem writes it.
 	Version string
-	// Published is when the registry says it was published; zero: unknown.
+	// Published is when the registry says it was published; zero: unknown, so
+	// that its age is counted from when the host last saw the listing without
+	// it, and what was there at the first look is served.
 	Published time.Time
 	// Yanked is whether it is yanked, unlisted or deprecated.
 	Yanked bool
-	// License is an SPDX expression or the ecosystem's own words.
+	// License is an SPDX expression or the ecosystem's own words; empty: unknown.
 	License string
 }
 
 // File is a file of a version.
 type File struct {
 	// Path is its canonical address here, relative to the mount, with escapes;
-	// it is what [Artifact.Path] names.
+	// it is what [Artifact.Path] names. Empty: it is not served here.
 	Path string
 	// URL is its absolute address upstream; empty: as the artifact's plan says.
 	URL string
-	// Digests are what upstream says of it; the strongest is verified.
+	// Digests are what upstream says of it; the strongest is verified. Nil: none
+	// is known, and the host remembers the first bytes that it sees.
 	Digests []Digest
 	// Size in bytes; 0: unknown.
 	Size int64
-	// Published is when this file was published, where it differs from its
-	// version.
+	// Published is when this file was published; zero: when its version was.
 	Published time.Time
 }
 
@@ -127,6 +136,17 @@ type File struct {
 type Digest struct {
 	// Algorithm is "sha512", "sha384", "sha256", "sha1" or "md5".
 	Algorithm string
-	// Sum is the hash itself.
+	// Sum is the hash itself; empty: there is none.
 	Sum []byte
+}
+
+// HexDigest is a digest of an algorithm as documents write it, in hexadecimal.
+// An empty text is no digest; a malformed one is a digest that no file has, so
+// that the file is refused rather than served unverified.
+func HexDigest(algorithm, text string) Digest {
+	sum, err := hex.DecodeString(text)
+	if err != nil {
+		sum = []byte(text)
+	}
+	return Digest{Algorithm: algorithm, Sum: sum}
 }

@@ -22,7 +22,7 @@ type Artifact struct {
 	// Path is its canonical address here; empty: the request's path.
 	Path string
 	// From is where upstream has it, tried in order. An address in the facts
-	// comes first.
+	// comes first. Nil: only the facts tell.
 	From []Source
 	// Digest is one that the request itself names; zero: none.
 	Digest Digest
@@ -45,14 +45,17 @@ type Document struct {
 	Output string
 	// Name is the package it is about; empty: several, or not known yet.
 	Name string
-	// From is what is asked of upstream at the start.
+	// From is what is asked of upstream at the start; nil: nothing.
 	From []Source
 	// Query marks what is no listing of a package: the answer to a search, or a
 	// document about one version. Nothing is learnt from it about what upstream
 	// has; what was seen of the listing that [Ecosystem.About] names judges it.
 	// Its Keep calls must therefore name the same files as the listing's.
 	Query bool
-	// Render makes the document. It must be a pure function of its input.
+	// Render makes the document; it is required. It must be a pure function of
+	// its input. A [Failure] that it returns is the answer to the client; any
+	// other error means that upstream's documents could not be read, of which
+	// nothing is learnt, so that what was known before may be served instead.
 	Render func(*Input) error
 }
 
@@ -63,14 +66,14 @@ type Source struct {
 	URL string
 	// Role names the upstream; empty: the first.
 	Role string
-	// Accept is the Accept header to send.
+	// Accept is the Accept header to send; empty: none.
 	Accept string
 	// Optional says that the rendering can do without it; the [Doc] then has
 	// the status. A source that is not optional fails the request.
 	Optional bool
 }
 
-// From makes sources of addresses.
+// From makes sources of addresses at the first upstream, none of them optional.
 func From(urls ...string) []Source {
 	sources := make([]Source, len(urls))
 	for i, u := range urls {
@@ -83,9 +86,9 @@ func From(urls ...string) []Source {
 type Reply struct {
 	// Status is the HTTP status; 0: 200.
 	Status int
-	// Header has one value a name.
+	// Header has one value a name; nil: none.
 	Header map[string]string
-	// Body is sent as it is.
+	// Body is sent as it is; nil: empty.
 	Body []byte
 }
 
@@ -99,7 +102,8 @@ func JSON(v any) Reply {
 	return Reply{Header: map[string]string{"Content-Type": "application/json"}, Body: body}
 }
 
-// Redirect is a reply that sends the client to another address of ours.
+// Redirect is a reply that sends the client for good (301) to another address
+// of ours, which [Request.URL] makes.
 func Redirect(location string) Reply {
 	return Reply{Status: http.StatusMovedPermanently, Header: map[string]string{"Location": location}}
 }
@@ -110,11 +114,11 @@ type Relay struct {
 	// To is the address.
 	To Source
 	// Headers are request headers to pass on, besides Content-Type,
-	// Content-Encoding and Accept.
+	// Content-Encoding and Accept; nil: none.
 	Headers []string
 }
 
-// Kind says what went wrong.
+// Kind says what went wrong. Zero is none of them, and answers 500.
 type Kind int
 
 // The kinds of failure, with the status each usually has.
@@ -130,10 +134,11 @@ const (
 	KindUnavailable  = Kind(pb.ErrorKind_ERROR_KIND_UNAVAILABLE)  // 503
 )
 
-// Failure is an error for the client, as a plan or as what Render returns. Any
-// other error of Render means that upstream's document could not be read.
+// Failure is an error for the client, as a plan or as what Render returns.
 type Failure struct {
-	Kind    Kind
+	// Kind decides the status.
+	Kind Kind
+	// Message says what is wrong and what the client's user can do.
 	Message string
 }
 

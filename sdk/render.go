@@ -19,9 +19,10 @@ type Doc struct {
 	// Status is the HTTP status; 0: upstream could not be reached. Sources that
 	// are not optional always have 200.
 	Status int
-	// Header has the response headers, names in lower case.
+	// Header has the response headers, names in lower case; it may be nil.
 	Header map[string]string
-	// Body is the whole body, without any content encoding.
+	// Body is the whole body, without any content encoding. It is shared by the
+	// runs of one rendering, so it must not be changed.
 	Body []byte
 }
 
@@ -41,6 +42,8 @@ type Input struct {
 	facts   []*pb.Fact
 	held    hold
 	out     outputs
+	// nameless is whether Keep was told of what has no name or version.
+	nameless bool
 }
 
 // outputs takes what a rendering writes.
@@ -52,7 +55,8 @@ type outputs interface {
 // Request is the request for the document's canonical address.
 func (in *Input) Request() Request { return in.request }
 
-// Docs are the documents of [Document.From], in its order.
+// Docs are the documents of [Document.From], in its order. None is nil; those
+// of optional sources may not be OK.
 func (in *Input) Docs() []*Doc {
 	docs := make([]*Doc, len(in.first))
 	for i, s := range in.first {
@@ -61,9 +65,10 @@ func (in *Input) Docs() []*Doc {
 	return docs
 }
 
-// Doc returns one more document of upstream. False: it is not there yet.
-// Render should go on as far as it can, so that all it lacks is fetched
-// together, and return; it is then run again. Rounds are bounded by the host.
+// Doc returns one more document of upstream. False, with nil: it is not there
+// yet. Render should go on as far as it can, so that all it lacks is fetched
+// together, and return; what it returns and wrote is dropped, and it is run
+// again from its beginning. Rounds and documents are bounded by the host.
 func (in *Input) Doc(s Source) (*Doc, bool) {
 	if d, ok := in.docs[s]; ok {
 		return d, true
@@ -74,7 +79,9 @@ func (in *Input) Doc(s Source) (*Doc, bool) {
 
 // Keep records what is known of a version and its files, and reports whether
 // policy lets all of them be shown. It must be called for every version that
-// upstream's documents list, also for those that the plugin would drop itself.
+// upstream's documents list, also for those that the plugin would drop itself,
+// with a name and a version. Files that can be shown one without the other are
+// told of one by one. Without a file, the version itself is judged.
 func (in *Input) Keep(v Version, files ...File) bool {
 	if len(files) == 0 {
 		return in.keep(v, File{})
@@ -92,6 +99,9 @@ func (in *Input) keep(v Version, f File) bool {
 	published := v.Published
 	if !f.Published.IsZero() {
 		published = f.Published
+	}
+	if v.Name == "" || v.Version == "" {
+		in.nameless = true
 	}
 	key := cooldown.Key{Name: v.Name, Version: v.Version, Path: f.Path}
 	verdict := in.policy.Judge(key, published)
@@ -116,16 +126,20 @@ func (in *Input) keep(v Version, f File) bool {
 	return !verdict.Held
 }
 
-// URL returns the external address of a path of this repository.
+// URL returns the external address of a path of this repository, as
+// [Request.URL] does.
 func (in *Input) URL(path string) string { return in.request.URL(path) }
 
 // Output begins, or goes on with, one of the document's outputs; the name of
-// the main one is empty. Several may be written in turns.
+// the main one is empty. Several may be written in turns. An output is there
+// once Write was called, and has the content type given the first time. An
+// error of Write says that the host has gone; Render returns it.
 func (in *Input) Output(name, contentType string) io.Writer {
 	return &output{in: in, name: name, contentType: contentType}
 }
 
-// JSON writes a value as the main output.
+// JSON writes a value as the main output. An error is one of encoding/json, or
+// of Write, and Render's to return.
 func (in *Input) JSON(v any) error {
 	return json.NewEncoder(in.Output("", "application/json")).Encode(v)
 }

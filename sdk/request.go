@@ -42,7 +42,8 @@ func (r Request) Get(name string) string {
 	return raw
 }
 
-// Raw returns what a name in the route's pattern captured, as it was sent.
+// Raw returns what a name in the route's pattern captured, as it was sent, for
+// addresses; empty when there is no such name.
 func (r Request) Raw(name string) string { return r.captures[name] }
 
 // Param returns the first value of a query parameter; empty when there is
@@ -53,8 +54,9 @@ func (r Request) Param(name string) string {
 }
 
 // Header returns a request header that [Ecosystem.Vary] names; of several
-// lines, all joined by commas.
+// lines, all joined by commas. Empty: it was not sent, or is not named there.
 func (r Request) Header(name string) string { return r.headers[strings.ToLower(name)] }
 
-// URL returns the external address of a path of this repository.
+// URL returns the external address of a path of this repository, which begins
+// with a slash and has its escapes.
 func (r Request) URL(path string) string { return r.base + path }

@@ -105,10 +105,24 @@ func newRouter(e Ecosystem) (*router, error) {
 		seen[route.Match] = true
 		r.patterns = append(r.patterns, p)
 	}
+	mounts := map[string]bool{"/" + e.Name: true}
 	for _, m := range e.Mounts {
 		if !strings.HasPrefix(m, "/") {
 			return nil, fmt.Errorf("plugin %s: mount %q must begin with a slash", e.Name, m)
 		}
+		at := strings.TrimRight(m, "/")
+		if mounts[at] {
+			return nil, fmt.Errorf("plugin %s: mount %q stands twice; /%s is always there", e.Name, m, e.Name)
+		}
+		mounts[at] = true
+	}
+	roles := map[string]bool{}
+	for _, u := range e.Upstreams {
+		role := or(u.Role, "main")
+		if roles[role] {
+			return nil, fmt.Errorf("plugin %s: two upstreams have the role %q", e.Name, role)
+		}
+		roles[role] = true
 	}
 	return r, nil
 }

@@ -17,14 +17,28 @@ import (
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
-// Serve is a plugin's main. C is a struct whose tags are the schema of the
-// options block; open makes the ecosystem of decoded options and must also
-// succeed for the defaults. An [OptionError] it returns is shown at the
-// option's line in the configuration.
+// Serve is a plugin's main. It never returns an error: one that is the author's,
+// as a pattern that cannot be read, is printed to standard error and ends the
+// program with status 1.
+//
+// C is a struct, whose fields are the options that a repository may set in its
+// options block; struct{}: none. A field is a string, a bool, a number, a
+// []string or a map[string]string, and its tags are the schema:
+//
+//	Lua string `hcl:"lua" default:"5.1" help:"Version of Lua that is served."`
+//
+// hcl and help are required; default is a bare string for a string and JSON for
+// everything else, and without it a field that is not set is zero;
+// required:"true" refuses a configuration that does not set it.
+//
+// Open makes the ecosystem of decoded options. It is called once for each
+// repository's options, and at the start for the defaults, for which it must
+// succeed. Any other error it returns is shown at the repository's block, an
+// [OptionError] at the option's line.
 //
 // Started by the host, Serve answers until the host goes away. Started by a
 // person, "describe" prints what the plugin is, as JSON; anything else says
-// that it is a plugin.
+// that it is a plugin. Nothing else may be printed to standard output.
 func Serve[C any](open func(C) (Ecosystem, error)) {
 	server, err := NewServer(open)
 	if err != nil {
@@ -57,6 +71,7 @@ func Serve[C any](open func(C) (Ecosystem, error)) {
 }
 
 // Logger returns the logger whose lines the host prints with the plugin's name.
+// What else is written to standard error is printed as it is.
 func Logger() hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: os.Stderr, JSONFormat: true})
 }
@@ -71,6 +86,7 @@ func dieWithParent(parent int) {
 }
 
 // NewServer makes the plugin's end of the wire without serving it, for tests.
+// An error is one that [Serve] would print.
 func NewServer[C any](open func(C) (Ecosystem, error)) (pb.EcosystemServiceServer, error) {
 	options, err := optionsOf(reflect.TypeFor[C]())
 	if err != nil {

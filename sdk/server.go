@@ -150,7 +150,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 			return err
 		}
 		out := &sender{stream: stream}
-		in.missing, in.facts, in.held, in.out = nil, nil, hold{}, out
+		in.missing, in.facts, in.held, in.out, in.nameless = nil, nil, hold{}, out, false
 		for _, s := range in.first {
 			if in.docs[s] == nil {
 				return status.Errorf(codes.Internal, "plugin %s: %s plans to other sources than it was asked for: a plan must be a pure function of the canonical address", r.Name, start.GetPath())
@@ -163,6 +163,9 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 				return err
 			}
 			continue
+		}
+		if in.nameless {
+			return status.Errorf(codes.Internal, "plugin %s: Input.Keep was told of a version without a name or a version number in %s", r.Name, start.GetPath())
 		}
 		return finish(stream, in, out, err)
 	}

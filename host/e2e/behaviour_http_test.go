@@ -24,6 +24,15 @@ func headersOf(a faultAnswer) http.Header {
 	return h
 }
 
+func faultRequest(t *testing.T, address string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func TestHeadNeverDownloadsAndSaysWhatGetSays(t *testing.T) {
 	t.Parallel()
 	v := faultVersion{Name: "headed", Version: "1.0.0", Body: faultBytes(1, 300_000)}
@@ -49,7 +58,20 @@ func TestHeadNeverDownloadsAndSaysWhatGetSays(t *testing.T) {
 	if n := reg.Fetched(v); n != 0 || faultKept(h, v.Body) {
 		t.Errorf("HEAD downloaded the file: upstream was asked %d times", n)
 	}
-	t.Run("cold file", func(t *testing.T) { same(t, address) })
+	t.Run("cold file", func(t *testing.T) {
+		gate := newFaultGate(t)
+		reg.BreakTarballs(gate.gated(200_000))
+		head := faultTry(t, http.MethodHead, address)
+		resp, err := (&http.Transport{DisableCompression: true}).RoundTrip(faultRequest(t, address))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		got := faultAnswer{Status: resp.StatusCode, Header: resp.Header}
+		if a, b := headersOf(head), headersOf(got); head.Status != got.Status || fmt.Sprint(a) != fmt.Sprint(b) {
+			t.Errorf("HEAD says %d\n%v\nand GET %d\n%v", head.Status, a, got.Status, b)
+		}
+	})
 	faultGet(t, address, v.Body)
 	t.Run("warm file", func(t *testing.T) { same(t, address) })
 	t.Run("range of a warm file", func(t *testing.T) { same(t, address, "Range", "bytes=5-9") })
@@ -149,7 +171,7 @@ func TestDocumentsAreEncodedAsAskedAndSayIt(t *testing.T) {
 			t.Errorf("Accept-Encoding %q: %d, Content-Encoding %q, want %q", accept, a.Status, a.Header.Get("Content-Encoding"), want)
 			continue
 		}
-		if got := decoded(t, a); !bytes.Equal(got, plain.Body) {
+		if got := faultDecoded(t, a); !bytes.Equal(got, plain.Body) {
 			t.Errorf("Accept-Encoding %q: %d bytes that are not the document", accept, len(got))
 		}
 		vary := strings.ToLower(strings.Join(a.Header.Values("Vary"), ","))
@@ -181,8 +203,8 @@ func TestDocumentsAreEncodedAsAskedAndSayIt(t *testing.T) {
 	}
 }
 
-// decoded takes an answer's encoding off, as its header says.
-func decoded(t *testing.T, a faultAnswer) []byte {
+// faultDecoded takes an answer's encoding off, as its header says.
+func faultDecoded(t *testing.T, a faultAnswer) []byte {
 	t.Helper()
 	var r io.Reader = bytes.NewReader(a.Body)
 	switch a.Header.Get("Content-Encoding") {

@@ -95,7 +95,7 @@ func TestDamagedBodiesOfDocumentsAreMadeAgain(t *testing.T) {
 				}
 				for _, encoding := range []string{"identity", "gzip"} {
 					a := faultTry(t, http.MethodGet, h.URL+"/npm/remade", "Accept-Encoding", encoding)
-					if a.Status != http.StatusOK || !bytes.Equal(decoded(t, a), bytes.ReplaceAll(want.Body, []byte(base), []byte(h.URL))) {
+					if a.Status != http.StatusOK || !bytes.Equal(faultDecoded(t, a), bytes.ReplaceAll(want.Body, []byte(base), []byte(h.URL))) {
 						t.Errorf("%s: %d %s", encoding, a.Status, a.Body[:min(len(a.Body), 200)])
 					}
 				}
@@ -197,3 +197,6 @@ func TestAbsentFileIsFoundOnceItIsThere(t *testing.T) {
 		return a.whole() && bytes.Equal(a.Body, v.Body)
 	})
 }
+
+// damageBlob takes a kept body away behind the host's back.
+func damageBlob(h *Host, body []byte) error { return os.Remove(faultBlob(h, body)) }

@@ -19,8 +19,12 @@ func TestHostilePathsAreRefusedAndReachNobody(t *testing.T) {
 	v := faultVersion{Name: "victim", Version: "1.0.0", Body: faultBytes(1, 1000)}
 	reg := startFaultRegistry(t, v)
 	h := startHost(t, faultConfig(reg.URL+"/deep/base")+`
-repository "cargo" { upstream "main" { url = "`+reg.URL+`/deep/base" } }
-repository "pypi" { upstream "main" { url = "`+reg.URL+`/deep/base" } }
+repository "cargo" {
+  upstream "main" { url = "`+reg.URL+`/deep/base" }
+}
+repository "pypi" {
+  upstream "main" { url = "`+reg.URL+`/deep/base" }
+}
 `)
 	u, err := url.Parse(h.URL)
 	if err != nil {
@@ -101,12 +105,12 @@ func TestGzipBombIsBoundedByMaxDocument(t *testing.T) {
 		z.Close()
 	}
 	reg.BreakDocuments(func(w http.ResponseWriter, _ *http.Request) { bomb(w) })
-	before := status(t, h.cmd.Process.Pid, "VmHWM")
+	before := faultStatus(t, h.cmd.Process.Pid, "VmHWM")
 	a := faultTry(t, http.MethodGet, h.URL+"/npm/bomb")
 	if a.Status != http.StatusBadGateway || !strings.Contains(string(a.Body), "larger than max_document") {
 		t.Errorf("a document of 512 MB: %d %s", a.Status, a.Body)
 	}
-	if grown := status(t, h.cmd.Process.Pid, "VmHWM") - before; grown > 64<<10 {
+	if grown := faultStatus(t, h.cmd.Process.Pid, "VmHWM") - before; grown > 64<<10 {
 		t.Errorf("the host grew by %d KiB", grown)
 	}
 	if left := faultFiles(t, h.Dir+"/data/tmp"); len(left) != 0 {
@@ -167,10 +171,10 @@ func TestHundredMegabytePackumentNeedsLittleMemoryOfTheHost(t *testing.T) {
 	if a := faultTry(t, http.MethodGet, h.URL+"/npm/huge", "Accept", "application/vnd.npm.install-v1+json"); a.Status != http.StatusOK || len(a.Body) > 20_000_000 {
 		t.Errorf("abbreviated: %d with %d bytes", a.Status, len(a.Body))
 	}
-	if peak := status(t, h.cmd.Process.Pid, "VmHWM"); peak > 400<<10 {
+	if peak := faultStatus(t, h.cmd.Process.Pid, "VmHWM"); peak > 400<<10 {
 		t.Errorf("the host took %d KiB", peak)
 	} else {
-		t.Logf("the host took %d KiB, the plugin %d KiB", peak, status(t, pluginPID(t, h, "npm"), "VmHWM"))
+		t.Logf("the host took %d KiB, the plugin %d KiB", peak, faultStatus(t, pluginPID(t, h, "npm"), "VmHWM"))
 	}
 }
 

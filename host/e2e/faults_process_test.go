@@ -66,8 +66,8 @@ func pluginPID(t testing.TB, h *Host, name string) int {
 	return pid
 }
 
-// status reads a field of /proc/PID/status in KiB.
-func status(t testing.TB, pid int, field string) int {
+// faultStatus reads a field of /proc/PID/status in KiB.
+func faultStatus(t testing.TB, pid int, field string) int {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -86,9 +86,9 @@ func status(t testing.TB, pid int, field string) int {
 	return 0
 }
 
-// within runs the body of a test in a process of its own with a private mount
+// faultInside runs the body of a test in a process of its own with a private mount
 // namespace, where it may mount what nobody else sees and nothing is left of.
-func within(t *testing.T, body func(t *testing.T)) {
+func faultInside(t *testing.T, body func(t *testing.T)) {
 	t.Helper()
 	onlyLinux(t)
 	const inside = "ENTREPOT_TEST_INSIDE"
@@ -136,8 +136,8 @@ func smallDisk(t testing.TB, dir string, size int64) {
 	})
 }
 
-// fill takes all but some bytes of a disk and returns the file that does.
-func fill(t testing.TB, dir string, left int64) string {
+// faultFill takes all but some bytes of a disk and returns the file that does.
+func faultFill(t testing.TB, dir string, left int64) string {
 	t.Helper()
 	name := filepath.Join(dir, "filler")
 	f, err := os.Create(name)
@@ -146,8 +146,8 @@ func fill(t testing.TB, dir string, left int64) string {
 	}
 	defer f.Close()
 	piece := make([]byte, 64<<10)
-	for free(t, dir) > left {
-		n := min(int64(len(piece)), max(free(t, dir)-left, 4096))
+	for faultFree(t, dir) > left {
+		n := min(int64(len(piece)), max(faultFree(t, dir)-left, 4096))
 		if _, err := f.Write(piece[:n]); errors.Is(err, syscall.ENOSPC) {
 			break
 		} else if err != nil {
@@ -157,7 +157,7 @@ func fill(t testing.TB, dir string, left int64) string {
 	return name
 }
 
-func free(t testing.TB, dir string) int64 {
+func faultFree(t testing.TB, dir string) int64 {
 	t.Helper()
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {
@@ -168,7 +168,7 @@ func free(t testing.TB, dir string) int64 {
 
 func TestDiskThatIsFullFailsClearlyAndRecovers(t *testing.T) {
 	t.Parallel()
-	within(t, func(t *testing.T) {
+	faultInside(t, func(t *testing.T) {
 		for name, test := range map[string]struct{ reserve, left int64 }{
 			"reserve reached": {32 << 20, 24 << 20},
 			"no byte left":    {0, 0},
@@ -190,7 +190,7 @@ func TestDiskThatIsFullFailsClearlyAndRecovers(t *testing.T) {
 					}
 				}
 				served("before")
-				filler := fill(t, filepath.Join(dir, "data"), test.left)
+				filler := faultFill(t, filepath.Join(dir, "data"), test.left)
 				for range 5 {
 					served("while the disk is full")
 					for _, path := range []string{cold.path(), "/other", other.path()} {
@@ -223,18 +223,18 @@ func TestDiskThatIsFullFailsClearlyAndRecovers(t *testing.T) {
 
 func TestDiskThatFillsInMidWriteLeavesNothing(t *testing.T) {
 	t.Parallel()
-	within(t, func(t *testing.T) {
+	faultInside(t, func(t *testing.T) {
 		v := faultVersion{Name: "filling", Version: "1.0.0", Body: faultBytes(1, 8<<20)}
 		reg := startFaultRegistry(t, v)
 		dir := t.TempDir()
 		smallDisk(t, dir, 192<<20)
 		h := startHostIn(t, dir, "reserve_space = \"0\"\n"+faultConfig(reg.URL))
 		faultTry(t, "GET", h.URL+"/npm/filling")
-		filler := fill(t, filepath.Join(dir, "data"), 4<<20)
+		filler := faultFill(t, filepath.Join(dir, "data"), 4<<20)
 		if a := faultTry(t, "GET", h.URL+"/npm"+v.path()); a.whole() {
 			t.Error("a file that does not fit was served as a whole")
 		}
-		h.wait(t, "to remove what it wrote", func() bool { return free(t, filepath.Join(dir, "data")) >= 2<<20 })
+		h.wait(t, "to remove what it wrote", func() bool { return faultFree(t, filepath.Join(dir, "data")) >= 2<<20 })
 		if faultKept(h, v.Body) || len(faultFiles(t, filepath.Join(dir, "data", "tmp"))) != 0 {
 			t.Error("something of the file is left")
 		}
@@ -315,8 +315,8 @@ func TestKilledHostsLeaveNoSocketDirectories(t *testing.T) {
 	}
 }
 
-// environ is a process's environment.
-func environ(t testing.TB, pid int) []string {
+// faultEnviron is a process's environment.
+func faultEnviron(t testing.TB, pid int) []string {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
@@ -327,7 +327,7 @@ func environ(t testing.TB, pid int) []string {
 
 func socketDir(t testing.TB, pid int) string {
 	t.Helper()
-	for _, v := range environ(t, pid) {
+	for _, v := range faultEnviron(t, pid) {
 		if dir, ok := strings.CutPrefix(v, "PLUGIN_UNIX_SOCKET_DIR="); ok {
 			return dir
 		}
@@ -341,13 +341,13 @@ func TestPluginInheritsNothingFromTheHost(t *testing.T) {
 	t.Setenv("ENTREPOT_TEST_SECRET", "hunter2") // so not parallel
 	h := startHost(t, faultConfig("http://127.0.0.1:1"))
 	pid := pluginPID(t, h, "npm")
-	for _, v := range environ(t, pid) {
+	for _, v := range faultEnviron(t, pid) {
 		name, _, _ := strings.Cut(v, "=")
 		if !strings.HasPrefix(name, "PLUGIN_") && name != "ENTREPOT_PLUGIN" {
 			t.Errorf("the plugin has %s in its environment", name)
 		}
 	}
-	if len(environ(t, h.cmd.Process.Pid)) < 3 || !slices.Contains(environ(t, h.cmd.Process.Pid), "ENTREPOT_TEST_SECRET=hunter2") {
+	if len(faultEnviron(t, h.cmd.Process.Pid)) < 3 || !slices.Contains(faultEnviron(t, h.cmd.Process.Pid), "ENTREPOT_TEST_SECRET=hunter2") {
 		t.Error("the host itself has no environment, so this test shows nothing")
 	}
 	if in, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/0", pid)); err != nil || in != os.DevNull {

@@ -30,7 +30,7 @@ import (
 type faultVersion struct {
 	Name, Version string
 	Body          []byte
-	Published     time.Time // zero: two years ago
+	Published     time.Time // zero: long ago
 	Tarball       string    // its address; empty: the registry's own
 	Undigested    bool      // its listing gives no digest
 }
@@ -162,7 +162,7 @@ func faultDocument(base, name string, versions ...faultVersion) []byte {
 	for _, v := range versions {
 		published := v.Published
 		if published.IsZero() {
-			published = time.Now().AddDate(-2, 0, 0)
+			published = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 		}
 		times[v.Version] = published.UTC().Format("2006-01-02T15:04:05.000Z")
 		tarball := v.Tarball

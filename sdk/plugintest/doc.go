@@ -7,7 +7,12 @@
 //
 // where open is the function that the plugin hands to [sdk.Serve]. No server,
 // network or host is needed: the plugin is asked over its real wire, in memory,
-// and its plans are carried out as the host does.
+// and its plans are carried out as the host does. Where the package under test
+// is a main package, it is also built, and the binary must answer the same over
+// a socket.
+//
+// [Check], which "entrepot plugin test" calls, does the same to a binary whose
+// source nobody has.
 //
 // # Scripts
 //

@@ -14,11 +14,6 @@ import (
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
-// reporter is the part of testing.T that laws report to.
-type reporter interface {
-	Errorf(format string, args ...any)
-}
-
 // law is something that is true of every plugin, whatever a script expects.
 type law struct {
 	name  string

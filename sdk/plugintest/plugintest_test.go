@@ -136,16 +136,12 @@ func breach(t *testing.T, p parts, laws []law) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out record
+	var out problems
 	for _, l := range laws {
 		l.check(&out, s, plugin(p.open))
 	}
 	return strings.Join(out, "\n")
 }
-
-type record []string
-
-func (r *record) Errorf(format string, args ...any) { *r = append(*r, fmt.Sprintf(format, args...)) }
 
 func TestWholePluginKeepsAllLaws(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,6 +25,9 @@ type script struct {
 	options   string                  // JSON; empty: none
 	upstream  map[string]*upstreamDoc // by absolute address
 	exchanges []*exchange
+
+	rewrite   bool // expectations that do not hold are rewritten in archive
+	rewritten bool // some were
 }
 
 // upstreamDoc is what upstream answers.
@@ -57,10 +61,27 @@ func absolute(role, address string) string {
 	return base(role) + "/" + strings.TrimPrefix(address, "/")
 }
 
+// defaultPolicy is what is judged by where a script says nothing.
+func defaultPolicy() *pb.Policy {
+	return &pb.Policy{NowMs: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()}
+}
+
+func readScript(file string) (*script, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	s, err := parseScript(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return s, nil
+}
+
 func parseScript(data []byte) (*script, error) {
 	s := &script{
 		archive:  txtar.Parse(data),
-		policy:   &pb.Policy{NowMs: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()},
+		policy:   defaultPolicy(),
 		upstream: map[string]*upstreamDoc{},
 	}
 	if err := s.parseComment(string(s.archive.Comment)); err != nil {

@@ -41,7 +41,7 @@ func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 func (d Digest) Zero() bool { return d == Digest{} }
 
 // ErrNoSpace says that a body cannot be stored because the disk is full.
-var ErrNoSpace = errors.New("no space left for cached bodies")
+var ErrNoSpace = store.ErrNoSpace
 
 // Records of this package in the cache database.
 const (
@@ -60,6 +60,9 @@ type Store struct {
 	evicted  atomic.Int64
 	pinned   func(Digest) bool
 	kick     chan struct{}
+
+	// Of one body, file and record change together.
+	changing [64]sync.Mutex
 
 	mu      sync.Mutex
 	touched map[Digest]int64 // last uses not yet written
@@ -188,6 +191,9 @@ func (s *Store) Read(d Digest, size int64) ([]byte, error) {
 
 // Remove deletes a body; readers under way finish.
 func (s *Store) Remove(d Digest) {
+	mu := &s.changing[int(d[0])%len(s.changing)]
+	mu.Lock()
+	defer mu.Unlock()
 	s.files.drop(d)
 	if err := os.Remove(s.path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Error("cached body cannot be removed", "digest", d.String(), "error", err)

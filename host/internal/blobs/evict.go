@@ -111,7 +111,7 @@ func (s *Store) evict() {
 	if total <= s.limit {
 		over = 0
 	}
-	if free, err := freeSpace(s.dir); err == nil && free < s.reserve {
+	if free, err := store.FreeSpace(s.dir); err == nil && free < s.reserve {
 		lacking := s.reserve + s.reserve/4 - free
 		if lacking > total {
 			// Something else fills the disk. What is cached can still be served.

@@ -37,7 +37,7 @@ func (s *Store) Create() (*Writer, error) {
 
 // room checks that a body of some size leaves the reserve free.
 func (s *Store) room(size int64) error {
-	free, err := freeSpace(s.dir)
+	free, err := store.FreeSpace(s.dir)
 	if err != nil || free-size >= s.reserve {
 		return nil // where free space is unknown, writing tells
 	}
@@ -100,6 +100,9 @@ func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
 	for k, v := range records {
 		change[k] = v
 	}
+	mu := &s.changing[int(d[0])%len(s.changing)]
+	mu.Lock()
+	defer mu.Unlock()
 	fresh := !s.Has(d)
 	if fresh {
 		if err := s.db.Apply(store.Change{intentKey + d.String(): {}}); err != nil {

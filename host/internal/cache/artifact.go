@@ -25,6 +25,8 @@ type artifact struct {
 	Name, Version string
 	// Since is when its cool-down began; zero: unknown.
 	Since time.Time
+	// Floored is whether Since is our own observation, not the claimed time.
+	Floored bool
 	// Withdrawn is whether it left a complete upstream listing.
 	Withdrawn bool
 	// Type is the content type; empty: as the plan says.
@@ -56,6 +58,9 @@ func (a *artifact) encode() []byte {
 	if a.Withdrawn {
 		flags |= 1
 	}
+	if a.Floored {
+		flags |= 2
+	}
 	b = append(b, flags)
 	return append(b, key(a.Name, a.Version, a.Type)...)
 }
@@ -72,7 +77,7 @@ func decodeArtifact(b []byte) (*artifact, error) {
 	if ms := int64(binary.BigEndian.Uint64(b[41:])); ms != 0 {
 		a.Since = time.UnixMilli(ms)
 	}
-	a.Withdrawn = b[49]&1 != 0
+	a.Withdrawn, a.Floored = b[49]&1 != 0, b[49]&2 != 0
 	parts := strings.SplitN(string(b[artifactFixed:]), "\x00", 3)
 	if len(parts) != 3 {
 		return nil, errors.New("broken artifact record")
@@ -203,7 +208,7 @@ func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 func (c *Cache) kept(repo *Repository, plan *pb.Artifact, base string, a *artifact) (*File, error) {
 	epoch := c.policy.Epoch()
 	if a.epoch.Load() != epoch {
-		if f := c.refusal(repo, a.Name, a.Version, plan.GetPath(), a.Since, a.Withdrawn); f != nil {
+		if f := c.refusal(repo, a.Name, a.Version, plan.GetPath(), a.Since, a.Floored, a.Withdrawn); f != nil {
 			return nil, f
 		}
 		a.epoch.Store(epoch)
@@ -234,7 +239,7 @@ func typeOf(plan *pb.Artifact, known string) string {
 }
 
 // refusal says why a file is not served; nil: it is.
-func (c *Cache) refusal(repo *Repository, name, version, path string, since time.Time, withdrawn bool) *Failure {
+func (c *Cache) refusal(repo *Repository, name, version, path string, since time.Time, floored, withdrawn bool) *Failure {
 	if withdrawn && !repo.ServeRemoved {
 		c.Stats.Refused.Add(1)
 		return &Failure{
@@ -243,7 +248,12 @@ func (c *Cache) refusal(repo *Repository, name, version, path string, since time
 		}
 	}
 	p := c.policy.For(repo.eco(), []string{name}, time.Now())
-	v := p.Judge(cooldown.Key{Name: name, Version: version, Path: path}, since)
+	k := cooldown.Key{Name: name, Version: version, Path: path}
+	if floored {
+		p.Floors = map[cooldown.Key]time.Time{k: since}
+		since = time.Time{}
+	}
+	v := p.Judge(k, since)
 	if !v.Held {
 		c.Stats.Served.Add(1)
 		return nil
@@ -328,6 +338,8 @@ type found struct {
 	fact  *pb.Fact // of the file, or of its version
 	exact bool     // the fact is the file's own
 	since time.Time
+	// floored is whether since is our own observation.
+	floored bool
 }
 
 // findFact looks a file up in the documents that its plan names, and asks
@@ -354,7 +366,7 @@ func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifac
 			if err != nil {
 				return nil, err
 			}
-			f.since = sinceOf(f.fact, seen.floors())
+			f.since, f.floored = sinceOf(f.fact, seen.floors())
 			return f, nil
 		}
 	}
@@ -413,10 +425,10 @@ func (c *Cache) judgeCold(ctx context.Context, repo *Repository, plan *pb.Artifa
 		withdrawn := c.knownArtifact(repo, artifactName(repo, plan.GetPath()))
 		switch {
 		case withdrawn != nil && withdrawn.Withdrawn:
-			if refused := c.refusal(repo, v.GetName(), v.GetVersion(), plan.GetPath(), withdrawn.Since, true); refused != nil {
+			if refused := c.refusal(repo, v.GetName(), v.GetVersion(), plan.GetPath(), withdrawn.Since, withdrawn.Floored, true); refused != nil {
 				return nil, refused
 			}
-			return &found{fact: &pb.Fact{Name: withdrawn.Name, Version: withdrawn.Version}, since: withdrawn.Since}, nil
+			return &found{fact: &pb.Fact{Name: withdrawn.Name, Version: withdrawn.Version}, since: withdrawn.Since, floored: withdrawn.Floored}, nil
 		case rule != nil && rule.Window > 0 && !p.Exempt[cooldown.Version{Name: v.GetName(), Version: v.GetVersion()}] && c.listed(repo, plan):
 			c.Stats.Refused.Add(1)
 			return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Name: v.GetName(), Version: v.GetVersion(),
@@ -427,7 +439,7 @@ func (c *Cache) judgeCold(ctx context.Context, repo *Repository, plan *pb.Artifa
 		}
 		return &found{}, nil
 	}
-	if refused := c.refusal(repo, f.fact.GetName(), f.fact.GetVersion(), plan.GetPath(), f.since, false); refused != nil {
+	if refused := c.refusal(repo, f.fact.GetName(), f.fact.GetVersion(), plan.GetPath(), f.since, f.floored, false); refused != nil {
 		return nil, refused
 	}
 	return f, nil

@@ -132,8 +132,8 @@ func (c *Cache) pushFacts(repo *Repository, old, now *factSet, floors map[cooldo
 				return err
 			}
 		case is != nil && is.PublishedMs != was.PublishedMs:
-			since := sinceOf(is, floors)
-			if err := c.changeArtifact(repo, was.Path, func(a *artifact) { a.Since = since }); err != nil {
+			since, floored := sinceOf(is, floors)
+			if err := c.changeArtifact(repo, was.Path, func(a *artifact) { a.Since, a.Floored = since, floored }); err != nil {
 				return err
 			}
 		}
@@ -156,13 +156,14 @@ func sameDigest(a, b *pb.Fact) bool {
 	return x == nil || y == nil || x.GetAlgorithm() != y.GetAlgorithm() || bytes.Equal(x.GetSum(), y.GetSum())
 }
 
-// sinceOf is when a fact's cool-down begins.
-func sinceOf(f *pb.Fact, floors map[cooldown.Key]time.Time) time.Time {
+// sinceOf is when a fact's cool-down begins, and whether that is our own
+// observation.
+func sinceOf(f *pb.Fact, floors map[cooldown.Key]time.Time) (since time.Time, floored bool) {
 	published := publishedOf(f)
 	if floor := floors[keyOf(f)]; floor.After(published) {
-		return floor
+		return floor, true
 	}
-	return published
+	return published, false
 }
 
 func keyOf(f *pb.Fact) cooldown.Key {

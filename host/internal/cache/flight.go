@@ -189,7 +189,7 @@ func (c *Cache) fly(repo *Repository, plan *pb.Artifact, base, name string, f *f
 func (c *Cache) flown(repo *Repository, plan *pb.Artifact, base, name string, f *flight) (Body, error) {
 	// Another flight may have landed since the client found nothing.
 	if a := c.knownArtifact(repo, name); a != nil && c.blobs.Has(a.Digest) {
-		if f := c.refusal(repo, a.Name, a.Version, plan.GetPath(), a.Since, a.Withdrawn); f != nil {
+		if f := c.refusal(repo, a.Name, a.Version, plan.GetPath(), a.Since, a.Floored, a.Withdrawn); f != nil {
 			return Body{}, f
 		}
 		return a.Body, nil
@@ -300,7 +300,7 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 	a := &artifact{Body: Body{Digest: w.Digest(), Size: w.Size()}, Type: typ}
 	a.Name, a.Version = plan.GetVersion().GetName(), plan.GetVersion().GetVersion()
 	if known.fact != nil {
-		a.Name, a.Version, a.Since = known.fact.GetName(), known.fact.GetVersion(), known.since
+		a.Name, a.Version, a.Since, a.Floored = known.fact.GetName(), known.fact.GetVersion(), known.since, known.floored
 	}
 	if expected == nil {
 		sum := a.Digest

@@ -1,5 +1,5 @@
 // Package cli is the entrepot command: serve, validate, explain, purge,
-// exempt, version.
+// exempt, plugin, version.
 //
 // Commands about a host's state ask the host that runs on the data directory;
 // when none runs, they open the data directory themselves.
@@ -47,6 +47,7 @@ type commands struct {
 	Explain  explainCommand  `cmd:"" help:"Say whether a version is served, held or refused, and why."`
 	Purge    purgeCommand    `cmd:"" help:"Drop what is cached of a package, a version or a repository."`
 	Exempt   exemptCommand   `cmd:"" help:"Serve one version whatever the cool-down says; takes effect at once."`
+	Plugin   pluginCommand   `cmd:"" help:"List, describe, test and write plugins."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
@@ -188,11 +189,7 @@ func (e *env) ask(path string, question, answer any) error {
 	if err != nil {
 		return err
 	}
-	socket := daemon.AdminSocket(c.DataDir)
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}}}
-	resp, err := client.Post("http://entrepot/"+path, "application/json", bytes.NewReader(body))
+	resp, err := askRunning(c, path, body)
 	if err == nil {
 		defer resp.Body.Close()
 		return readAnswer(resp, answer)
@@ -206,6 +203,19 @@ func (e *env) ask(path string, question, answer any) error {
 	w := httptest.NewRecorder()
 	d.Admin().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/"+path, bytes.NewReader(body)))
 	return readAnswer(w.Result(), answer)
+}
+
+// askRunning puts a question to the host that runs on the data directory. An
+// error says that none runs.
+func askRunning(c *config.Config, path string, question []byte) (*http.Response, error) {
+	socket := daemon.AdminSocket(c.DataDir)
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+	}}
+	return client.Post("http://entrepot/"+path, "application/json", bytes.NewReader(question))
 }
 
 func readAnswer(resp *http.Response, answer any) error {

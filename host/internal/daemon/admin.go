@@ -23,6 +23,7 @@ func (d *Daemon) Admin() http.Handler {
 	mux.HandleFunc("POST /exempt", answer(d.exempt))
 	mux.HandleFunc("POST /revoke", answer(d.revoke))
 	mux.HandleFunc("POST /exemptions", answer(d.exemptions))
+	mux.HandleFunc("POST /plugins", answer(d.runningPlugins))
 	mux.HandleFunc("POST /reload", answer(func(context.Context, struct{}) (struct{}, error) { return struct{}{}, d.Reload() }))
 	return mux
 }

@@ -111,6 +111,32 @@ func (d *Dir) Close() error {
 // DB is one database.
 type DB struct {
 	badger *badger.DB
+	path   string
+}
+
+// ErrNoSpace says that the disk is too full to write.
+var ErrNoSpace = errors.New("no space left on the disk of the data directory")
+
+// Badger writes through mapped memory, so that a disk without space would end
+// the process. Nothing is written with less space than it may take soon.
+const (
+	spaceToWrite  = 32 << 20
+	spaceToDelete = 1 << 20
+)
+
+func (db *DB) room(c Change) error {
+	need := int64(spaceToDelete)
+	for _, value := range c {
+		if value != nil {
+			need = spaceToWrite
+			break
+		}
+	}
+	free, err := FreeSpace(db.path)
+	if err != nil || free >= need {
+		return nil // where free space is unknown, writing tells
+	}
+	return fmt.Errorf("%w: %d bytes are free, records need %d", ErrNoSpace, free, need)
 }
 
 func openDB(path string, log hclog.Logger) (*DB, error) {
@@ -130,7 +156,7 @@ func openDB(path string, log hclog.Logger) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
-	return &DB{db}, nil
+	return &DB{db, path}, nil
 }
 
 // Get returns a copy of a value; fs.ErrNotExist when there is none.
@@ -155,6 +181,9 @@ type Change map[string][]byte
 // Apply makes a change, all of it or nothing. It must fit a transaction: some
 // thousand small records.
 func (db *DB) Apply(c Change) error {
+	if err := db.room(c); err != nil {
+		return err
+	}
 	return db.badger.Update(func(txn *badger.Txn) error {
 		for key, value := range c {
 			var err error
@@ -173,6 +202,9 @@ func (db *DB) Apply(c Change) error {
 
 // ApplyAll writes many records without holding them together.
 func (db *DB) ApplyAll(c Change) error {
+	if err := db.room(c); err != nil {
+		return err
+	}
 	batch := db.badger.NewWriteBatch()
 	defer batch.Cancel()
 	for key, value := range c {

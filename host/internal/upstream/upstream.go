@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -282,9 +283,9 @@ func join(base *url.URL, source string) *url.URL {
 }
 
 // below reports whether an address lies below a base: same scheme, host and
-// port, and path prefix.
+// port, and path prefix. What climbs is below nothing.
 func below(base, u *url.URL) bool {
-	if base.Scheme != u.Scheme || !strings.EqualFold(base.Host, u.Host) {
+	if base.Scheme != u.Scheme || !strings.EqualFold(base.Host, u.Host) || slices.Contains(strings.Split(u.Path, "/"), "..") {
 		return false
 	}
 	prefix := strings.TrimRight(base.Path, "/") + "/"

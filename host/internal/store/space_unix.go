@@ -1,11 +1,11 @@
 //go:build unix
 
-package blobs
+package store
 
 import "golang.org/x/sys/unix"
 
-// freeSpace is how many bytes an ordinary user can still write.
-func freeSpace(dir string) (int64, error) {
+// FreeSpace is how many bytes an ordinary user can still write.
+func FreeSpace(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, err

@@ -1,0 +1,168 @@
+package policy
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/entrepot-registry/entrepot/host/internal/config"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+)
+
+const day = 24 * time.Hour
+
+func rule(name, version string, window time.Duration) config.PackageRule {
+	pattern := "pkg:npm/" + name
+	if version != "" {
+		pattern += "@" + version
+	}
+	return config.PackageRule{Pattern: pattern, Type: "npm", Name: name, Version: version, Window: window}
+}
+
+func open(t *testing.T) *store.DB {
+	t.Helper()
+	d, err := store.Open(t.TempDir(), hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d.Keep
+}
+
+func TestMostSpecificRuleDecides(t *testing.T) {
+	t.Parallel()
+	e, err := New(config.Cooldown{
+		Default:    3 * day,
+		Ecosystems: map[string]time.Duration{"npm": 7 * day},
+		Packages: []config.PackageRule{
+			rule("*", "", 20*day), rule("@acme/*", "", 5*day), rule("@acme/tool*", "", 6*day), rule("@acme/tools", "", 0), rule("@acme/tools", "2.*", 9*day),
+			{Pattern: "pkg:cargo/lodash", Type: "cargo", Name: "lodash", Window: 99 * day},
+		},
+	}, open(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for _, test := range []struct {
+		eco           Ecosystem
+		name, version string
+		want          time.Duration
+		label         string
+	}{
+		{Ecosystem{"npm", "npm"}, "lodash", "1.0.0", 20 * day, "package pkg:npm/*"},
+		{Ecosystem{"npm", "npm"}, "@acme/a", "1.0.0", 5 * day, "package pkg:npm/@acme/*"},
+		{Ecosystem{"npm", "npm"}, "@acme/tooling", "1.0.0", 6 * day, "package pkg:npm/@acme/tool*"},
+		{Ecosystem{"npm", "npm"}, "@acme/tools", "1.0.0", 0, "package pkg:npm/@acme/tools"},
+		{Ecosystem{"npm", "npm"}, "@acme/tools", "2.1.0", 9 * day, "package pkg:npm/@acme/tools@2.*"},
+		{Ecosystem{"crates", "cargo"}, "lodash", "1.0.0", 99 * day, "package pkg:cargo/lodash"},
+		{Ecosystem{"crates", "cargo"}, "serde", "1.0.0", 3 * day, "default"},
+	} {
+		for _, names := range [][]string{{test.name}, nil} {
+			got := e.For(test.eco, names, now).Rule(test.name, test.version)
+			if got == nil || got.Window != test.want || got.Label != test.label {
+				t.Errorf("%v %s %s asked with %v: %+v, want %s by %s", test.eco, test.name, test.version, names, got, test.want, test.label)
+			}
+		}
+	}
+}
+
+func TestEcosystemIsKnownByPluginAndByType(t *testing.T) {
+	t.Parallel()
+	e, err := New(config.Cooldown{Default: day, Ecosystems: map[string]time.Duration{"generic": 2 * day, "files": 4 * day}}, open(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for eco, want := range map[Ecosystem]time.Duration{{"a", "b"}: day, {"a", "generic"}: 2 * day, {"files", "generic"}: 4 * day} {
+		if got := e.For(eco, nil, time.Now()).Rule("x", "1").Window; got != want {
+			t.Errorf("%v: %s, want %s", eco, got, want)
+		}
+	}
+}
+
+func TestExemptionIsForOneVersionAndEnds(t *testing.T) {
+	t.Parallel()
+	keep := open(t)
+	e, err := New(config.Cooldown{Default: 3 * day}, keep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := func(name, version string, at time.Time) bool {
+		return e.For(Ecosystem{"npm", "npm"}, []string{name}, at).Judge(cooldown.Key{Name: name, Version: version}, at.Add(-time.Hour)).Held
+	}
+	epoch, now := e.Epoch(), time.Now()
+	if err := e.Exempt(Exemption{Plugin: "npm", Name: "a", Version: "1", Reason: "why", Expires: now.Add(2 * time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if e.Epoch() == epoch {
+		t.Error("an exemption does not change the epoch")
+	}
+	if held("a", "1", now) || !held("a", "2", now) || !held("b", "1", now) {
+		t.Errorf("held: a 1 %t, a 2 %t, b 1 %t; want only the first served", held("a", "1", now), held("a", "2", now), held("b", "1", now))
+	}
+	if !held("a", "1", now.Add(2*time.Hour)) {
+		t.Error("the exemption is in force after its end")
+	}
+	again, err := New(config.Cooldown{Default: 3 * day}, keep)
+	if err != nil || len(again.Exemptions()) != 1 {
+		t.Errorf("after a restart there are %d exemptions (%v)", len(again.Exemptions()), err)
+	}
+	if was, err := e.Revoke("npm", "a", "1"); !was || err != nil || !held("a", "1", now) {
+		t.Errorf("revoking: %t %v, held %t", was, err, held("a", "1", now))
+	}
+	if was, err := e.Revoke("npm", "a", "1"); was || err != nil {
+		t.Errorf("revoking again: %t %v", was, err)
+	}
+}
+
+func TestEpochChangesWhenAnExemptionEnds(t *testing.T) {
+	t.Parallel()
+	e, err := New(config.Cooldown{Default: 3 * day}, open(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Exempt(Exemption{Plugin: "npm", Name: "a", Version: "1", Expires: time.Now().Add(100 * time.Millisecond)}); err != nil {
+		t.Fatal(err)
+	}
+	epoch, deadline := e.Epoch(), time.After(20*time.Second)
+	for e.Epoch() == epoch {
+		select {
+		case <-deadline:
+			t.Fatal("the epoch is what it was")
+		default:
+			runtime.Gosched()
+		}
+	}
+	if n := len(e.Exemptions()); n != 0 {
+		t.Errorf("%d exemptions are in force", n)
+	}
+}
+
+func TestKeyTellsApartWhatAnswersDifferently(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	base := cooldown.Policy{Now: now, Rules: []cooldown.Rule{{Name: "*", Window: day, Label: "default"}}, Exempt: map[cooldown.Version]bool{}}
+	other := []cooldown.Policy{
+		{Rules: []cooldown.Rule{{Name: "*", Window: 2 * day, Label: "default"}}},
+		{Rules: []cooldown.Rule{{Name: "a*", Window: day, Label: "default"}}},
+		{Rules: []cooldown.Rule{{Name: "*", Version: "1", Window: day, Label: "default"}}},
+		{Rules: []cooldown.Rule{{Name: "*", Window: day, Label: "package x"}}},
+		{Rules: base.Rules, Exempt: map[cooldown.Version]bool{{Name: "a", Version: "1"}: true}},
+		{},
+	}
+	seen := map[string]bool{Key(&base): true}
+	for i := range other {
+		if k := Key(&other[i]); seen[k] {
+			t.Errorf("policy %d has the key of another: %s", i, k)
+		} else {
+			seen[k] = true
+		}
+	}
+	later := base
+	later.Now = now.Add(time.Hour)
+	if Key(&later) != Key(&base) {
+		t.Error("the hour alone changes the key")
+	}
+}

@@ -1,0 +1,102 @@
+package scaffold
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// source is this source tree.
+func source(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs(filepath.Join("..", "..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestModuleBuildsAndPassesItsTests(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("SKIPPED: -short builds no binaries")
+	}
+	dir := filepath.Join(t.TempDir(), "lamps")
+	files, err := Write(Options{Name: "lamps", Module: "example.com/entrepot-lamps", Dir: dir, SDK: source(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"README.md", "go.mod", "main.go", "main_test.go", filepath.Join("testdata", "first.txtar")}
+	if !slices.Equal(files, want) {
+		t.Errorf("written are %q, want %q", files, want)
+	}
+	run := func(program string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command(program, args...)
+		cmd.Dir = dir
+		// Everything that it needs, this module needs too.
+		cmd.Env = append(cmd.Environ(), "GOPROXY=off", "GOFLAGS=-mod=mod", "GOWORK=off")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
+	run("go", "mod", "tidy")
+	if out := run("gofmt", "-l", "."); out != "" {
+		t.Errorf("gofmt would change %s", out)
+	}
+	run("go", "vet", "./...")
+	run("go", "test", "./...")
+	run("go", "build", "-o", "lamps", ".")
+	if out := run(filepath.Join(dir, "lamps"), "describe"); !strings.Contains(out, `"greeting"`) {
+		t.Errorf("the binary describes itself as %s", out)
+	}
+}
+
+func TestVersionIsRequired(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if _, err := Write(Options{Name: "lamps", Module: "example.com/lamps", Dir: dir, Version: "v1.2.3"}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"module example.com/lamps\n", "\nrequire github.com/entrepot-registry/entrepot v1.2.3\n", "\n// replace "} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("go.mod lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+func TestNothingIsOverwritten(t *testing.T) {
+	t.Parallel()
+	full := t.TempDir()
+	if err := os.WriteFile(filepath.Join(full, "main.go"), []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		o      Options
+		report string
+	}{
+		"a directory in use": {Options{Name: "lamps", Dir: full}, "is not empty"},
+		"a bad name":         {Options{Name: "Lamps", Dir: t.TempDir()}, "lower-case letters"},
+		"no source tree":     {Options{Name: "lamps", Dir: t.TempDir(), SDK: full}, "is no source tree"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if files, err := Write(tt.o); err == nil || !strings.Contains(err.Error(), tt.report) {
+				t.Errorf("%q were written, the error is %v, want one that says %q", files, err, tt.report)
+			}
+		})
+	}
+	text, err := os.ReadFile(filepath.Join(full, "main.go"))
+	if err != nil || string(text) != "mine" {
+		t.Errorf("main.go is %q now (%v)", text, err)
+	}
+}

@@ -1,0 +1,148 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/entrepot-registry/entrepot/host/internal/config"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+func TestBreakerCountsFaultsInARowAndClosesAfterAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker("a")
+		use := func(result error) {
+			t.Helper()
+			done, err := b.Allow()
+			if err != nil {
+				t.Fatal(err)
+			}
+			done(result)
+		}
+		fault := errors.New("500")
+		for range 10 {
+			for range faultsToTrip - 1 {
+				use(fault)
+			}
+			use(nil) // a success between
+		}
+		for range 100 {
+			use(context.Canceled) // our own doing
+		}
+		for range faultsToTrip {
+			use(fault)
+		}
+		if _, err := b.Allow(); !errors.Is(err, gobreaker.ErrOpenState) {
+			t.Fatalf("after %d faults in a row: %v", faultsToTrip, err)
+		}
+		time.Sleep(breakerPause + time.Second)
+		done, err := b.Allow()
+		if err != nil {
+			t.Fatalf("a while later nothing may be tried: %v", err)
+		}
+		if _, err := b.Allow(); err == nil {
+			t.Error("two requests try at once whether upstream is back")
+		}
+		done(fault)
+		if _, err := b.Allow(); err == nil {
+			t.Error("a failed try closes the breaker")
+		}
+		time.Sleep(breakerPause + time.Second)
+		use(nil)
+		for range faultsToTrip - 1 {
+			use(fault)
+		}
+		use(nil)
+	})
+}
+
+func TestRetryAfterIsReadInBothForms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for header, want := range map[string]time.Duration{
+			"5": 5 * time.Second, "0": 0, "99999999999": 0, "": 0, "-1": 0, "soon": 0,
+			time.Now().Add(90 * time.Second).UTC().Format(http.TimeFormat): 90 * time.Second,
+		} {
+			got, told := retryAfter(header)
+			if header == "99999999999" {
+				if !told || got <= 0 {
+					t.Errorf("%q overflows to %s", header, got)
+				}
+				continue
+			}
+			if got != want || told != (want > 0 || header == "0") {
+				t.Errorf("%q is %s (%t), want %s", header, got, told, want)
+			}
+		}
+	})
+}
+
+// open makes a set on one upstream.
+func open(t *testing.T, handler http.Handler) (*Set, *atomic.Int64) {
+	t.Helper()
+	var asked atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	set, err := New(Options{Upstreams: []*config.Upstream{{Name: "main", URL: address(t, s.URL), Timeout: 10 * time.Second}}, Defaults: []*pb.Upstream{{Role: "main"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set, &asked
+}
+
+func TestGetSaysWhatUpstreamSays(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]struct {
+		asked  int64
+		failed bool
+	}{
+		200: {1, false}, 304: {1, false}, 401: {1, false}, 403: {1, false}, 404: {1, false}, 410: {1, false}, 451: {1, false},
+		408: {3, true}, 429: {1, true}, 500: {3, true}, 502: {3, true}, 503: {3, true}, 599: {3, true},
+	} {
+		set, asked := open(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+		resp, err := set.Get(t.Context(), Request{Source: &pb.Source{Url: "x"}})
+		var failed *Error
+		if want.failed != errors.As(err, &failed) || want.failed && failed.Status != code || !want.failed && resp.Status != code {
+			t.Errorf("%d: %+v, %v", code, resp, err)
+		}
+		if resp != nil {
+			resp.Body.Close()
+		}
+		if n := asked.Load(); n != want.asked {
+			t.Errorf("%d: upstream was asked %d times, want %d", code, n, want.asked)
+		}
+	}
+}
+
+func TestGetStopsAfterTooManyRedirects(t *testing.T) {
+	t.Parallel()
+	set, asked := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }))
+	if _, err := set.Get(t.Context(), Request{Source: &pb.Source{Url: "x"}}); err == nil || !strings.Contains(err.Error(), "redirects") {
+		t.Errorf("an endless redirect ends with %v", err)
+	}
+	if n := asked.Load(); n > 3*6 {
+		t.Errorf("upstream was asked %d times", n)
+	}
+}
+
+func TestSourceOfAnUnknownRoleHasNoUpstream(t *testing.T) {
+	t.Parallel()
+	set, asked := open(t, http.NotFoundHandler())
+	if _, err := set.Get(t.Context(), Request{Source: &pb.Source{Url: "x", Role: "files"}}); !errors.Is(err, ErrNone) {
+		t.Errorf("%v", err)
+	}
+	if asked.Load() != 0 || set.Role("files") || !set.Role("main") || !set.Role("") {
+		t.Error("a role that nobody has is asked for, or one that there is is not known")
+	}
+}
