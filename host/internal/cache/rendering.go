@@ -158,6 +158,10 @@ func (c *Cache) rendering(ctx context.Context, repo *Repository, d *pb.Document,
 	return fresh, false, false, err
 }
 
+// Reconsider has every rendering looked at anew, because times to live may
+// have changed.
+func (c *Cache) Reconsider() { c.renderings.InvalidateAll() }
+
 func (r *Rendering) staleAt(now time.Time) bool { return now.UnixMilli() >= r.freshUntil.Load() }
 
 // revalidated asks upstream whether a rendering still holds. Clients wait a

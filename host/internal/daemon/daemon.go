@@ -249,11 +249,7 @@ func (d *Daemon) Reload() error {
 func (d *Daemon) apply(c *config.Config) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	fresh, err := d.startPlugins(c)
-	if err != nil {
-		closeAll(fresh)
-		return err
-	}
+	fresh, diags := d.startPlugins(c)
 	old := d.state.Load()
 	all := map[string]*plugins.Plugin{}
 	for _, name := range c.PluginNames() {
@@ -261,13 +257,14 @@ func (d *Daemon) apply(c *config.Config) error {
 			all[name] = old.plugins[name]
 		}
 	}
-	site, err := d.build(c, all)
-	if err != nil {
+	site, more := d.build(c, all)
+	if diags = append(diags, more...); diags.HasErrors() {
 		closeAll(fresh)
-		return err
+		return Diagnostics{diags}
 	}
 	d.policy.Configure(c.Cooldown)
 	d.server.Use(site)
+	d.cache.Reconsider()
 	d.state.Store(&state{c, site, all})
 	for name, p := range old.plugins {
 		if all[name] == nil {
@@ -289,10 +286,10 @@ func closeAll(all map[string]*plugins.Plugin) {
 // startPlugins starts the plugins that do not run yet, in parallel, and has
 // the others replaced where their binary changed. One that cannot be started
 // but is known from before does not keep the rest from being served.
-func (d *Daemon) startPlugins(c *config.Config) (map[string]*plugins.Plugin, error) {
+func (d *Daemon) startPlugins(c *config.Config) (map[string]*plugins.Plugin, hcl.Diagnostics) {
 	fresh := map[string]*plugins.Plugin{}
 	var mu sync.Mutex
-	var errs []error
+	var diags hcl.Diagnostics
 	var all sync.WaitGroup
 	for _, name := range c.PluginNames() {
 		pinned := c.Plugins[name].SHA256
@@ -317,13 +314,34 @@ func (d *Daemon) startPlugins(c *config.Config) (map[string]*plugins.Plugin, err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
-				errs = append(errs, err)
-			}
+			diags = append(diags, startDiagnostics(c, name, err)...)
 		})
 	}
 	all.Wait()
-	return fresh, errors.Join(errs...)
+	return fresh, diags
+}
+
+// startDiagnostics points at where a plugin that cannot be used is asked for:
+// its own block, or the first repository that wants it.
+func startDiagnostics(c *config.Config, name string, err error) hcl.Diagnostics {
+	if more := (Diagnostics{}); errors.As(err, &more) {
+		return more.Diagnostics
+	}
+	if err == nil {
+		return nil
+	}
+	d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Plugin cannot be used", Detail: err.Error()}
+	if p, ok := c.Plugins[name]; ok {
+		d.Subject = &p.Range
+		return hcl.Diagnostics{d}
+	}
+	for _, r := range c.Repositories {
+		if r.Plugin == name {
+			d.Subject = &r.Range
+			break
+		}
+	}
+	return hcl.Diagnostics{d}
 }
 
 func (d *Daemon) eachPlugin(visit func(name string, running bool, restarts int64)) {

@@ -45,7 +45,7 @@ func (d *Daemon) checker(c *config.Config, name string) func(*wire.Client, *pb.D
 }
 
 // build makes the site of a configuration.
-func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*server.Site, error) {
+func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*server.Site, hcl.Diagnostics) {
 	var diags hcl.Diagnostics
 	site := &server.Site{Address: server.Address{Base: c.BaseURL, Trusted: c.TrustedProxies}}
 	for _, h := range c.Hosts {
@@ -54,6 +54,10 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 	for _, r := range c.Repositories {
 		p := all[r.Plugin]
 		describe := p.Describe()
+		if describe == nil {
+			continue // it could not be started, which is an error already
+		}
+		diags = append(diags, checkRoles(r, describe.GetUpstreams())...)
 		options, more := r.DecodeOptions(describe.GetOptions())
 		diags = append(diags, more...)
 		if more.HasErrors() {
@@ -63,7 +67,8 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 		if p.Running() {
 			resp, err := p.Configure(d.ctx, r.Name, options)
 			if err != nil {
-				return nil, err
+				diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Plugin does not answer", Detail: err.Error(), Subject: &r.Range})
+				continue
 			}
 			more := configured(r, resp)
 			diags = append(diags, more...)
@@ -72,7 +77,6 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			}
 			defaults = resp.GetUpstreams()
 		}
-		diags = append(diags, checkRoles(r, defaults)...)
 		set, err := upstream.New(upstream.Options{
 			Upstreams: r.Upstreams, Defaults: fromEnvironment(defaults), Allow: r.AllowHosts,
 			UserAgent: "entrepot/" + d.o.Version + " (+https://github.com/entrepot-registry/entrepot)",
@@ -86,10 +90,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			Repository: r, Ecosystem: p, Options: options, Upstreams: set, Describe: describe,
 		})
 	}
-	if diags.HasErrors() {
-		return nil, Diagnostics{diags}
-	}
-	return site, nil
+	return site, diags
 }
 
 // fromEnvironment fills in default upstreams that a plugin leaves to variables

@@ -19,7 +19,7 @@ func Validate(c *config.Config, version string, self []string, log hclog.Logger)
 	defer os.RemoveAll(dir)
 	scratch := *c
 	scratch.DataDir = dir
-	log.SetLevel(hclog.Error)
+	log.SetLevel(hclog.Off) // what is wrong is returned
 	d, err := New(Options{
 		Load:    func() (*config.Config, hcl.Diagnostics) { return &scratch, nil },
 		Version: version, Log: log, Quiet: true, Self: self,

@@ -106,7 +106,8 @@ func send(w *recorder, r *http.Request, content *cache.Content, encoded bool, et
 	}
 	if !encoded {
 		h["Accept-Ranges"] = acceptRanges
-		if r.Header["Range"] != nil || r.Header["If-Match"] != nil {
+		// Unknown range units are ignored (RFC 9110, section 14.2).
+		if ranges := r.Header.Get("Range"); strings.HasPrefix(ranges, "bytes=") || r.Header["If-Match"] != nil {
 			http.ServeContent(w, r, "", time.Time{}, content.Reader())
 			return
 		}
