@@ -42,7 +42,7 @@ type Input struct {
 	facts   []*pb.Fact
 	held    hold
 	out     outputs
-	// nameless is whether Keep was told of what has no name or version.
+	// nameless is whether Keep was told of a version of no package.
 	nameless bool
 }
 
@@ -79,8 +79,8 @@ func (in *Input) Doc(s Source) (*Doc, bool) {
 
 // Keep records what is known of a version and its files, and reports whether
 // policy lets all of them be shown. It must be called for every version that
-// upstream's documents list, also for those that the plugin would drop itself,
-// with a name and a version. Files that can be shown one without the other are
+// upstream's documents list, also for those that the plugin would drop itself;
+// without [Version.Name] the rendering fails. Files that can be shown one without the other are
 // told of one by one. Without a file, the version itself is judged.
 func (in *Input) Keep(v Version, files ...File) bool {
 	if len(files) == 0 {
@@ -100,7 +100,7 @@ func (in *Input) keep(v Version, f File) bool {
 	if !f.Published.IsZero() {
 		published = f.Published
 	}
-	if v.Name == "" || v.Version == "" {
+	if v.Name == "" {
 		in.nameless = true
 	}
 	key := cooldown.Key{Name: v.Name, Version: v.Version, Path: f.Path}

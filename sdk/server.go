@@ -165,7 +165,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 			continue
 		}
 		if in.nameless {
-			return status.Errorf(codes.Internal, "plugin %s: Input.Keep was told of a version without a name or a version number in %s", r.Name, start.GetPath())
+			return status.Errorf(codes.Internal, "plugin %s: Input.Keep was told of a version without the name of its package in %s", r.Name, start.GetPath())
 		}
 		return finish(stream, in, out, err)
 	}

@@ -54,6 +54,9 @@ func TestContractBreaches(t *testing.T) {
 		{"facts that are no document", "GET /files/lamp-1.0.box", "which is no document", func(p *parts) {
 			p.file = func(sdk.Request) sdk.Artifact { return sdk.Artifact{Facts: []string{"/-/accept"}} }
 		}},
+		{"a version of no package", "GET /lamp", "a version without the name of its package in /lamp", func(p *parts) {
+			p.list = func(in *sdk.Input, _ string) error { return listing(true)(in, "") }
+		}},
 		{"documents without end", "GET /lamp", "asks for more than", func(p *parts) {
 			p.list = func(in *sdk.Input, _ string) error {
 				url := "a"

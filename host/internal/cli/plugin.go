@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -69,9 +70,18 @@ func (p installed) protocol() string {
 	return fmt.Sprint(wire.ProtocolVersion)
 }
 
-// lockUp is the sandbox for plugins.
-func lockUp(without []string) *sandbox.Sandbox {
-	return sandbox.New(self(), func(layer string) bool { return !slices.Contains(without, layer) })
+// lockUp is the sandbox for plugins, and how a command is put into it; nil: it
+// cannot be.
+func lockUp(without []string) (box *sandbox.Sandbox, wrap func(*exec.Cmd)) {
+	program := self()
+	if program == nil {
+		return &sandbox.Sandbox{}, nil
+	}
+	box = sandbox.New(program, func(layer string) bool { return !slices.Contains(without, layer) })
+	if len(box.Enforced()) == 0 {
+		return box, nil
+	}
+	return box, box.Wrap
 }
 
 // binaries are the executable files in a directory.
@@ -110,13 +120,13 @@ func (pluginListCommand) Run(e *env) error {
 	for _, r := range c.Repositories {
 		repositories[r.Plugin] = append(repositories[r.Plugin], r.Name)
 	}
-	box := lockUp(c.SandboxWithout)
+	box, wrap := lockUp(c.SandboxWithout)
 	all := map[string]installed{}
 	for name := range repositories {
 		all[name] = installed{name: name}
 	}
 	for _, path := range paths {
-		p := examine(wire.Options{Path: path, SHA256: c.Plugins[filepath.Base(path)].SHA256, Wrap: box.Wrap})
+		p := examine(wire.Options{Path: path, SHA256: c.Plugins[filepath.Base(path)].SHA256, Wrap: wrap})
 		all[p.name] = p
 	}
 	running, hostRuns := runningPlugins(c)

@@ -44,7 +44,7 @@ func (x *pluginTestCommand) Run(e *env) error {
 	if x.Scripts != "" && len(all) > 1 {
 		return errors.New("scripts are of one plugin: name one binary with --scripts")
 	}
-	wrap := lockUp(nil).Wrap
+	_, wrap := lockUp(nil)
 	failed := 0
 	for _, path := range all {
 		if !e.check(wire.Options{Path: path, Wrap: wrap}, scripts) {

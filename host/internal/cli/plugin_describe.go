@@ -30,7 +30,7 @@ func (x *pluginDescribeCommand) Run(e *env) error {
 		}
 		o.Path, o.SHA256, without = filepath.Join(c.PluginDir, x.Name), c.Plugins[x.Name].SHA256, c.SandboxWithout
 	}
-	o.Wrap = lockUp(without).Wrap
+	_, o.Wrap = lockUp(without)
 	p := examine(o)
 	if p.failed != nil {
 		return p.failed
