@@ -51,9 +51,6 @@ func renderIndex(in *sdk.Input, name string) error {
 	if err != nil {
 		return err
 	}
-	if len(releases) == 0 {
-		return sdk.NotFound("crate " + name + " has no versions")
-	}
 	if err := date(in, c, name, releases); err != nil {
 		return err
 	}

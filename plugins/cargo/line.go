@@ -31,8 +31,9 @@ type release struct {
 
 // parseIndex reads the lines of a crate's index file. Lines that cargo would
 // not accept, that are of another crate, or that repeat a version are left out:
-// what cannot be judged is not passed on. A file without a single good line is
-// an error; an empty one has no releases.
+// what cannot be judged is not passed on. A file without a single good line, an
+// empty one included, is an error, and so is one whose last line is no JSON: it
+// was cut off.
 func parseIndex(name string, body []byte) ([]release, error) {
 	text := string(body)
 	releases := make([]release, 0, bytes.Count(body, []byte("\n"))+1)
@@ -50,8 +51,14 @@ func parseIndex(name string, body []byte) ([]release, error) {
 		}
 		start = end
 	}
-	if len(releases) == 0 && len(bytes.TrimSpace(body)) > 0 {
+	lines := strings.TrimSpace(text)
+	switch {
+	case lines == "":
+		return nil, fmt.Errorf("the index file of %s is empty", name)
+	case len(releases) == 0:
 		return nil, fmt.Errorf("no line of the index file of %s can be read", name)
+	case !gjson.Valid(lines[strings.LastIndexByte(lines, '\n')+1:]):
+		return nil, fmt.Errorf("the index file of %s is cut off: its last line is no JSON", name)
 	}
 	return releases, nil
 }

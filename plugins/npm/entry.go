@@ -14,7 +14,7 @@ import (
 // entry is one version of a packument.
 type entry struct {
 	sdk.Version
-	file     sdk.File // its Path is empty when there is no tarball to serve
+	file     sdk.File // its Path is empty only where the entry is odd
 	quoted   []byte   // its key in versions, as it stands
 	manifest []byte
 	odd      bool // nothing that could be shown safely

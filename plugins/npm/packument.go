@@ -151,15 +151,15 @@ func (p *packument) settleFiles() {
 	}
 }
 
-// judge asks policy about every version.
+// judge asks policy about every version that is not odd. Of odd ones nothing is
+// told, as if upstream did not list them: what is known of a version has its
+// tarball served.
 func (p *packument) judge(keep func(sdk.Version, ...sdk.File) bool) {
 	for _, e := range p.entries {
-		var files []sdk.File
-		if e.file.Path != "" {
-			files = append(files, e.file)
+		if !e.odd {
+			e.shown = keep(e.Version, e.file)
+			e.held = !e.shown
 		}
-		e.held = !keep(e.Version, files...)
-		e.shown = !e.held && !e.odd
 		p.held = p.held || e.held
 		p.dropped = p.dropped || !e.shown
 	}

@@ -11,7 +11,8 @@ import (
 // "@scope%2fname" or "@scope/name"; {pkg} captures the first.
 func routes() []sdk.Route {
 	return []sdk.Route{
-		{Match: "GET /-/ping", Plan: func(sdk.Request) sdk.Plan { return sdk.JSON(struct{}{}) }},
+		{Match: "GET /", Plan: planProbe},
+		{Match: "GET /-/ping", Plan: planProbe},
 		{Match: "GET /-/v1/search", Plan: planSearch},
 		{Match: "GET /-/npm/v1/keys", Plan: planKeys},
 		{Match: "GET /-/npm/v1/attestations/{spec}", Plan: planAttestations},
@@ -34,6 +35,9 @@ func routes() []sdk.Route {
 
 // unknown answers everything else.
 var unknown = sdk.NotFound("no such address in an npm registry")
+
+// planProbe answers those who look whether there is a registry.
+func planProbe(sdk.Request) sdk.Plan { return sdk.JSON(struct{}{}) }
 
 // packageName is the name of the package that a request is about, however it
 // is spelt; false: it is none.

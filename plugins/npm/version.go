@@ -60,17 +60,20 @@ func (r release) newer(than release) bool {
 	return r.GreaterThan(than.Version)
 }
 
-// newestBelow is where latest goes from a version that is not shown: to the
-// highest stable one below it, else the highest stable one, else the same among
-// pre-releases. Was is nil when it is in no order; the result is nil when there
-// is nothing.
+// newestBelow is where latest goes from a version that is not shown. From a
+// stable one, or one in no order (nil), it goes to the highest stable one below
+// it, else to the highest stable one. From a pre-release, which is upstream's
+// own choice, it goes to the highest stable one below it, else to the highest
+// pre-release below it. Nil: nowhere.
 func newestBelow(shown []release, was *release) *release {
 	below := func(r release) bool { return was == nil || !r.GreaterThan(was.Version) }
+	otherwise := release.stable
+	if was != nil && !was.stable() {
+		otherwise = below
+	}
 	for _, fits := range []func(release) bool{
 		func(r release) bool { return r.stable() && below(r) },
-		release.stable,
-		below,
-		func(release) bool { return true },
+		otherwise,
 	} {
 		if r := highest(shown, fits, func(a, b release) bool { return a.GreaterThan(b.Version) }); r != nil {
 			return r

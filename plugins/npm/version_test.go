@@ -44,8 +44,11 @@ func TestNewestBelow(t *testing.T) {
 		{"the highest stable below", []string{"1.0.0", "1.2.0", "1.10.0", "2.0.0", "1.11.0-rc.1"}, "1.10.1", "1.10.0"},
 		{"the highest stable, none being below", []string{"2.0.0", "3.0.0", "4.0.0-beta.1"}, "1.0.0", "3.0.0"},
 		{"no pre-release before a stable one", []string{"1.0.0", "2.0.0-rc.1"}, "2.0.0", "1.0.0"},
-		{"pre-releases where nothing else is left", []string{"1.0.0-beta.2", "1.0.0-beta.10", "2.0.0-alpha"}, "1.0.0", "1.0.0-beta.10"},
-		{"pre-releases, none being below", []string{"2.0.0-alpha", "2.0.0-beta"}, "1.0.0", "2.0.0-beta"},
+		{"no pre-release for a stable one", []string{"1.0.0-beta.2", "1.0.0-beta.10", "2.0.0-alpha"}, "1.0.0", ""},
+		{"the highest pre-release below one", []string{"1.0.0-beta.2", "1.0.0-beta.10", "2.0.0-alpha"}, "1.0.0-rc.1", "1.0.0-beta.10"},
+		{"a stable one rather than a pre-release below one", []string{"0.9.0", "1.0.0-beta.2"}, "1.0.0-rc.1", "0.9.0"},
+		{"nothing above a pre-release", []string{"1.0.0", "2.0.0-alpha"}, "1.0.0-rc.1", ""},
+		{"no pre-release for what is in no order", []string{"1.0.0-beta.2"}, "newest", ""},
 		{"from what is in no order", []string{"1.0.0", "2.0.0"}, "newest", "2.0.0"},
 		{"nothing", nil, "1.0.0", ""},
 	} {

@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -19,23 +21,37 @@ type anchor struct {
 	text       string
 }
 
-// anchors reads an HTML page: its links, its named metas, and what relative
-// links are relative to.
-func anchors(address string, body []byte) (links []anchor, metas map[string]string, base *url.URL, err error) {
-	if base, err = url.Parse(address); err != nil {
-		return nil, nil, nil, err
+// htmlPage is what an HTML page says.
+type htmlPage struct {
+	links    []anchor
+	metas    map[string]string // by name
+	headings []string          // texts of title and h1
+	base     *url.URL          // what links are relative to
+}
+
+// readHTML reads an HTML page. One that opens its document and never closes it
+// was cut off, which is an error.
+func readHTML(address string, body []byte) (*htmlPage, error) {
+	base, err := url.Parse(address)
+	if err != nil {
+		return nil, err
 	}
-	metas = map[string]string{}
+	p := &htmlPage{metas: map[string]string{}, base: base}
 	z := html.NewTokenizer(bytes.NewReader(body))
 	var open *anchor
+	var heading *strings.Builder // of the title or h1 being read
+	opened, closed := false, false
 	for {
 		switch z.Next() {
 		case html.ErrorToken:
 			if z.Err() != io.EOF {
-				return nil, nil, nil, fmt.Errorf("reading the page: %w", z.Err())
+				return nil, fmt.Errorf("reading the page: %w", z.Err())
+			}
+			if opened && !closed {
+				return nil, errors.New("the page is cut off: its document is not closed")
 			}
 			// A link without its end is what a page that was cut off ends in.
-			return links, metas, base, nil
+			return p, nil
 		case html.StartTagToken, html.SelfClosingTagToken:
 			t := z.Token()
 			attributes := map[string]string{}
@@ -43,26 +59,56 @@ func anchors(address string, body []byte) (links []anchor, metas map[string]stri
 				attributes[a.Key] = a.Val
 			}
 			switch t.DataAtom {
+			case atom.Html, atom.Body:
+				opened = true
+			case atom.Title, atom.H1:
+				heading = &strings.Builder{}
 			case atom.Base:
-				if b, err := base.Parse(attributes["href"]); err == nil {
-					base = b
+				if b, err := p.base.Parse(attributes["href"]); err == nil {
+					p.base = b
 				}
 			case atom.Meta:
-				metas[attributes["name"]] = attributes["content"]
+				p.metas[attributes["name"]] = attributes["content"]
 			case atom.A:
 				open = &anchor{attributes: attributes}
 			}
 		case html.TextToken:
+			text := z.Text()
 			if open != nil {
-				open.text += string(z.Text())
+				open.text += string(text)
+			}
+			if heading != nil {
+				heading.Write(text)
 			}
 		case html.EndTagToken:
-			if name, _ := z.TagName(); open != nil && string(name) == "a" {
-				links = append(links, *open)
-				open = nil
+			switch name, _ := z.TagName(); string(name) {
+			case "html", "body":
+				closed = true
+			case "title", "h1":
+				if heading != nil {
+					p.headings = append(p.headings, heading.String())
+					heading = nil
+				}
+			case "a":
+				if open != nil {
+					p.links = append(p.links, *open)
+					open = nil
+				}
 			}
 		}
 	}
+}
+
+// listsFiles reports whether a page says itself that it is one of the simple
+// API, as one of a project without files must: pages for maintenance or to log
+// in come with status 200 too.
+func (p *htmlPage) listsFiles() bool {
+	if _, ok := p.metas["pypi:repository-version"]; ok {
+		return true
+	}
+	return slices.ContainsFunc(p.headings, func(h string) bool {
+		return strings.HasPrefix(strings.ToLower(strings.Join(strings.Fields(h), " ")), "links for")
+	})
 }
 
 // oldFile is a file of an HTML page as JSON has it.
@@ -94,19 +140,20 @@ type projectStatus struct {
 
 // fromHTML turns a project's page in HTML (PEP 503, with the attributes of
 // PEPs 592, 658, 714, 740 and 792) into the page in JSON, addresses made
-// absolute.
-func fromHTML(address string, body []byte) ([]byte, error) {
-	links, metas, base, err := anchors(address, body)
+// absolute. A page without a link to a file of the project must say what it is.
+func fromHTML(address, project string, body []byte) ([]byte, error) {
+	from, err := readHTML(address, body)
 	if err != nil {
 		return nil, err
 	}
 	p := oldPage{Files: []oldFile{}}
 	p.Meta.Version = "1.0"
-	if s := metas["pypi:project-status"]; s != "" {
-		p.Status = &projectStatus{s, metas["pypi:project-status-reason"]}
+	if s := from.metas["pypi:project-status"]; s != "" {
+		p.Status = &projectStatus{s, from.metas["pypi:project-status-reason"]}
 	}
-	for _, l := range links {
-		u, err := base.Parse(l.attributes["href"])
+	some := false // file of the project
+	for _, l := range from.links {
+		u, err := from.base.Parse(l.attributes["href"])
 		if err != nil {
 			continue
 		}
@@ -138,6 +185,11 @@ func fromHTML(address string, body []byte) ([]byte, error) {
 			f.Metadata = true
 		}
 		p.Files = append(p.Files, f)
+		_, ours := versionOf(f.Filename, project)
+		some = some || ours
+	}
+	if !some && !from.listsFiles() {
+		return nil, errors.New("the page has no link to a file of " + project + ", and does not say that it is a page of an index")
 	}
 	return json.Marshal(p)
 }

@@ -44,7 +44,7 @@ func renderProject(in *sdk.Input, project string) error {
 	body := doc.Body
 	if !isJSON(body) {
 		var err error
-		if body, err = fromHTML(doc.URL, body); err != nil {
+		if body, err = fromHTML(doc.URL, project, body); err != nil {
 			return err
 		}
 	}

@@ -27,11 +27,11 @@ func renderProjects(in *sdk.Input) error {
 	doc := in.Docs()[0]
 	body := doc.Body
 	if !isJSON(body) {
-		links, _, _, err := anchors(doc.URL, body)
+		page, err := readHTML(doc.URL, body)
 		if err != nil {
 			return err
 		}
-		body = projectsJSON(links)
+		body = projectsJSON(page.links)
 	}
 	if !gjson.ValidBytes(body) {
 		return errors.New("the list of projects is cut off or no JSON")

@@ -80,22 +80,22 @@ func (h *host) judge(a *pb.Artifact) (*pb.Fact, error) {
 	return facts[0], nil
 }
 
-// unknown is the failure for an artifact without facts; nil: no cool-down
-// applies and upstream's listings are not complete, so it is served.
+// unknown is the failure for an artifact without facts; nil: upstream's
+// listings are not complete and no cool-down applies, so it is served.
 func (h *host) unknown(a *pb.Artifact, policy *cooldown.Policy) error {
 	name, version := a.GetVersion().GetName(), a.GetVersion().GetVersion()
+	if len(a.GetFacts()) > 0 && h.about.GetCompleteListings() {
+		return &failure{
+			kind:    pb.ErrorKind_ERROR_KIND_NOT_FOUND,
+			message: strings.TrimPrefix(a.GetPath(), "/") + " is not listed upstream",
+			name:    name, version: version,
+		}
+	}
 	rule := policy.Rule(name, version)
 	if rule != nil && rule.Window > 0 && !policy.Exempt[cooldown.Version{Name: name, Version: version}] {
 		return &failure{
 			kind:    pb.ErrorKind_ERROR_KIND_REFUSED,
 			message: fmt.Sprintf("%s %s is refused: its age cannot be known, and a cool-down applies (rule: %s)", name, version, rule.Label),
-			name:    name, version: version,
-		}
-	}
-	if len(a.GetFacts()) > 0 && h.about.GetCompleteListings() {
-		return &failure{
-			kind:    pb.ErrorKind_ERROR_KIND_NOT_FOUND,
-			message: strings.TrimPrefix(a.GetPath(), "/") + " is not listed upstream",
 			name:    name, version: version,
 		}
 	}

@@ -162,7 +162,7 @@ func TestLawsCatchBrokenPlugins(t *testing.T) {
 		{"Keep is not heeded, seen by its link", "links lead somewhere", "lamp 2.0 is held back until 2025-06-16", func(p *parts) {
 			p.list = listing(false)
 		}},
-		{"Keep is not called", "links lead somewhere", "its age cannot be known", func(p *parts) {
+		{"Keep is not called", "links lead somewhere", "is not listed upstream", func(p *parts) {
 			p.list = func(in *sdk.Input, name string) error { return in.JSON([]box{{"2.0", in.URL(filePath(name, "2.0"))}}) }
 		}},
 		{"a link leads nowhere", "links lead somewhere", "dead link in /lamp: /files/lamp-1.0.tin", func(p *parts) {

@@ -24,9 +24,9 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/maypok86/otter/v2"
 
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 )
@@ -54,8 +54,8 @@ type Store struct {
 	dir, tmp string
 	db       *store.DB
 	log      hclog.Logger
-	limit    int64
-	reserve  int64
+	limit    atomic.Int64
+	reserve  atomic.Int64
 	used     atomic.Int64
 	evicted  atomic.Int64
 	pinned   func(Digest) bool
@@ -64,9 +64,9 @@ type Store struct {
 	// Of one body, file and record change together.
 	changing [64]sync.Mutex
 
-	mu      sync.Mutex
-	touched map[Digest]int64 // last uses not yet written
-	files   *filePool
+	uses  uses
+	whole *otter.Cache[Digest, struct{}] // whose digest was seen to be right
+	files *filePool
 }
 
 // Options of a store.
@@ -82,17 +82,19 @@ type Options struct {
 // Open opens the bodies below a data directory and sweeps what a crash left.
 func Open(d *store.Dir, o Options, log hclog.Logger) (*Store, error) {
 	s := &Store{
-		dir:     filepath.Join(d.Path, "blobs"),
-		tmp:     filepath.Join(d.Path, "tmp"),
-		db:      d.Cache,
-		log:     log,
-		limit:   o.Limit,
-		reserve: o.Reserve,
-		pinned:  o.Pinned,
-		kick:    make(chan struct{}, 1),
-		touched: map[Digest]int64{},
-		files:   newFilePool(512),
+		dir:    filepath.Join(d.Path, "blobs"),
+		tmp:    filepath.Join(d.Path, "tmp"),
+		db:     d.Cache,
+		log:    log,
+		pinned: o.Pinned,
+		kick:   make(chan struct{}, 1),
+		files:  newFilePool(512),
 	}
+	var err error
+	if s.whole, err = otter.New(&otter.Options[Digest, struct{}]{MaximumSize: 200_000}); err != nil {
+		return nil, err
+	}
+	s.SetLimits(o.Limit, o.Reserve)
 	if err := os.RemoveAll(s.tmp); err != nil {
 		return nil, fmt.Errorf("sweeping temporary files: %w", err)
 	}
@@ -105,6 +107,14 @@ func Open(d *store.Dir, o Options, log hclog.Logger) (*Store, error) {
 		return nil, fmt.Errorf("sweeping unfinished bodies: %w", err)
 	}
 	return s, nil
+}
+
+// SetLimits changes how many bytes bodies may take and how many of the disk
+// stay free; what is over is evicted soon.
+func (s *Store) SetLimits(limit, reserve int64) {
+	s.limit.Store(limit)
+	s.reserve.Store(reserve)
+	s.Evict()
 }
 
 // sweep removes bodies that were renamed but whose record was never written.
@@ -146,7 +156,7 @@ func (s *Store) Open(d Digest, size int64) (*File, error) {
 		// Its file may have been cut while it was idle.
 		if end, err := f.Seek(0, io.SeekEnd); err == nil && end == size {
 			if _, err := f.Seek(0, io.SeekStart); err == nil {
-				s.touch(d)
+				s.Touch(d)
 				return f, nil
 			}
 		}
@@ -167,8 +177,32 @@ func (s *Store) Open(d Digest, size int64) (*File, error) {
 		s.Remove(d)
 		return nil, fmt.Errorf("body %s: %w", d, fs.ErrNotExist)
 	}
-	s.touch(d)
+	if err := s.check(d, f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	s.Touch(d)
 	return &File{File: f, digest: d, pool: s.files}, nil
+}
+
+// check compares a body's digest when it is opened for the first time since the
+// start, so that what rotted on the disk is fetched again.
+func (s *Store) check(d Digest, f *os.File) error {
+	if _, ok := s.whole.GetIfPresent(d); ok {
+		return nil
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if Digest(h.Sum(nil)) != d {
+		s.log.Error("a cached body is damaged and is dropped", "digest", d.String())
+		s.Remove(d)
+		return fmt.Errorf("body %s: %w", d, fs.ErrNotExist)
+	}
+	s.whole.Set(d, struct{}{})
+	_, err := f.Seek(0, io.SeekStart)
+	return err
 }
 
 // Has reports whether a body is there.
@@ -224,17 +258,6 @@ func (s *Store) Verify(d Digest) error {
 		return fmt.Errorf("body %s holds other bytes", d)
 	}
 	return nil
-}
-
-// touch notes a use. Uses are written in batches, and only when the one
-// recorded is old, so a hit costs a map write at most once an hour.
-func (s *Store) touch(d Digest) {
-	now := time.Now().Unix()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now-s.touched[d] >= 3600 {
-		s.touched[d] = now
-	}
 }
 
 func encodeBlob(size, used int64) []byte {

@@ -247,7 +247,7 @@ func TestEvictionForOthersOnAFullDiskIsNotTried(t *testing.T) {
 	defer d.Close()
 	s := openStore(t, d, Options{Limit: 1 << 20})
 	digest := put(t, s, []byte("some bytes"), nil)
-	s.reserve = 1 << 60 // no disk has that
+	s.reserve.Store(1 << 60) // no disk has that
 	if _, err := s.Create(); !errors.Is(err, ErrNoSpace) {
 		t.Errorf("writing without space: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"math"
 	"slices"
 	"time"
 
@@ -22,12 +23,11 @@ func (s *Store) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			s.flush()
+			s.flush(true)
 			return
 		case <-tick.C:
-			s.flush()
+			s.flush(false)
 		case <-s.kick:
-			s.flush()
 			s.evict()
 		}
 	}
@@ -54,22 +54,27 @@ func (s *Store) count() {
 		return
 	}
 	// Bodies stored while counting may be counted twice; eviction counts anew.
-	if s.used.Add(total-before) > s.limit {
+	if s.used.Add(total-before) > s.limit.Load() {
 		s.Evict()
 	}
 }
 
-// flush writes the last uses noted since the last time.
-func (s *Store) flush() {
-	s.mu.Lock()
-	touched := s.touched
-	s.touched = make(map[Digest]int64, len(touched)/2)
-	s.mu.Unlock()
+// coarse is how exact the last uses in records are, in seconds.
+const coarse = 3600
+
+// flush writes last uses that the records do not know yet. Fresh ones wait, so
+// that a body in use costs a write an hour at most.
+func (s *Store) flush(all bool) {
+	before := time.Now().Unix() - coarse
+	if all {
+		before = math.MaxInt64
+	}
+	touched := s.uses.take(before)
 	change := store.Change{}
 	for d, at := range touched {
 		key := blobKey + d.String()
 		if value, err := s.db.Get(key); err == nil {
-			if size, used := decodeBlob(value); at-used >= 3600 {
+			if size, used := decodeBlob(value); at > used {
 				change[key] = encodeBlob(size, at)
 			}
 		}
@@ -98,6 +103,7 @@ func (s *Store) evict() {
 			return true
 		}
 		b.size, b.used = decodeBlob(v)
+		b.used = max(b.used, s.uses.last(b.digest))
 		total += b.size
 		all = append(all, b)
 		return true
@@ -107,12 +113,13 @@ func (s *Store) evict() {
 		return
 	}
 	s.used.Store(total)
-	over := total - s.limit*9/10
-	if total <= s.limit {
+	limit, reserve := s.limit.Load(), s.reserve.Load()
+	over := total - limit/10*9
+	if total <= limit {
 		over = 0
 	}
-	if free, err := store.FreeSpace(s.dir); err == nil && free < s.reserve {
-		lacking := s.reserve + s.reserve/4 - free
+	if free, err := store.FreeSpace(s.dir); err == nil && free < reserve {
+		lacking := reserve + reserve/4 - free
 		if lacking > total {
 			// Something else fills the disk. What is cached can still be served.
 			s.log.Warn("the disk lacks more space than all cached bodies take; none is evicted for it", "lacking", lacking, "cached", total)
@@ -137,5 +144,5 @@ func (s *Store) evict() {
 		n++
 		freed += b.size
 	}
-	s.log.Info("evicted the least recently used bodies", "bodies", n, "bytes", freed, "limit", s.limit)
+	s.log.Info("evicted the least recently used bodies", "bodies", n, "bytes", freed, "limit", limit)
 }

@@ -38,11 +38,12 @@ func (s *Store) Create() (*Writer, error) {
 // room checks that a body of some size leaves the reserve free.
 func (s *Store) room(size int64) error {
 	free, err := store.FreeSpace(s.dir)
-	if err != nil || free-size >= s.reserve {
+	reserve := s.reserve.Load()
+	if err != nil || free-size >= reserve {
 		return nil // where free space is unknown, writing tells
 	}
 	s.Evict()
-	return fmt.Errorf("%w: %d bytes free on the disk of %s, %d are reserved", ErrNoSpace, free, filepath.Dir(s.dir), s.reserve)
+	return fmt.Errorf("%w: %d bytes free on the disk of %s, %d are reserved", ErrNoSpace, free, filepath.Dir(s.dir), reserve)
 }
 
 func noSpace(err error) error {
@@ -118,7 +119,7 @@ func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
 		return d, err
 	}
 	if fresh {
-		if s.used.Add(w.size) > s.limit {
+		if s.used.Add(w.size) > s.limit.Load() {
 			s.Evict()
 		}
 	}
@@ -143,6 +144,7 @@ func (w *Writer) publish(d Digest, durable bool) error {
 		return err
 	}
 	w.done = true
+	w.store.whole.Set(d, struct{}{})
 	if !durable {
 		return nil
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -149,6 +148,8 @@ func (c *Cache) dropArtifact(repo *Repository, path string) error {
 type File struct {
 	// Content of a kept body; nil while the file is on its way.
 	*Content
+	// Landed says that the file was fetched for this request.
+	Landed bool
 	// Flight is a file on its way; nil: it is kept.
 	Flight *Follower
 	// Type is the content type.
@@ -373,18 +374,6 @@ func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifac
 	return nil, failed
 }
 
-// listed reports whether upstream has any of the documents that could hold an
-// artifact's facts; if it has none, there is no such package.
-func (c *Cache) listed(repo *Repository, plan *pb.Artifact) bool {
-	if len(plan.GetFacts()) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(plan.GetFacts(), func(path string) bool {
-		f := c.knownFacts(repo, path)
-		return f != nil && len(f.facts) > 0
-	})
-}
-
 // about asks the plugin which document tells about a version.
 func (c *Cache) about(ctx context.Context, repo *Repository, base string, v *pb.Version) (*pb.Document, error) {
 	if !repo.Describe.GetCapabilities().GetAbout() {
@@ -429,13 +418,13 @@ func (c *Cache) judgeCold(ctx context.Context, repo *Repository, plan *pb.Artifa
 				return nil, refused
 			}
 			return &found{fact: &pb.Fact{Name: withdrawn.Name, Version: withdrawn.Version}, since: withdrawn.Since, floored: withdrawn.Floored}, nil
-		case rule != nil && rule.Window > 0 && !p.Exempt[cooldown.Version{Name: v.GetName(), Version: v.GetVersion()}] && c.listed(repo, plan):
-			c.Stats.Refused.Add(1)
-			return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Name: v.GetName(), Version: v.GetVersion(),
-				Message: fmt.Sprintf("%s %s is refused: its age cannot be known, and a cool-down applies (rule: %s)", v.GetName(), v.GetVersion(), rule.Label)}
 		case len(plan.GetFacts()) > 0 && repo.Describe.GetCompleteListings():
 			return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: v.GetName(), Version: v.GetVersion(),
 				Message: fmt.Sprintf("%s is not listed upstream", strings.TrimPrefix(plan.GetPath(), "/"))}
+		case rule != nil && rule.Window > 0 && !p.Exempt[cooldown.Version{Name: v.GetName(), Version: v.GetVersion()}]:
+			c.Stats.Refused.Add(1)
+			return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Name: v.GetName(), Version: v.GetVersion(),
+				Message: fmt.Sprintf("%s %s is refused: its age cannot be known, and a cool-down applies (rule: %s)", v.GetName(), v.GetVersion(), rule.Label)}
 		}
 		return &found{}, nil
 	}

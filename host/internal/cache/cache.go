@@ -90,7 +90,9 @@ func AsFailure(err error) *Failure {
 		return f
 	case errors.As(err, &up) && up.RateLimited():
 		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_RATE_LIMITED, Message: err.Error(), RetryAfter: up.RetryAfter}
-	case errors.As(err, &up), errors.Is(err, upstream.ErrBlocked), errors.Is(err, errUpstreamBody):
+	case up != nil:
+		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_UPSTREAM, Message: err.Error(), RetryAfter: up.RetryAfter}
+	case errors.Is(err, upstream.ErrBlocked), errors.Is(err, errUpstreamBody):
 		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_UPSTREAM, Message: err.Error()}
 	case errors.Is(err, upstream.ErrNone):
 		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: err.Error()}

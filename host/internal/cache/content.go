@@ -49,6 +49,7 @@ func (c *Content) Close() {
 func (c *Cache) Open(b Body) (*Content, error) {
 	if b.Size <= smallBody {
 		if small, ok := c.small.GetIfPresent(b.Digest); ok {
+			c.blobs.Touch(b.Digest)
 			return &Content{Digest: b.Digest, Size: b.Size, small: small}, nil
 		}
 		small, err := c.blobs.Read(b.Digest, b.Size)

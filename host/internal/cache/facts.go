@@ -81,8 +81,8 @@ func (c *Cache) knownFacts(repo *Repository, path string) *factSet {
 }
 
 // putFacts keeps the facts of a document and tells artifacts that are kept of
-// what changed for them.
-func (c *Cache) putFacts(repo *Repository, path string, facts []*pb.Fact, floors map[cooldown.Key]time.Time) error {
+// what changed for them. Complete says that what is not among them is gone.
+func (c *Cache) putFacts(repo *Repository, path string, facts []*pb.Fact, floors map[cooldown.Key]time.Time, complete bool) error {
 	sortFacts(facts)
 	old := c.knownFacts(repo, path)
 	set := &factSet{facts: facts}
@@ -108,15 +108,14 @@ func (c *Cache) putFacts(repo *Repository, path string, facts []*pb.Fact, floors
 	}
 	c.factSets.Set(name, set)
 	if old != nil {
-		return c.pushFacts(repo, old, set, floors)
+		return c.pushFacts(repo, old, set, floors, complete && repo.Describe.GetCompleteListings())
 	}
 	return nil
 }
 
 // pushFacts brings kept artifacts up to date: those that left a complete
 // listing are withdrawn, those whose time or digest changed follow.
-func (c *Cache) pushFacts(repo *Repository, old, now *factSet, floors map[cooldown.Key]time.Time) error {
-	complete := repo.Describe.GetCompleteListings()
+func (c *Cache) pushFacts(repo *Repository, old, now *factSet, floors map[cooldown.Key]time.Time, complete bool) error {
 	for _, was := range old.facts {
 		if was.Path == "" {
 			continue

@@ -150,7 +150,7 @@ func (c *Cache) followed(plan *pb.Artifact, f *flight) (*File, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &File{Content: content, Type: typeOf(plan, f.typ), Size: f.body.Size}, nil
+		return &File{Content: content, Landed: true, Type: typeOf(plan, f.typ), Size: f.body.Size}, nil
 	case !f.started:
 		return nil, nil
 	}

@@ -151,6 +151,16 @@ func (m *making) freshUntil() time.Time {
 	return until
 }
 
+// whole reports whether all of the sources are known to have come whole.
+func (m *making) whole() bool {
+	for _, s := range m.used {
+		if s.Unframed {
+			return false
+		}
+	}
+	return true
+}
+
 // checked is when upstream last confirmed all of the sources.
 func (m *making) checked() time.Time {
 	at := time.Now()
@@ -293,7 +303,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			Query:   m.d.GetQuery(),
 		}}
 		if !m.d.GetQuery() && m.stale == nil {
-			if err := m.c.putFacts(m.repo, m.d.GetPath(), sink.facts, p.Floors); err != nil {
+			if err := m.c.putFacts(m.repo, m.d.GetPath(), sink.facts, p.Floors, m.whole()); err != nil {
 				sink.abort()
 				return nil, err
 			}
@@ -371,6 +381,13 @@ func (m *making) observedPath(ctx context.Context) string {
 	about, err := m.c.about(ctx, m.repo, m.base, &pb.Version{Name: m.d.GetNames()[0]})
 	if err != nil || about == nil {
 		return ""
+	}
+	if seen, err := m.c.sightings(m.repo, about.GetPath()); err == nil && seen == nil && !about.GetQuery() {
+		// Nobody asked for the listing yet: without a look at it now, nothing
+		// would tell later what was there at first.
+		if _, _, _, err := m.c.rendering(ctx, m.repo, about, m.base); err != nil {
+			m.c.log.Debug("the listing of a package cannot be looked at", "repository", m.repo.Name, "document", about.GetPath(), "error", err)
+		}
 	}
 	return about.GetPath()
 }

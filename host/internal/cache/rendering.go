@@ -118,6 +118,9 @@ func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, 
 		c.Stats.Stale.Add(1)
 	}
 	if r.Failure != nil {
+		if r.Failure.Kind == pb.ErrorKind_ERROR_KIND_HELD {
+			c.Stats.Held.Add(1)
+		}
 		return nil, r.Failure
 	}
 	out := r.Outputs[d.GetOutput()]
@@ -149,12 +152,18 @@ func (c *Cache) rendering(ctx context.Context, repo *Repository, d *pb.Document,
 			return r, true, true, nil
 		}
 		return nil, false, false, err
-	case !r.staleAt(now):
+	case !r.staleAt(now) && (!r.unconfirmed.Load() || c.withinMaxStale(repo, r)):
 		return r, r.unconfirmed.Load(), true, nil
 	default:
 		return c.revalidated(ctx, repo, d, base, name, r)
 	}
 	fresh, err := c.remake(ctx, repo, d, base, name, repo.withinTTL)
+	if errors.Is(err, errUpstreamBody) {
+		// What upstream sends now cannot be read; what it sent before may be kept.
+		if kept, again := c.remake(ctx, repo, d, base, name, anyKept); again == nil && c.withinMaxStale(repo, kept) {
+			return kept, true, true, nil
+		}
+	}
 	return fresh, false, false, err
 }
 
@@ -169,7 +178,7 @@ func (r *Rendering) staleAt(now time.Time) bool { return now.UnixMilli() >= r.fr
 func (c *Cache) revalidated(ctx context.Context, repo *Repository, d *pb.Document, base, name string, old *Rendering) (*Rendering, bool, bool, error) {
 	done := c.begin(key("remake", name), func(ctx context.Context) (any, error) {
 		r, err := c.make(ctx, repo, d, base, name, repo.withinTTL)
-		if err != nil && upstreamFailed(err) {
+		if err != nil && upstreamFailed(err) && c.withinMaxStale(repo, old) {
 			old.unconfirmed.Store(true)
 			old.freshUntil.Store(time.Now().Add(retryRefresh).UnixMilli())
 		}

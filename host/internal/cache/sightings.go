@@ -17,7 +17,7 @@ import (
 type sightings struct {
 	// First and Last are when upstream first and last showed the document.
 	First, Last time.Time
-	// Known are short hashes of every file seen, sorted; inline while small.
+	// Known are the marks of every file seen, sorted; inline while small.
 	Known  []byte `json:",omitempty"`
 	Digest blobs.Digest
 	Size   int64
@@ -79,8 +79,23 @@ func (s *sightings) floors() map[cooldown.Key]time.Time {
 	return out
 }
 
-func shortHash(k cooldown.Key) [knownSize]byte {
-	h := sha256.Sum256([]byte(key(k.Name, k.Version, k.Path)))
+// marks are short hashes of what is known of a file: that it was seen, with
+// which digest algorithms, and with which digests. A digest of an algorithm
+// that was seen before with another sum means that the bytes were replaced.
+func marks(f *pb.Fact) (file [knownSize]byte, digests [][2][knownSize]byte) {
+	k := keyOf(f)
+	id := key(k.Name, k.Version, k.Path)
+	for _, d := range f.GetDigests() {
+		digests = append(digests, [2][knownSize]byte{
+			shortHash(key(id, d.GetAlgorithm())),
+			shortHash(key(id, d.GetAlgorithm(), string(d.GetSum()))),
+		})
+	}
+	return shortHash(id), digests
+}
+
+func shortHash(s string) [knownSize]byte {
+	h := sha256.Sum256([]byte(s))
 	return [knownSize]byte(h[:knownSize])
 }
 
@@ -106,14 +121,19 @@ func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown bool, ke
 			}
 		}
 	}
-	fresh := false
+	added := false
 	for _, f := range facts {
 		k := keyOf(f)
-		h := shortHash(k)
-		if known[h] {
+		file, digests := marks(f)
+		fresh := !known[file]
+		known[file] = true
+		for _, d := range digests {
+			fresh = fresh || known[d[0]] && !known[d[1]]
+			known[d[0]], known[d[1]] = true, true
+		}
+		if !fresh {
 			continue
 		}
-		known[h] = true
 		var floorAt time.Time
 		switch {
 		case s != nil && !s.lost:
@@ -124,7 +144,7 @@ func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown bool, ke
 			continue
 		}
 		next.Floors = append(next.Floors, floor{k.Name, k.Version, k.Path, floorAt})
-		fresh = true
+		added = true
 	}
 	hashes := make([][knownSize]byte, 0, len(known))
 	for h := range known {
@@ -134,7 +154,7 @@ func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown bool, ke
 	for _, h := range hashes {
 		next.Known = append(next.Known, h[:]...)
 	}
-	return next, fresh
+	return next, added
 }
 
 // putSightings keeps sightings; they are synced when a file is new, because a

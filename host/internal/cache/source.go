@@ -29,6 +29,8 @@ type source struct {
 	Digest       blobs.Digest
 	Size         int64
 	Checked      time.Time
+	// Unframed says that nobody could tell whether the body was whole.
+	Unframed bool `json:",omitempty"`
 }
 
 const sourceKey = "s/"
@@ -158,7 +160,7 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 	if n > repo.MaxDocument {
 		return nil, fmt.Errorf("%w: %s is larger than max_document (%d bytes)", errUpstreamBody, resp.URL, repo.MaxDocument)
 	}
-	got.Digest, got.Size = w.Digest(), n
+	got.Digest, got.Size, got.Unframed = w.Digest(), n, !resp.Framed
 	record, err := json.Marshal(got)
 	if err != nil {
 		return nil, err

@@ -1,5 +1,5 @@
 // Package cli is the entrepot command: serve, validate, explain, purge,
-// exempt, plugin, version.
+// verify, exempt, plugin, version.
 //
 // Commands about a host's state ask the host that runs on the data directory;
 // when none runs, they open the data directory themselves.
@@ -46,6 +46,7 @@ type commands struct {
 	Validate validateCommand `cmd:"" help:"Check the configuration and the plugins' options, and say what is wrong where."`
 	Explain  explainCommand  `cmd:"" help:"Say whether a version is served, held or refused, and why."`
 	Purge    purgeCommand    `cmd:"" help:"Drop what is cached of a package, a version or a repository."`
+	Verify   verifyCommand   `cmd:"" help:"Read every cached body and drop those that are damaged, so that they are fetched again."`
 	Exempt   exemptCommand   `cmd:"" help:"Serve one version whatever the cool-down says; takes effect at once."`
 	Plugin   pluginCommand   `cmd:"" help:"List, describe, test and write plugins."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

@@ -151,6 +151,24 @@ func (x *purgeCommand) Run(e *env) error {
 	return nil
 }
 
+type verifyCommand struct{}
+
+// Run reads every cached body and compares it with its digest.
+func (verifyCommand) Run(e *env) error {
+	var v daemon.Verified
+	if err := e.ask("verify", struct{}{}, &v); err != nil {
+		return err
+	}
+	for _, digest := range v.Digests {
+		fmt.Fprintf(e.out, "damaged: sha256 %s\n", digest)
+	}
+	fmt.Fprintf(e.out, "%d bodies checked, %d damaged\n", v.Checked, v.Damaged)
+	if v.Damaged > 0 {
+		return fmt.Errorf("%d cached bodies were damaged and are dropped; they are fetched again when they are asked for", v.Damaged)
+	}
+	return nil
+}
+
 type exemptCommand struct {
 	PURL    string `arg:"" optional:"" help:"Package URL with a version, as pkg:npm/lodash@4.17.21." name:"purl"`
 	Reason  string `help:"Why; shown to whoever asks." placeholder:"TEXT"`

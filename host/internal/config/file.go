@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,15 +25,15 @@ import (
 // file mirrors config.hcl; attributes that need more than HCL's own types are
 // read from their expressions, so that errors can point at them.
 type file struct {
-	Listen         *string         `hcl:"listen"`
-	DataDir        *string         `hcl:"data_dir"`
-	PluginDir      *string         `hcl:"plugin_dir"`
+	Listen         *hcl.Attribute  `hcl:"listen"`
+	DataDir        *hcl.Attribute  `hcl:"data_dir"`
+	PluginDir      *hcl.Attribute  `hcl:"plugin_dir"`
 	BaseURL        *hcl.Attribute  `hcl:"base_url"`
-	Hosts          []string        `hcl:"hosts,optional"`
+	Hosts          *hcl.Attribute  `hcl:"hosts"`
 	TrustedProxies *hcl.Attribute  `hcl:"trusted_proxies"`
 	LogLevel       *hcl.Attribute  `hcl:"log_level"`
 	LogFormat      *hcl.Attribute  `hcl:"log_format"`
-	AccessLog      *string         `hcl:"access_log"`
+	AccessLog      *hcl.Attribute  `hcl:"access_log"`
 	CacheSize      *hcl.Attribute  `hcl:"cache_size"`
 	MemoryCache    *hcl.Attribute  `hcl:"memory_cache"`
 	ReserveSpace   *hcl.Attribute  `hcl:"reserve_space"`
@@ -65,7 +66,7 @@ type repositoryHCL struct {
 	Removed     *hcl.Attribute `hcl:"removed"`
 	MaxDocument *hcl.Attribute `hcl:"max_document"`
 	MaxArtifact *hcl.Attribute `hcl:"max_artifact"`
-	AllowHosts  []string       `hcl:"allow_hosts,optional"`
+	AllowHosts  *hcl.Attribute `hcl:"allow_hosts"`
 	Upstreams   []upstreamHCL  `hcl:"upstream,block"`
 	Options     *optionsHCL    `hcl:"options,block"`
 	Range       hcl.Range      `hcl:",def_range"`
@@ -83,7 +84,7 @@ type upstreamHCL struct {
 	Username *string        `hcl:"username"`
 	Password *hcl.Attribute `hcl:"password"`
 	Token    *hcl.Attribute `hcl:"token"`
-	Header   *string        `hcl:"header"`
+	Header   *hcl.Attribute `hcl:"header"`
 	Value    *hcl.Attribute `hcl:"value"`
 	CA       *hcl.Attribute `hcl:"ca"`
 	Timeout  *hcl.Attribute `hcl:"timeout"`
@@ -123,15 +124,15 @@ func (r *reader) fail(at hcl.Range, summary, detail string) {
 
 func (r *reader) config(f *file) *Config {
 	c := &Config{
-		Listen:         or(f.Listen, "127.0.0.1:8080"),
-		DataDir:        or(f.DataDir, "data"),
-		PluginDir:      or(f.PluginDir, filepath.Join("bin", "plugins")),
+		Listen:         r.listen(f.Listen, "127.0.0.1:8080"),
+		DataDir:        r.folder(f.DataDir, "data"),
+		PluginDir:      r.folder(f.PluginDir, filepath.Join("bin", "plugins")),
 		BaseURL:        r.url(f.BaseURL),
-		Hosts:          f.Hosts,
+		Hosts:          r.hosts(f.Hosts),
 		TrustedProxies: r.prefixes(f.TrustedProxies),
 		LogLevel:       r.oneOf(f.LogLevel, "info", logLevels...),
 		LogFormat:      r.oneOf(f.LogFormat, "text", logFormats...),
-		AccessLog:      or(f.AccessLog, "-"),
+		AccessLog:      r.logFile(f.AccessLog, "-"),
 		CacheSize:      r.size(f.CacheSize, DefaultCacheSize),
 		MemoryCache:    r.size(f.MemoryCache, DefaultMemoryCache),
 		ReserveSpace:   r.size(f.ReserveSpace, DefaultReserveSpace),
@@ -143,7 +144,11 @@ func (r *reader) config(f *file) *Config {
 		c.BaseURL = trimSlash(c.BaseURL)
 	}
 	if f.Cooldown != nil {
-		r.cooldown(f.Cooldown, &c.Cooldown)
+		used := map[string]bool{}
+		for _, repo := range f.Repositories {
+			used[or(repo.Plugin, repo.Name)] = true
+		}
+		r.cooldown(f.Cooldown, &c.Cooldown, slices.Sorted(maps.Keys(used)))
 	}
 	for _, p := range f.Plugins {
 		if _, twice := c.Plugins[p.Name]; twice {
@@ -177,6 +182,9 @@ func trimSlash(u *url.URL) *url.URL {
 	return &trimmed
 }
 
+// ownPaths are addresses of the host itself.
+var ownPaths = []string{"/healthz", "/readyz", "/metrics"}
+
 var repositoryName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
 
 func (r *reader) repository(f *repositoryHCL) *Repository {
@@ -194,7 +202,7 @@ func (r *reader) repository(f *repositoryHCL) *Repository {
 		ServeRemoved: r.oneOf(f.Removed, "refuse", "refuse", "serve") == "serve",
 		MaxDocument:  r.size(f.MaxDocument, DefaultMaxDocument),
 		MaxArtifact:  r.size(f.MaxArtifact, DefaultMaxArtifact),
-		AllowHosts:   f.AllowHosts,
+		AllowHosts:   r.allowHosts(f.AllowHosts),
 		Range:        f.Range,
 	}
 	if f.Path != nil {
@@ -204,11 +212,22 @@ func (r *reader) repository(f *repositoryHCL) *Repository {
 			r.fail(f.Path.Expr.Range(), "Bad path", `Write a path that begins with a slash, as "/npm".`)
 		}
 	}
+	if slices.Contains(ownPaths, repo.Path) {
+		at := f.Range
+		if f.Path != nil {
+			at = f.Path.Expr.Range()
+		}
+		r.fail(at, "Reserved path", fmt.Sprintf(`%s is answered by entrepot itself; write another path, as path = "/packages%s".`, repo.Path, repo.Path))
+	}
 	if f.Options != nil {
 		repo.options = f.Options.Body
 	}
 	for i := range f.Upstreams {
-		repo.Upstreams = append(repo.Upstreams, r.upstream(&f.Upstreams[i]))
+		u := r.upstream(&f.Upstreams[i])
+		if slices.ContainsFunc(repo.Upstreams, func(other *Upstream) bool { return other.Name == u.Name }) {
+			r.fail(u.Range, "Duplicate upstream", fmt.Sprintf("Repository %q has two upstreams called %q; rename one.", repo.Name, u.Name))
+		}
+		repo.Upstreams = append(repo.Upstreams, u)
 	}
 	return repo
 }
@@ -221,10 +240,10 @@ func (r *reader) upstream(f *upstreamHCL) *Upstream {
 		Failover: f.Failover != nil && *f.Failover,
 		Username: or(f.Username, ""),
 		Password: r.secret(f.Password),
-		Token:    r.secret(f.Token),
-		Header:   or(f.Header, ""),
-		Value:    r.secret(f.Value),
-		CA:       r.file(f.CA),
+		Token:    r.headerValue(f.Token),
+		Header:   r.headerName(f.Header),
+		Value:    r.headerValue(f.Value),
+		CA:       r.certificates(f.CA),
 		Timeout:  r.duration(f.Timeout, DefaultTimeout),
 		Range:    f.Range,
 	}
@@ -237,7 +256,7 @@ func (r *reader) upstream(f *upstreamHCL) *Upstream {
 	if kinds > 1 {
 		r.fail(f.Range, "Several credentials", "Write one of username and password, token, or header and value.")
 	}
-	if (u.Header == "") != (f.Value == nil) {
+	if (f.Header == nil) != (f.Value == nil) {
 		r.fail(f.Range, "Incomplete header", "Write header and value together.")
 	}
 	if u.URL == nil && f.URL == nil {
@@ -246,10 +265,11 @@ func (r *reader) upstream(f *upstreamHCL) *Upstream {
 	return u
 }
 
-func (r *reader) cooldown(f *cooldownFile, c *Cooldown) {
+func (r *reader) cooldown(f *cooldownFile, c *Cooldown, plugins []string) {
 	c.Default = r.duration(f.Default, c.Default)
-	r.each(f.Ecosystems, func(key string, _ hcl.Range, value hcl.Expression) {
+	r.each(f.Ecosystems, func(key string, at hcl.Range, value hcl.Expression) {
 		c.Ecosystems[key] = r.durationExpr(value)
+		r.ecosystem(key, at, plugins)
 	})
 	r.each(f.Packages, func(key string, at hcl.Range, value hcl.Expression) {
 		rule, err := parsePattern(key)
@@ -258,6 +278,7 @@ func (r *reader) cooldown(f *cooldownFile, c *Cooldown) {
 			return
 		}
 		rule.Window = r.durationExpr(value)
+		r.ecosystem(rule.Type, at, plugins)
 		c.Packages = append(c.Packages, rule)
 	})
 }
@@ -349,8 +370,12 @@ func (r *reader) url(a *hcl.Attribute) *url.URL {
 		return nil
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
 		r.fail(a.Expr.Range(), "Bad address", fmt.Sprintf(`%q: write a whole address without query, as "https://registry.example.com/path".`, s))
+		return nil
+	}
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); strings.HasSuffix(u.Host, ":") || u.Port() != "" && (err != nil || port == 0) {
+		r.fail(a.Expr.Range(), "Bad address", fmt.Sprintf(`%q: write a port from 1 to 65535 after the colon, as "https://registry.example.com:8443", or none.`, s))
 		return nil
 	}
 	if u.User != nil {
@@ -445,19 +470,6 @@ func (r *reader) secret(a *hcl.Attribute) string {
 	s, ok := r.text(a)
 	if ok && s == "" {
 		r.fail(a.Expr.Range(), "Empty secret", fmt.Sprintf("%s is empty; is the variable or file set?", a.Name))
-	}
-	return s
-}
-
-func (r *reader) file(a *hcl.Attribute) string {
-	if a == nil {
-		return ""
-	}
-	s, ok := r.text(a)
-	if ok {
-		if _, err := os.Stat(s); err != nil {
-			r.fail(a.Expr.Range(), "File cannot be read", err.Error())
-		}
 	}
 	return s
 }

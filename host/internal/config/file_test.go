@@ -46,24 +46,50 @@ func TestParsePointsAtMistakes(t *testing.T) {
 		text string
 		want []string
 	}{
-		"duration":            {"cooldown {\n  default = \"3x\"\n}", []string{"2:13 Bad duration"}},
-		"null duration":       {"cooldown {\n  default = null\n}", []string{"2:13 Bad duration"}},
-		"unknown function":    {"cooldown {\n  default = days(3)\n}", []string{"2:13 Call to unknown function"}},
-		"pattern":             {"cooldown {\n  packages = { \"npm/a\" = \"1d\" }\n}", []string{"2:16 Bad package pattern"}},
-		"empty version":       {"cooldown {\n  packages = { \"pkg:npm/a@\" = \"1d\" }\n}", []string{"2:16 Bad package pattern"}},
-		"the same twice":      {"cooldown {\n  packages = {\n    \"pkg:npm/a\" = \"1d\"\n    \"pkg:npm/a\" = \"0\"\n  }\n}", []string{"4:5 Duplicate key"}},
-		"two cool-downs":      {"cooldown {}\ncooldown {}", []string{"2:1 Duplicate cooldown block"}},
-		"path without slash":  {"repository \"a\" {\n  path = \"a\"\n}", []string{"2:10 Bad path"}},
-		"path that climbs":    {"repository \"a\" {\n  path = \"/a/../b\"\n}", []string{"2:10 Bad path"}},
-		"name with a slash":   {"repository \"a/b\" {}", []string{"1:1 Bad repository name"}},
-		"header alone":        {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1\"\n    header = \"X\"\n  }\n}", []string{"2:3 Incomplete header"}},
-		"empty secret":        {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1\"\n    token = \"\"\n  }\n}", []string{"4:13 Empty secret"}},
-		"file that is absent": {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1\"\n    ca = \"no/such.pem\"\n  }\n}", []string{"4:10 File cannot be read"}},
-		"query in an address": {"base_url = \"https://a.example/?b\"", []string{"1:12 Bad address"}},
-		"scheme":              {"base_url = \"ftp://a.example\"", []string{"1:12 Bad address"}},
-		"size":                {"cache_size = \"-1\"", []string{"1:14 Bad size"}},
-		"size as a number":    {"cache_size = 5", []string{"1:14 Not a string"}},
-		"all of them":         {"log_level = \"x\"\nlog_format = \"y\"\ncooldown {\n  default = \"z\"\n}", []string{"1:13 Bad value", "2:14 Bad value", "4:13 Bad duration"}},
+		"duration":                           {"cooldown {\n  default = \"3x\"\n}", []string{"2:13 Bad duration"}},
+		"null duration":                      {"cooldown {\n  default = null\n}", []string{"2:13 Bad duration"}},
+		"unknown function":                   {"cooldown {\n  default = days(3)\n}", []string{"2:13 Call to unknown function"}},
+		"pattern":                            {"cooldown {\n  packages = { \"npm/a\" = \"1d\" }\n}", []string{"2:16 Bad package pattern"}},
+		"empty version":                      {"cooldown {\n  packages = { \"pkg:npm/a@\" = \"1d\" }\n}", []string{"2:16 Bad package pattern"}},
+		"the same twice":                     {"cooldown {\n  packages = {\n    \"pkg:npm/a\" = \"1d\"\n    \"pkg:npm/a\" = \"0\"\n  }\n}", []string{"4:5 Duplicate key"}},
+		"two cool-downs":                     {"cooldown {}\ncooldown {}", []string{"2:1 Duplicate cooldown block"}},
+		"path without slash":                 {"repository \"a\" {\n  path = \"a\"\n}", []string{"2:10 Bad path"}},
+		"path that climbs":                   {"repository \"a\" {\n  path = \"/a/../b\"\n}", []string{"2:10 Bad path"}},
+		"name with a slash":                  {"repository \"a/b\" {}", []string{"1:1 Bad repository name"}},
+		"header alone":                       {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1\"\n    header = \"X\"\n  }\n}", []string{"2:3 Incomplete header"}},
+		"empty secret":                       {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1\"\n    token = \"\"\n  }\n}", []string{"4:13 Empty secret"}},
+		"file that is absent":                {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1\"\n    ca = \"no/such.pem\"\n  }\n}", []string{"4:10 File cannot be read"}},
+		"query in an address":                {"base_url = \"https://a.example/?b\"", []string{"1:12 Bad address"}},
+		"scheme":                             {"base_url = \"ftp://a.example\"", []string{"1:12 Bad address"}},
+		"size":                               {"cache_size = \"-1\"", []string{"1:14 Bad size"}},
+		"size as a number":                   {"cache_size = 5", []string{"1:14 Not a string"}},
+		"listen a number":                    {"listen = 8080", []string{"1:10 Bad listen address"}},
+		"listen without a port":              {"listen = \"127.0.0.1\"", []string{"1:10 Bad listen address"}},
+		"listen with a port out of range":    {"listen = \"127.0.0.1:65536\"", []string{"1:10 Bad listen address"}},
+		"listen with a port by name":         {"listen = \"127.0.0.1:http\"", []string{"1:10 Bad listen address"}},
+		"listen with a scheme":               {"listen = \"http://127.0.0.1:80\"", []string{"1:10 Bad listen address"}},
+		"listen that is empty":               {"listen = \"\"", []string{"1:10 Bad listen address"}},
+		"empty directories":                  {"data_dir = \"\"\nplugin_dir = \"\"", []string{"1:12 Empty directory", "2:14 Empty directory"}},
+		"ecosystem that is misspelt":         {"cooldown {\n  ecosystems = { npn = \"0\", NPM = \"0\" }\n}", []string{"2:18 Unknown ecosystem", "2:29 Unknown ecosystem"}},
+		"type of a pattern that is misspelt": {"cooldown {\n  packages = { \"pkg:npn/a\" = \"0\", \"pkg:*/a\" = \"0\" }\n}", []string{"2:16 Unknown ecosystem", "2:35 Unknown ecosystem"}},
+		"path of ours":                       {"repository \"a\" {\n  path = \"/healthz/\"\n}\nrepository \"b\" {\n  path = \"/readyz\"\n}", []string{"2:10 Reserved path", "5:10 Reserved path"}},
+		"name of ours":                       {"repository \"metrics\" {}", []string{"1:1 Reserved path"}},
+		"upstream twice":                     {"repository \"a\" {\n  upstream \"m\" {\n    url = \"http://127.0.0.1\"\n  }\n  upstream \"m\" {\n    url = \"http://127.0.0.2\"\n  }\n}", []string{"5:3 Duplicate upstream"}},
+		"header name":                        {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1\"\n    header = \"X Y\"\n    value = \"a\"\n  }\n}", []string{"4:14 Bad header name"}},
+		"empty header name":                  {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1\"\n    header = \"\"\n    value = \"a\"\n  }\n}", []string{"4:14 Bad header name"}},
+		"header value":                       {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1\"\n    header = \"X\"\n    value = \"a\\r\\nY: b\"\n  }\n}", []string{"5:13 Bad header value"}},
+		"token of two lines":                 {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1\"\n    token = \"a\\nb\"\n  }\n}", []string{"4:13 Bad header value"}},
+		"file without certificates":          {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1\"\n    ca = \"file_test.go\"\n  }\n}", []string{"4:10 No certificate"}},
+		"url without a host":                 {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://:80/x\"\n  }\n}", []string{"3:11 Bad address"}},
+		"url with a port of zero":            {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://a.example:0\"\n  }\n}", []string{"3:11 Bad address"}},
+		"url with a port out of range":       {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://a.example:99999\"\n  }\n}", []string{"3:11 Bad address"}},
+		"url with an empty port":             {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://a.example:/\"\n  }\n}", []string{"3:11 Bad address"}},
+		"url with a port that is none":       {"repository \"a\" {\n  upstream \"main\" {\n    url = \"http://a.example:x/\"\n  }\n}", []string{"3:11 Bad address"}},
+		"hosts":                              {"hosts = [\"http://a.example/\", \"\", \"a.example:0\", \"a b\", \"a.example\"]", []string{"1:10 Bad host", "1:31 Bad host", "1:35 Bad host", "1:50 Bad host"}},
+		"allowed hosts":                      {"repository \"a\" {\n  allow_hosts = [\"http://a.example\", \"a/b\", \"\", \"a.example:80\"]\n}", []string{"2:18 Bad host", "2:38 Bad host", "2:45 Bad host", "2:49 Bad host"}},
+		"log in no directory":                {"access_log = \"no/such/access.log\"", []string{"1:14 No directory for the log"}},
+		"log that is a directory":            {"access_log = \".\"", []string{"1:14 Log is a directory"}},
+		"all of them":                        {"log_level = \"x\"\nlog_format = \"y\"\ncooldown {\n  default = \"z\"\n}", []string{"1:13 Bad value", "2:14 Bad value", "4:13 Bad duration"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,6 +107,40 @@ func TestParsePointsAtMistakes(t *testing.T) {
 				t.Errorf("complaints are %q", got)
 			}
 		})
+	}
+}
+
+func TestParseTakesWhatIsRight(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`listen = "127.0.0.1:0"`, `listen = ":8080"`, `listen = "[::1]:8080"`, `listen = "localhost:65535"`,
+		`hosts = ["a.example", "a.example:8080", "10.0.0.1", "::1", "[::1]:80", "host_1"]`,
+		"repository \"a\" {\n  allow_hosts = [\"files.internal\", \"10.0.0.1\", \"::1\"]\n}",
+		"cooldown {\n  ecosystems = { npm = \"0\", golang = \"1d\", own = \"0\" }\n  packages = { \"pkg:maven/a/b\" = \"0\", \"pkg:own/*\" = \"0\" }\n}\nrepository \"a\" {\n  plugin = \"own\"\n}",
+		`access_log = ""`, `access_log = "-"`, `access_log = "access.log"`,
+		"repository \"a\" {\n  path = \"/metrics/a\"\n}",
+	} {
+		if _, all := diagnosed(text); len(all) > 0 {
+			t.Errorf("%s: %q", text, all)
+		}
+	}
+	c, _ := diagnosed(`hosts = ["A.example:80", "::1"]`)
+	if len(c.Hosts) != 2 || c.Hosts[0] != "A.example:80" || c.Hosts[1] != "[::1]" {
+		t.Errorf("hosts are %q", c.Hosts)
+	}
+}
+
+func TestOverrideRefusesABadAddress(t *testing.T) {
+	t.Parallel()
+	c, _ := diagnosed("")
+	for _, listen := range []string{"8080", "127.0.0.1", "127.0.0.1:99999"} {
+		diags := c.Override(Overrides{Listen: listen})
+		if !diags.HasErrors() || diags[0].Subject.Filename != "--listen" || c.Listen != "127.0.0.1:8080" {
+			t.Errorf("%s: %v, and listens on %s", listen, diags, c.Listen)
+		}
+	}
+	if diags := c.Override(Overrides{Listen: "127.0.0.1:0"}); diags.HasErrors() || c.Listen != "127.0.0.1:0" {
+		t.Errorf("%v, and listens on %s", diags, c.Listen)
 	}
 }
 

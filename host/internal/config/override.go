@@ -19,7 +19,9 @@ func (c *Config) Override(o Overrides) hcl.Diagnostics {
 			*to = value
 		}
 	}
-	set(&c.Listen, o.Listen)
+	if o.Listen != "" {
+		c.Listen = r.listen(given("listen", o.Listen), c.Listen)
+	}
 	set(&c.DataDir, o.DataDir)
 	set(&c.PluginDir, o.PluginDir)
 	if o.BaseURL != "" {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/git-pkgs/purl"
@@ -23,6 +24,7 @@ func (d *Daemon) Admin() http.Handler {
 	mux.HandleFunc("POST /exempt", answer(d.exempt))
 	mux.HandleFunc("POST /revoke", answer(d.revoke))
 	mux.HandleFunc("POST /exemptions", answer(d.exemptions))
+	mux.HandleFunc("POST /verify", answer(d.verify))
 	mux.HandleFunc("POST /plugins", answer(d.runningPlugins))
 	mux.HandleFunc("POST /reload", answer(func(context.Context, struct{}) (struct{}, error) { return struct{}{}, d.Reload() }))
 	return mux
@@ -76,6 +78,11 @@ func (d *Daemon) match(ctx context.Context, t Target) ([]matched, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q is no package URL (write pkg:npm/lodash@4.17.21): %w", t.PURL, err)
 	}
+	if t.Repository != "" {
+		if err := d.checkRepository(t.Repository, p.Type); err != nil {
+			return nil, err
+		}
+	}
 	var out []matched
 	for _, repo := range d.repositories() {
 		if repo.Describe.GetPurlType() != p.Type || t.Repository != "" && repo.Name != t.Repository {
@@ -91,6 +98,25 @@ func (d *Daemon) match(ctx context.Context, t Target) ([]matched, error) {
 		return nil, fmt.Errorf("no repository here holds packages of type %q", p.Type)
 	}
 	return out, nil
+}
+
+// checkRepository says why there is nothing of a type in a repository.
+func (d *Daemon) checkRepository(name, purlType string) error {
+	var names []string
+	for _, repo := range d.repositories() {
+		if repo.Name != name {
+			names = append(names, repo.Name)
+			continue
+		}
+		if has := repo.Describe.GetPurlType(); has != purlType {
+			return fmt.Errorf("repository %q holds packages of type %q, not %q", name, has, purlType)
+		}
+		return nil
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("there is no repository %q; the configuration has none", name)
+	}
+	return fmt.Errorf("there is no repository %q; write one of %s", name, strings.Join(names, ", "))
 }
 
 func (d *Daemon) base(repo *cache.Repository) string {
@@ -200,4 +226,24 @@ func (d *Daemon) revoke(ctx context.Context, t Target) (struct{}, error) {
 
 func (d *Daemon) exemptions(context.Context, struct{}) ([]policy.Exemption, error) {
 	return d.policy.Exemptions(), nil
+}
+
+// Verified says how many cached bodies were read and which were damaged.
+type Verified struct {
+	Checked int `json:"checked"`
+	Damaged int `json:"damaged"`
+	// Digests of damaged ones, the first [maxDigests].
+	Digests []string `json:"digests,omitempty"`
+}
+
+// maxDigests bounds a list of digests.
+const maxDigests = 1000
+
+func (d *Daemon) verify(ctx context.Context, _ struct{}) (v Verified, err error) {
+	v.Checked, v.Damaged, err = d.blobs.VerifyAll(ctx, func(digest string) {
+		if len(v.Digests) < maxDigests {
+			v.Digests = append(v.Digests, digest)
+		}
+	})
+	return v, err
 }

@@ -44,7 +44,7 @@ type Daemon struct {
 	server  *server.Server
 	metrics *server.Metrics
 	access  *server.AccessLog
-	logFile io.Closer
+	logFile io.Closer // the access log's, when it has one of its own
 	sockets string
 	wrap    func(*exec.Cmd) // sandboxes plugins; nil: they run as they are
 	tidy    func()          // removes what lies outside of the data directory
@@ -52,6 +52,9 @@ type Daemon struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	reloading sync.Mutex // one reload at a time, and none after Close
+	closed    bool
 
 	mu    sync.Mutex // one configuration is put in force at a time
 	state atomic.Pointer[state]
@@ -141,6 +144,9 @@ func (d *Daemon) background(work func(context.Context)) {
 // Close ends everything, in the opposite order of New.
 func (d *Daemon) Close() error {
 	d.cancel()
+	d.reloading.Lock()
+	d.closed = true
+	d.reloading.Unlock()
 	d.wg.Wait()
 	if d.cache != nil {
 		d.cache.Close()
@@ -213,36 +219,27 @@ func (d *Daemon) openAccessLog(path string) error {
 	if d.o.Quiet {
 		return nil
 	}
-	var to io.Writer
-	switch path {
-	case "":
-		return nil
-	case "-":
-		to = os.Stdout
-	default:
-		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
-		if err != nil {
-			return fmt.Errorf("access log: %w", err)
-		}
-		to, d.logFile = f, f
+	to, file, err := accessLogTo(path)
+	if err != nil {
+		return err
 	}
-	d.access = server.NewAccessLog(to)
+	d.access, d.logFile = server.NewAccessLog(to), file
 	return nil
 }
 
-// Reload reads the configuration again and puts it in force. With an error,
-// nothing changes.
-func (d *Daemon) Reload() error {
-	c, diags := d.o.Load()
-	if diags.HasErrors() {
-		return Diagnostics{diags}
+// accessLogTo opens what an access log is written to; nil: nothing.
+func accessLogTo(path string) (io.Writer, io.Closer, error) {
+	switch path {
+	case "":
+		return nil, nil, nil
+	case "-":
+		return os.Stdout, nil, nil
 	}
-	old := d.state.Load().config
-	if c.DataDir != old.DataDir || c.Listen != old.Listen || c.PluginDir != old.PluginDir {
-		d.log.Warn("listen, data_dir and plugin_dir change with a restart only")
-		c.DataDir, c.Listen, c.PluginDir = old.DataDir, old.Listen, old.PluginDir
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	if err != nil {
+		return nil, nil, fmt.Errorf("access log: %w", err)
 	}
-	return d.apply(c)
+	return f, f, nil
 }
 
 // apply prepares a configuration and puts it in force.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -48,6 +49,9 @@ func (d *Daemon) checker(c *config.Config, name string) func(*wire.Client, *pb.D
 func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*server.Site, hcl.Diagnostics) {
 	var diags hcl.Diagnostics
 	site := &server.Site{Address: server.Address{Base: c.BaseURL, Trusted: c.TrustedProxies}}
+	if _, port, err := net.SplitHostPort(c.Listen); err == nil {
+		site.Address.Port = port
+	}
 	for _, h := range c.Hosts {
 		site.Address.Hosts = append(site.Address.Hosts, strings.ToLower(h))
 	}

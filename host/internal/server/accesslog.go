@@ -1,13 +1,13 @@
 package server
 
 import (
-	"bufio"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -15,20 +15,29 @@ import (
 // AccessLog writes a line of JSON a request. Lines are built by hand and
 // buffered for a moment, because at full speed a logger would take longer than
 // the request.
+//
+// Whatever else writes to the same place stands between lines, never in one:
+// only whole lines are written.
 type AccessLog struct {
-	mu   sync.Mutex
-	w    *bufio.Writer
-	to   io.Writer
-	done chan struct{}
-	wg   sync.WaitGroup
+	mu    sync.Mutex
+	lines []byte // whole ones, not yet written
+	to    io.Writer
+	off   atomic.Bool // to is nil
+	done  chan struct{}
+	wg    sync.WaitGroup
 }
 
 // flushLog is how long lines may wait.
 const flushLog = 500 * time.Millisecond
 
-// NewAccessLog begins a log; it is closed with Close.
+// maxLog is how many bytes of lines are written at once. A line is shorter.
+const maxLog = 64 << 10
+
+// NewAccessLog begins a log; it is closed with Close. With a nil writer it
+// writes nothing until [AccessLog.Swap] gives it one.
 func NewAccessLog(to io.Writer) *AccessLog {
-	a := &AccessLog{w: bufio.NewWriterSize(to, 64<<10), to: to, done: make(chan struct{})}
+	a := &AccessLog{lines: make([]byte, 0, maxLog), to: to, done: make(chan struct{})}
+	a.off.Store(to == nil)
 	a.wg.Add(1)
 	go func() {
 		defer a.wg.Done()
@@ -49,7 +58,34 @@ func NewAccessLog(to io.Writer) *AccessLog {
 func (a *AccessLog) flush() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_ = a.w.Flush() // a log that cannot be written must not stop requests
+	a.flushLocked()
+}
+
+func (a *AccessLog) flushLocked() {
+	if len(a.lines) > 0 && a.to != nil {
+		_, _ = a.to.Write(a.lines) // a log that cannot be written must not stop requests
+	}
+	a.lines = a.lines[:0]
+}
+
+// Swap writes what is left, and lines from now on to another writer; nil:
+// nowhere. After it, the one before is not used any more.
+func (a *AccessLog) Swap(to io.Writer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.flushLocked()
+	a.to = to
+	a.off.Store(to == nil)
+}
+
+// add takes a whole line.
+func (a *AccessLog) add(line []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.lines)+len(line) > maxLog {
+		a.flushLocked()
+	}
+	a.lines = append(a.lines, line...)
 }
 
 // Close writes what is left.
@@ -62,6 +98,9 @@ func (a *AccessLog) Close() {
 var lines = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 
 func (a *AccessLog) write(rec *recorder, r *http.Request, began time.Time) {
+	if a.off.Load() {
+		return
+	}
 	line := lines.Get().(*[]byte)
 	b := append((*line)[:0], `{"time":"`...)
 	b = began.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
@@ -94,9 +133,7 @@ func (a *AccessLog) write(rec *recorder, r *http.Request, began time.Time) {
 	b = append(b, `,"agent":`...)
 	b = appendJSON(b, r.UserAgent())
 	b = append(b, "}\n"...)
-	a.mu.Lock()
-	_, _ = a.w.Write(b) // a log that cannot be written must not stop requests
-	a.mu.Unlock()
+	a.add(b)
 	*line = b
 	lines.Put(line)
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -21,8 +20,11 @@ const maxPath = 8 << 10
 type Address struct {
 	// Base is the configured external address; nil: taken from each request.
 	Base *url.URL
-	// Hosts are accepted besides loopback and Base's, in lower case.
+	// Hosts are accepted besides loopback and Base's, with or without a port, in
+	// lower case.
 	Hosts []string
+	// Port that we listen on; a listed host may be asked on it.
+	Port string
 	// Trusted proxies may say how they were asked.
 	Trusted []netip.Prefix
 }
@@ -133,13 +135,16 @@ func (a *Address) trusts(remote string) bool {
 	return slices.ContainsFunc(a.Trusted, func(p netip.Prefix) bool { return p.Contains(addr.Addr().Unmap()) })
 }
 
-// accepts reports whether a Host header names us: loopback, the configured
-// address, or a host that the configuration lists.
+// accepts reports whether a Host header names us: loopback on any port (it may
+// be forwarded), the configured address, or a host that the configuration
+// lists, on a port that it lists or on a usual one. Without such bounds a
+// client could multiply what is kept by asking under ever new names.
 func (a *Address) accepts(hostport string) bool {
-	host := hostport
+	hostport = strings.ToLower(hostport)
+	host, port := hostport, ""
 	if i := strings.LastIndexByte(hostport, ':'); i >= 0 && !strings.HasSuffix(hostport, "]") {
-		host = hostport[:i]
-		if !digits(hostport[i+1:]) {
+		host, port = hostport[:i], hostport[i+1:]
+		if !digits(port) {
 			return false
 		}
 	}
@@ -149,11 +154,14 @@ func (a *Address) accepts(hostport string) bool {
 	case "":
 		return false
 	}
-	if ip := net.ParseIP(strings.Trim(host, "[]")); ip != nil && ip.IsLoopback() {
+	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil && ip.IsLoopback() {
 		return true
 	}
-	host = strings.ToLower(host)
-	return a.Base != nil && host == strings.ToLower(a.Base.Hostname()) || slices.Contains(a.Hosts, host)
+	if a.Base != nil && hostport == strings.ToLower(a.Base.Host) || slices.Contains(a.Hosts, hostport) {
+		return true
+	}
+	usual := port == "" || port == "80" || port == "443" || port == a.Port
+	return usual && (a.Base != nil && host == strings.ToLower(a.Base.Hostname()) || slices.Contains(a.Hosts, host))
 }
 
 func digits(s string) bool {

@@ -20,6 +20,7 @@ import (
 var (
 	statusHit   = []string{"entrepot; hit"}
 	statusMiss  = []string{"entrepot; fwd=miss; stored"}
+	statusPass  = []string{"entrepot; fwd=miss"}
 	statusStale = []string{`entrepot; hit; ttl=-1; detail="stale"`}
 )
 
@@ -192,15 +193,19 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	if f.Content != nil {
 		defer f.Content.Close()
 		w.cached = statusHit
-		h["Cache-Status"] = statusHit
+		if f.Landed {
+			w.cached = statusMiss
+		}
+		h["Cache-Status"] = w.cached
 		etag := etagOf(f.Digest)
 		h["Etag"] = []string{etag}
 		send(w, r, f.Content, false, etag)
 		return nil
 	}
 	w.cached = statusMiss
-	h["Cache-Status"] = statusMiss
 	if f.Flight == nil { // a HEAD of what is not kept
+		w.cached = statusPass
+		h["Cache-Status"] = statusPass
 		h["Accept-Ranges"] = acceptRanges
 		if f.Size >= 0 {
 			h["Content-Length"] = []string{strconv.FormatInt(f.Size, 10)}
@@ -208,6 +213,7 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
+	h["Cache-Status"] = statusMiss
 	defer f.Flight.Close()
 	return follow(w, r, f)
 }
@@ -250,7 +256,7 @@ func (s *Server) serveRelay(w *recorder, r *http.Request, repo *cache.Repository
 		return err
 	}
 	defer resp.Body.Close()
-	w.cached = statusMiss
+	w.cached = statusPass
 	if ct := resp.Header.Get("Content-Type"); ct != "" {
 		w.Header().Set("Content-Type", ct)
 	}

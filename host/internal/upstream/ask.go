@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,15 +30,71 @@ const (
 	shortestPause = time.Second
 )
 
-// newBreaker opens after some failures in a row and lets one request try again
-// after a while. Our own cancellations count for nothing.
-func newBreaker(name string) *gobreaker.TwoStepCircuitBreaker[any] {
-	return gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+// breaker stops questions to an upstream that fails, and lets one try again
+// after a while. That it cannot be reached or says itself that it is down
+// counts always; that it stumbles over an address (500) counts once for that
+// address, so that one that is broken does not take the rest along. Our own
+// cancellations count for nothing.
+type breaker struct {
+	circuit *gobreaker.TwoStepCircuitBreaker[any]
+
+	mu     sync.Mutex
+	failed string // address that answered with an error last
+	reason error  // of the last failure
+}
+
+func newBreaker(name string) *breaker {
+	return &breaker{circuit: gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
 		Name:        name,
 		Timeout:     breakerPause,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= faultsToTrip },
-		IsExcluded:  func(err error) bool { return errors.Is(err, context.Canceled) },
-	})
+		IsExcluded:  func(err error) bool { return errors.Is(err, errNotCounted) },
+	})}
+}
+
+// errNotCounted is what is neither a success nor a failure of upstream.
+var errNotCounted = errors.New("not counted")
+
+// allow asks whether a question may be put; done must be called with how it
+// ended.
+func (b *breaker) allow(address string) (done func(error), err error) {
+	report, err := b.circuit.Allow()
+	if err != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return nil, fmt.Errorf("it failed %d times in a row and is left alone for a moment; last: %w", faultsToTrip, b.reason)
+	}
+	return func(err error) { report(b.count(address, err)) }, nil
+}
+
+// down reports statuses by which an upstream, or what stands before it, says
+// that it does not work at all.
+func down(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}
+
+// count is what a question's end counts for.
+func (b *breaker) count(address string, err error) error {
+	var failed *Error
+	switch {
+	case err == nil:
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.failed = ""
+		return nil
+	case !errors.As(err, &failed) || failed.RateLimited():
+		return errNotCounted
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reason = err
+	if failed.Status != 0 && !down(failed.Status) {
+		if b.failed == address {
+			return errNotCounted
+		}
+		b.failed = address
+	}
+	return err
 }
 
 // pause remembers until when an upstream asked us to stay away.
@@ -59,28 +117,32 @@ func (s *Set) ask(ctx context.Context, reg *registry, client *http.Client, u *ur
 		attempts = 1 // a relay's body is read once
 	}
 	return backoff.Retry(ctx, func() (*Response, error) {
+		done, err := reg.breaker.allow(u.String())
+		if err != nil {
+			return nil, backoff.Permanent(&Error{Upstream: reg.base.String(), RetryAfter: time.Now().Add(breakerPause), Err: err})
+		}
 		resp, err := s.once(ctx, reg, client, u, r)
-		var failed *Error
-		if err != nil && (!errors.As(err, &failed) || failed.RateLimited() || ctx.Err() != nil || errors.Is(err, gobreaker.ErrOpenState)) {
+		done(err)
+		if err != nil && !worthRetrying(ctx, err) {
 			return nil, backoff.Permanent(err)
 		}
 		return resp, err
 	}, backoff.WithBackOff(policy), backoff.WithMaxTries(attempts))
 }
 
+// worthRetrying reports whether the same question may be answered in a moment.
+// One that took as long as it may is not asked again.
+func worthRetrying(ctx context.Context, err error) bool {
+	var failed *Error
+	var slow net.Error
+	return errors.As(err, &failed) && !failed.RateLimited() && ctx.Err() == nil && !(errors.As(err, &slow) && slow.Timeout())
+}
+
 func (s *Set) once(ctx context.Context, reg *registry, client *http.Client, u *url.URL, r Request) (*Response, error) {
-	done := func(error) {}
-	if reg.breaker != nil {
-		var err error
-		if done, err = reg.breaker.Allow(); err != nil {
-			return nil, &Error{Upstream: reg.base.String(), Err: err}
-		}
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	req, err := newRequest(ctx, u, r)
 	if err != nil {
 		cancel(nil)
-		done(nil)
 		return nil, err
 	}
 	began := time.Now()
@@ -89,25 +151,16 @@ func (s *Set) once(ctx context.Context, reg *registry, client *http.Client, u *u
 		left := context.Cause(ctx) // before our own cancel
 		cancel(nil)
 		if errors.Is(err, ErrBlocked) {
-			done(nil)
 			return nil, err
 		}
 		if left != nil {
-			done(context.Canceled)
 			return nil, left
 		}
-		done(err)
 		s.observe(reg.base.String(), time.Since(began), 0, err)
 		return nil, &Error{Upstream: reg.base.String(), Err: unwrapURL(err)}
 	}
 	s.observe(reg.base.String(), time.Since(began), resp.StatusCode, nil)
-	failed := fault(reg, resp)
-	if failed == nil || failed.RateLimited() {
-		done(nil)
-	} else {
-		done(failed)
-	}
-	if failed != nil {
+	if failed := fault(reg, resp); failed != nil {
 		resp.Body.Close()
 		cancel(nil)
 		return nil, failed

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
@@ -20,15 +19,17 @@ import (
 func TestBreakerCountsFaultsInARowAndClosesAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker("a")
+		n := 0
 		use := func(result error) {
 			t.Helper()
-			done, err := b.Allow()
+			n++
+			done, err := b.allow(strconv.Itoa(n))
 			if err != nil {
 				t.Fatal(err)
 			}
 			done(result)
 		}
-		fault := errors.New("500")
+		fault := &Error{Upstream: "a", Status: 500, Err: errors.New("500")}
 		for range 10 {
 			for range faultsToTrip - 1 {
 				use(fault)
@@ -38,22 +39,29 @@ func TestBreakerCountsFaultsInARowAndClosesAfterAWhile(t *testing.T) {
 		for range 100 {
 			use(context.Canceled) // our own doing
 		}
-		for range faultsToTrip {
+		for range 100 { // one broken address
+			done, err := b.allow("broken")
+			if err != nil {
+				t.Fatal(err)
+			}
+			done(fault)
+		}
+		for range faultsToTrip - 1 {
 			use(fault)
 		}
-		if _, err := b.Allow(); !errors.Is(err, gobreaker.ErrOpenState) {
+		if _, err := b.allow("x"); err == nil || !strings.Contains(err.Error(), "500") {
 			t.Fatalf("after %d faults in a row: %v", faultsToTrip, err)
 		}
 		time.Sleep(breakerPause + time.Second)
-		done, err := b.Allow()
+		done, err := b.allow("x")
 		if err != nil {
 			t.Fatalf("a while later nothing may be tried: %v", err)
 		}
-		if _, err := b.Allow(); err == nil {
+		if _, err := b.allow("x"); err == nil {
 			t.Error("two requests try at once whether upstream is back")
 		}
 		done(fault)
-		if _, err := b.Allow(); err == nil {
+		if _, err := b.allow("x"); err == nil {
 			t.Error("a failed try closes the breaker")
 		}
 		time.Sleep(breakerPause + time.Second)

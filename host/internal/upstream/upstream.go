@@ -16,9 +16,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
@@ -113,7 +112,7 @@ type registry struct {
 	base     *url.URL
 	failover bool
 	client   *http.Client
-	breaker  *gobreaker.TwoStepCircuitBreaker[any]
+	breaker  *breaker
 	limited  pause
 }
 
@@ -124,6 +123,9 @@ type Set struct {
 	other      *http.Client
 	observe    Observer
 	stall      time.Duration
+
+	mu    sync.Mutex
+	hosts map[string]*registry // named by documents only
 }
 
 // Options of a set.
@@ -241,8 +243,26 @@ func (s *Set) getAbsolute(ctx context.Context, r Request) (*Response, error) {
 			return s.ask(ctx, reg, reg.client, u, r)
 		}
 	}
-	foreign := &registry{base: &url.URL{Scheme: u.Scheme, Host: u.Host}, client: s.other}
-	return s.ask(ctx, foreign, s.other, u, r)
+	return s.ask(ctx, s.foreign(u), s.other, u, r)
+}
+
+// maxForeign bounds how many hosts out of documents are remembered.
+const maxForeign = 1024
+
+// foreign is a host that a document named, with what is known of its health.
+func (s *Set) foreign(u *url.URL) *registry {
+	base := &url.URL{Scheme: u.Scheme, Host: u.Host}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reg, ok := s.hosts[base.String()]
+	if !ok {
+		reg = &registry{base: base, client: s.other, breaker: newBreaker(base.String())}
+		if s.hosts == nil || len(s.hosts) >= maxForeign {
+			s.hosts = map[string]*registry{}
+		}
+		s.hosts[base.String()] = reg
+	}
+	return reg
 }
 
 // Role reports whether an upstream of a role is configured.
