@@ -96,6 +96,9 @@ func startHostIn(t testing.TB, dir, config string) *Host {
 	go func() { h.end <- h.cmd.Wait() }()
 	t.Cleanup(func() {
 		h.Stop()
+		if strings.Contains(h.log.String(), "WARNING: DATA RACE") {
+			t.Errorf("the host races:\n%s", h.log.tail(32<<10))
+		}
 		if t.Failed() {
 			t.Logf("the host's log:\n%s", h.log.tail(8<<10))
 		}

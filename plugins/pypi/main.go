@@ -13,7 +13,7 @@ import (
 func main() { sdk.Serve(open) }
 
 type options struct {
-	Simple string `hcl:"simple" default:"simple/" help:"Where the simple repository API stands below the upstream's address, as \"root/pypi/+simple/\"; \"\" when the address is already that of the simple API."`
+	Simple string `hcl:"simple" default:"simple/" help:"Where the simple repository API stands below the upstream's address, as \"team/pypi/+simple/\"; \"\" when the address is already that of the simple API."`
 }
 
 func open(o options) (sdk.Ecosystem, error) {

@@ -107,6 +107,11 @@ func (c *Cache) putFacts(repo *Repository, path string, facts []*pb.Fact, floors
 		return err
 	}
 	c.factSets.Set(name, set)
+	for _, f := range facts { // what is listed now is no longer missing
+		if f.Path != "" && (old == nil || old.path(f.Path) == nil) {
+			c.missing.Invalidate(artifactName(repo, f.Path))
+		}
+	}
 	if old != nil {
 		return c.pushFacts(repo, old, set, floors, complete && repo.Describe.GetCompleteListings())
 	}
