@@ -334,7 +334,7 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 		return true, nil
 	}
 	// Names that do not exist are without end, and nothing is known of them.
-	if m.d.GetQuery() || m.stale != nil || seen == nil && len(facts) == 0 {
+	if observed != m.d.GetPath() || m.stale != nil || seen == nil && len(facts) == 0 {
 		return false, nil
 	}
 	return false, m.c.putSightings(m.repo, observed, next, fresh)
@@ -387,6 +387,9 @@ func (m *making) observedPath(ctx context.Context) string {
 		// would tell later what was there at first.
 		if _, _, _, err := m.c.rendering(ctx, m.repo, about, m.base); err != nil {
 			m.c.log.Debug("the listing of a package cannot be looked at", "repository", m.repo.Name, "document", about.GetPath(), "error", err)
+		}
+		if seen, err := m.c.sightings(m.repo, about.GetPath()); err == nil && seen == nil {
+			return m.d.GetPath() // there is no listing: what was seen of this counts
 		}
 	}
 	return about.GetPath()
