@@ -18,7 +18,8 @@ type Ecosystem struct {
 	// PURL is the package URL type; empty: Name.
 	PURL string
 	// Upstreams are used where the configuration names none. The first is what
-	// a [Source] without a role asks. Nil: nothing is asked of upstream.
+	// a [Source] without a role asks; several of one role, with addresses of
+	// their own, are tried in order. Nil: nothing is asked of upstream.
 	Upstreams []Upstream
 	// Mounts are absolute paths besides /Name, as "/v2/"; nil: none.
 	Mounts []string
@@ -48,13 +49,17 @@ type Ecosystem struct {
 
 // Upstream is a registry that documents and artifacts come from.
 type Upstream struct {
-	// Role is what sources call it; empty: "main".
+	// Role is what sources call it; empty: "main". "*", without an URL: the
+	// configuration may have upstreams of any name, which is their role.
 	Role string
 	// URL is the default address; empty: it must be configured.
 	URL string
 	// Variables are environment variables of the host that hold the address
 	// where the configuration names none.
 	Variables []string
+	// Failover asks the next upstream of the role also where this one fails, not
+	// only where it has nothing.
+	Failover bool
 }
 
 // Route turns requests that match a pattern into plans.
@@ -121,7 +126,8 @@ type File struct {
 	// Path is its canonical address here, relative to the mount, with escapes;
 	// it is what [Artifact.Path] names. Empty: it is not served here.
 	Path string
-	// URL is its absolute address upstream; empty: as the artifact's plan says.
+	// URL is its address upstream; empty: as the artifact's plan says. Relative:
+	// to the upstream of the plan's first source.
 	URL string
 	// Digests are what upstream says of it; the strongest is verified. Nil: none
 	// is known, and the host remembers the first bytes that it sees.
@@ -130,11 +136,16 @@ type File struct {
 	Size int64
 	// Published is when this file was published; zero: when its version was.
 	Published time.Time
+	// Extra is what [Input.Earlier] gives back of it in later renderings; nil:
+	// nothing.
+	Extra []byte
 }
 
 // Digest is a hash of a file.
 type Digest struct {
-	// Algorithm is "sha512", "sha384", "sha256", "sha1" or "md5".
+	// Algorithm is "sha512", "sha384", "sha256", "sha1" or "md5" of the bytes;
+	// "h1" is the Hash1 of golang.org/x/mod/sumdb/dirhash of a zip archive's
+	// members, "h1:NAME" that of one file called NAME.
 	Algorithm string
 	// Sum is the hash itself; empty: there is none.
 	Sum []byte

@@ -13,7 +13,7 @@ import (
 
 // optionsOf reads the schema of a plugin's options out of the tags of a
 // struct: hcl:"name", help:"…", default:"…" (as JSON, or a bare string) and
-// required:"true".
+// required:"true"; env:"NAME" for a string that a variable of the host may hold.
 func optionsOf(t reflect.Type) ([]*pb.Option, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("options must be a struct, not %s", t)
@@ -25,7 +25,7 @@ func optionsOf(t reflect.Type) ([]*pb.Option, error) {
 		if name == "" {
 			return nil, fmt.Errorf(`option field %s has no tag: write hcl:"%s"`, f.Name, strings.ToLower(f.Name))
 		}
-		o := &pb.Option{Name: name, Help: f.Tag.Get("help"), Required: f.Tag.Get("required") == "true"}
+		o := &pb.Option{Name: name, Help: f.Tag.Get("help"), Required: f.Tag.Get("required") == "true", Variable: f.Tag.Get("env")}
 		if o.Help == "" {
 			return nil, fmt.Errorf(`option %s has no help text: write help:"…"`, name)
 		}
@@ -51,6 +51,9 @@ func optionsOf(t reflect.Type) ([]*pb.Option, error) {
 				return nil, fmt.Errorf("option %s: its default must be JSON", name)
 			}
 			o.DefaultJson = d
+		}
+		if o.Variable != "" && o.Type != "string" {
+			return nil, fmt.Errorf("option %s is a %s, but only a string can come from a variable", name, f.Type)
 		}
 		options = append(options, o)
 	}

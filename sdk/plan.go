@@ -27,11 +27,21 @@ type Artifact struct {
 	// Digest is one that the request itself names; zero: none.
 	Digest Digest
 	// Facts are canonical addresses here of documents that may tell its age,
-	// address and digests, tried in order. Empty: it cannot be judged and is
-	// served only where cool-down is off.
+	// address and digests, tried in order. One that ends in a slash stands for
+	// the indexes of all parts, below it, of snapshots in force that clients
+	// asked for. Empty: it cannot be judged and is served only where cool-down
+	// is off.
 	Facts []string
-	// Type is the content type; empty: application/octet-stream.
+	// Type is the content type; empty: what upstream says, else
+	// application/octet-stream.
 	Type string
+	// Ungated serves it without a verdict: it belongs to no version, or is
+	// guarded by something better. Its route stands in [Ecosystem.Ungated].
+	Ungated bool
+	// Snapshot is the Path of the snapshot that it is part of, see
+	// [Document.Snapshot]: with a Digest a part of any state that is kept, else
+	// the part of its Path in the state in force. Empty: of none.
+	Snapshot string
 }
 
 // Document serves what Render makes of upstream documents.
@@ -52,6 +62,19 @@ type Document struct {
 	// has; what was seen of the listing that [Ecosystem.About] names judges it.
 	// Its Keep calls must therefore name the same files as the listing's.
 	Query bool
+	// Immutable says that what upstream once answered stays as it is, so that it
+	// is not asked again.
+	Immutable bool
+	// Snapshot makes it the root of a signed index and all that is listed there:
+	// its outputs and what [Input.Part] names are one state, of which Name,
+	// with the version given to [Input.State], is judged. The newest state that
+	// policy serves is in force; until there is one the first that was seen is,
+	// and never one that has expired while there is a newer. Parts that clients
+	// asked for are kept for each state.
+	Snapshot bool
+	// History has the files that Keep is told of remembered, so that later
+	// renderings find them in [Input.Earlier].
+	History bool
 	// Render makes the document; it is required. It must be a pure function of
 	// its input. A [Failure] that it returns is the answer to the client; any
 	// other error means that upstream's documents could not be read, of which
@@ -71,6 +94,11 @@ type Source struct {
 	// Optional says that the rendering can do without it; the [Doc] then has
 	// the status. A source that is not optional fails the request.
 	Optional bool
+	// Head asks for status and headers only.
+	Head bool
+	// Here says that URL is a path of this repository, whose plan is an
+	// artifact: what clients get there is read.
+	Here bool
 }
 
 // From makes sources of addresses at the first upstream, none of them optional.
@@ -162,6 +190,8 @@ func (a Artifact) response(r Request) *pb.PlanResponse {
 		Sources:     wireSources(a.From),
 		Facts:       a.Facts,
 		ContentType: a.Type,
+		Ungated:     a.Ungated,
+		Snapshot:    a.Snapshot,
 	}
 	if len(a.Digest.Sum) > 0 {
 		out.Digest = a.Digest.wire()
@@ -175,6 +205,10 @@ func (d Document) response(r Request) *pb.PlanResponse {
 		Output:  d.Output,
 		Sources: wireSources(d.From),
 		Query:   d.Query,
+
+		Immutable: d.Immutable,
+		Snapshot:  d.Snapshot,
+		History:   d.History,
 	}
 	if d.Name != "" {
 		out.Names = []string{d.Name}
@@ -216,8 +250,23 @@ func (v Version) wire() *pb.Version { return &pb.Version{Name: v.Name, Version: 
 
 func (d Digest) wire() *pb.Digest { return &pb.Digest{Algorithm: d.Algorithm, Sum: d.Sum} }
 
+func wireDigests(digests []Digest) []*pb.Digest {
+	if len(digests) == 0 {
+		return nil
+	}
+	out := make([]*pb.Digest, len(digests))
+	for i, d := range digests {
+		out[i] = d.wire()
+	}
+	return out
+}
+
 func (s Source) wire() *pb.Source {
-	return &pb.Source{Url: s.URL, Role: s.Role, Accept: s.Accept, Optional: s.Optional}
+	return &pb.Source{Url: s.URL, Role: s.Role, Accept: s.Accept, Optional: s.Optional, Head: s.Head, Here: s.Here}
+}
+
+func sourceFromWire(s *pb.Source) Source {
+	return Source{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Head: s.GetHead(), Here: s.GetHere()}
 }
 
 func wireSources(sources []Source) []*pb.Source {

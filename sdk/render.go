@@ -19,7 +19,9 @@ type Doc struct {
 	// Status is the HTTP status; 0: upstream could not be reached. Sources that
 	// are not optional always have 200.
 	Status int
-	// Header has the response headers, names in lower case; it may be nil.
+	// Header has content-type, last-modified and link of the answer, and for
+	// [Source.Head] also etag and content-length, as far as they were sent,
+	// names in lower case. It may be nil.
 	Header map[string]string
 	// Body is the whole body, without any content encoding. It is shared by the
 	// runs of one rendering, so it must not be changed.
@@ -42,6 +44,9 @@ type Input struct {
 	facts   []*pb.Fact
 	held    hold
 	out     outputs
+	known   []Known
+	answer  *pb.PlanResponse
+	state   *pb.State
 	// nameless is whether Keep was told of a version of no package.
 	nameless bool
 }
@@ -118,12 +123,58 @@ func (in *Input) keep(v Version, f File) bool {
 		Yanked:      v.Yanked,
 		License:     v.License,
 		Kept:        !verdict.Held,
-	}
-	for _, d := range f.Digests {
-		fact.Digests = append(fact.Digests, d.wire())
+		Extra:       f.Extra,
+		Digests:     wireDigests(f.Digests),
 	}
 	in.facts = append(in.facts, fact)
 	return !verdict.Held
+}
+
+// Holds reports whether policy would hold a version back that was published at
+// the instant given, without recording anything: Keep is still to be called. It
+// spares a plugin questions of upstream that would change nothing.
+func (in *Input) Holds(v Version) bool {
+	return in.policy.Judge(cooldown.Key{Name: v.Name, Version: v.Version}, v.Published).Held
+}
+
+// Known is a file of a version that an earlier rendering told Keep of.
+type Known struct {
+	// Version is what Keep was told.
+	Version Version
+	// File likewise; URL, Digests, Size and Extra are those seen last.
+	File File
+	// First is when it was first seen.
+	First time.Time
+}
+
+// Earlier are the files that earlier renderings of a document with a
+// [Document.History] told Keep of, oldest first, for what upstream no longer
+// lists. Nil: there are none. Those that are served again are to be told to
+// Keep again. How many are remembered is bounded by the host.
+func (in *Input) Earlier() []Known { return in.known }
+
+// Part names a file of a snapshot: its Path and URL, and its digests and size,
+// which must be known. Index is the Path of the document that tells facts of
+// the files that the part lists; empty: it lists none.
+func (in *Input) Part(f File, index string) {
+	in.facts = append(in.facts, &pb.Fact{
+		Path: f.Path, Url: f.URL, Digests: wireDigests(f.Digests), Size: f.Size, Part: true, Kept: true, Index: index,
+	})
+}
+
+// State says what state a snapshot is in: what it is called (a serial number, a
+// date), when it was published, and when clients stop believing it; zero times:
+// unknown, and never.
+func (in *Input) State(version string, published, expires time.Time) {
+	in.state = &pb.State{Version: version, PublishedMs: milliseconds(published), ExpiresMs: milliseconds(expires)}
+}
+
+// Answer has the client answered with an [Artifact] or a [Reply] instead of
+// outputs; an artifact's Path must say which of several contents it is. Render
+// returns nil after it.
+func (in *Input) Answer(p Plan) error {
+	in.answer = p.response(in.request)
+	return nil
 }
 
 // URL returns the external address of a path of this repository, as
@@ -198,4 +249,24 @@ func policyFromWire(p *pb.Policy) cooldown.Policy {
 		policy.Floors[key] = time.UnixMilli(f.GetAtMs())
 	}
 	return policy
+}
+
+func knownFromWire(known []*pb.Known) []Known {
+	var out []Known
+	for _, k := range known {
+		f := k.GetFact()
+		file := File{Path: f.GetPath(), URL: f.GetUrl(), Size: f.GetSize(), Extra: f.GetExtra()}
+		for _, d := range f.GetDigests() {
+			file.Digests = append(file.Digests, Digest{Algorithm: d.GetAlgorithm(), Sum: d.GetSum()})
+		}
+		out = append(out, Known{
+			Version: Version{
+				Name: f.GetName(), Version: f.GetVersion(), Published: instant(f.GetPublishedMs()),
+				Yanked: f.GetYanked(), License: f.GetLicense(),
+			},
+			File:  file,
+			First: instant(k.GetFirstMs()),
+		})
+	}
+	return out
 }

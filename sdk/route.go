@@ -116,13 +116,13 @@ func newRouter(e Ecosystem) (*router, error) {
 		}
 		mounts[at] = true
 	}
-	roles := map[string]bool{}
+	upstreams := map[[2]string]bool{}
 	for _, u := range e.Upstreams {
-		role := or(u.Role, "main")
-		if roles[role] {
-			return nil, fmt.Errorf("plugin %s: two upstreams have the role %q", e.Name, role)
+		at := [2]string{or(u.Role, "main"), u.URL}
+		if upstreams[at] {
+			return nil, fmt.Errorf("plugin %s: two upstreams have the role %q", e.Name, at[0])
 		}
-		roles[role] = true
+		upstreams[at] = true
 	}
 	return r, nil
 }

@@ -29,7 +29,9 @@ import (
 //
 // hcl and help are required; default is a bare string for a string and JSON for
 // everything else, and without it a field that is not set is zero;
-// required:"true" refuses a configuration that does not set it.
+// required:"true" refuses a configuration that does not set it. With
+// env:"NAME", a string that is not set is that variable of the host's
+// environment, before the default.
 //
 // Open makes the ecosystem of decoded options. It is called once for each
 // repository's options, and at the start for the defaults, for which it must

@@ -144,13 +144,13 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 	if !ok {
 		return status.Errorf(codes.Internal, "plugin %s: %s is no document: a Document's Path must plan to that document", r.Name, start.GetPath())
 	}
-	in := &Input{request: req, policy: policyFromWire(start.GetPolicy()), docs: map[Source]*Doc{}, first: document.From}
+	in := &Input{request: req, policy: policyFromWire(start.GetPolicy()), docs: map[Source]*Doc{}, first: document.From, known: knownFromWire(start.GetKnown())}
 	for {
 		if err := in.receive(stream); err != nil {
 			return err
 		}
 		out := &sender{stream: stream}
-		in.missing, in.facts, in.held, in.out, in.nameless = nil, nil, hold{}, out, false
+		in.missing, in.facts, in.held, in.out, in.nameless, in.answer, in.state = nil, nil, hold{}, out, false, nil, nil
 		for _, s := range in.first {
 			if in.docs[s] == nil {
 				return status.Errorf(codes.Internal, "plugin %s: %s plans to other sources than it was asked for: a plan must be a pure function of the canonical address", r.Name, start.GetPath())
@@ -172,13 +172,13 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 }
 
 func finish(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.RenderResponse], in *Input, out *sender, failed error) error {
-	done := &pb.RenderDone{}
+	done := &pb.RenderDone{Answer: in.answer, State: in.state}
 	if failed != nil {
 		var f Failure
 		if !errors.As(failed, &f) {
 			f = Failure{KindUpstream, "upstream's document could not be read: " + failed.Error()}
 		}
-		done.Failure = f.wire()
+		done = &pb.RenderDone{Failure: f.wire()}
 	} else if err := out.flush(); err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (in *Input) receive(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Re
 		case *pb.RenderRequest_Document:
 			h := m.Document
 			doc = &Doc{
-				Source: Source{URL: h.GetSource().GetUrl(), Role: h.GetSource().GetRole(), Accept: h.GetSource().GetAccept(), Optional: h.GetSource().GetOptional()},
+				Source: sourceFromWire(h.GetSource()),
 				URL:    h.GetUrl(),
 				Status: int(h.GetStatus()),
 				Header: h.GetHeaders(),
@@ -303,7 +303,7 @@ func recovered(err *error) {
 func wireUpstreams(upstreams []Upstream) []*pb.Upstream {
 	out := make([]*pb.Upstream, len(upstreams))
 	for i, u := range upstreams {
-		out[i] = &pb.Upstream{Role: or(u.Role, "main"), Url: u.URL, Variables: u.Variables}
+		out[i] = &pb.Upstream{Role: or(u.Role, "main"), Url: u.URL, Variables: u.Variables, Failover: u.Failover}
 	}
 	return out
 }

@@ -44,7 +44,8 @@ type Policy struct {
 	// Exempt versions are always served.
 	Exempt map[Version]bool
 	// Floors are instants at which a file was known not to be there yet: it is
-	// no older, whatever it claims. Nil: none.
+	// no older, whatever it claims. One without a path is for all files of its
+	// version. Nil: none.
 	Floors map[Key]time.Time
 }
 
@@ -71,8 +72,10 @@ func (p *Policy) Judge(key Key, published time.Time) Verdict {
 		return Verdict{Exempt: true, Since: published}
 	}
 	v := Verdict{Since: published}
-	if floor, ok := p.Floors[key]; ok && floor.After(published) {
-		v.Since, v.Floored = floor, true
+	for _, k := range [2]Key{key, {Name: key.Name, Version: key.Version}} {
+		if floor, ok := p.Floors[k]; ok && floor.After(v.Since) {
+			v.Since, v.Floored = floor, true
+		}
 	}
 	v.Rule = p.Rule(key.Name, key.Version)
 	if v.Rule == nil || v.Rule.Window <= 0 || v.Since.IsZero() {

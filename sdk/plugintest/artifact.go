@@ -12,18 +12,22 @@ import (
 	"time"
 
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
 // artifact serves a file: judged by its facts, fetched, verified.
 func (h *host) artifact(a *pb.Artifact) (*answer, error) {
+	if a.GetSnapshot() != "" {
+		return h.part(a)
+	}
 	fact, err := h.judge(a)
 	if err != nil {
 		return nil, err
 	}
 	sources := a.GetSources()
 	if fact.GetUrl() != "" {
-		sources = []*pb.Source{{Url: fact.GetUrl()}}
+		sources = []*pb.Source{wire.FactSource(a, fact)}
 	}
 	var addresses []string
 	for _, s := range sources {
@@ -38,8 +42,14 @@ func (h *host) artifact(a *pb.Artifact) (*answer, error) {
 			if err := verify(doc.body, digests, address); err != nil {
 				return nil, err
 			}
+			if err := verifyMembers(doc.body, digests, address); err != nil {
+				return nil, err
+			}
 		}
 		contentType := a.GetContentType()
+		if contentType == "" {
+			contentType = doc.header["content-type"]
+		}
 		if contentType == "" {
 			contentType = "application/octet-stream"
 		}
@@ -52,6 +62,9 @@ func (h *host) artifact(a *pb.Artifact) (*answer, error) {
 // by all those of its version, of which the strictest verdict counts. The fact
 // returned is that of its path, nil when there is none.
 func (h *host) judge(a *pb.Artifact) (*pb.Fact, error) {
+	if a.GetUngated() {
+		return nil, nil
+	}
 	facts, err := h.facts(a)
 	if err != nil {
 		return nil, err
@@ -107,7 +120,11 @@ func (h *host) unknown(a *pb.Artifact, policy *cooldown.Policy) error {
 // none does.
 func (h *host) facts(a *pb.Artifact) ([]*pb.Fact, error) {
 	var failed error
-	for _, address := range a.GetFacts() {
+	addresses, err := h.factsAddresses(a)
+	if err != nil {
+		return nil, err
+	}
+	for _, address := range addresses {
 		plan, err := h.planGET(address)
 		if err != nil {
 			return nil, err
@@ -175,6 +192,22 @@ var algorithms = []struct {
 	make func() hash.Hash
 }{
 	{"sha512", sha512.New}, {"sha384", sha512.New384}, {"sha256", sha256.New}, {"sha1", sha1.New}, {"md5", md5.New},
+}
+
+// verifyMembers checks the "h1" digests of a body, if there are any.
+func verifyMembers(body []byte, digests []*pb.Digest, address string) error {
+	for _, d := range digests {
+		if wire.OfMembers(d.GetAlgorithm()) {
+			sum, err := wire.MembersDigest(d.GetAlgorithm(), bytes.NewReader(body), int64(len(body)))
+			if err == nil && !bytes.Equal(sum, d.GetSum()) {
+				err = fmt.Errorf("it is %x, but should be %x", sum, d.GetSum())
+			}
+			if err != nil {
+				return &failure{kind: pb.ErrorKind_ERROR_KIND_UPSTREAM, message: fmt.Sprintf("the %s of %s: %s", d.GetAlgorithm(), address, err)}
+			}
+		}
+	}
+	return nil
 }
 
 // verify checks a body against the strongest of its digests.

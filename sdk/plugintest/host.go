@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -35,6 +37,8 @@ type host struct {
 type rendering struct {
 	path    string // canonical
 	failure *failure
+	answer  *pb.PlanResponse // what the client gets instead of outputs; nil: outputs
+	state   *pb.State        // of a snapshot
 	outputs map[string]*output
 	facts   []*pb.Fact
 	asked   []string // absolute addresses of its upstream documents, in order
@@ -207,6 +211,12 @@ func (h *host) document(d *pb.Document) (*answer, error) {
 	if r.failure != nil {
 		return nil, r.failure
 	}
+	if r.answer != nil {
+		if r.answer.GetArtifact() == nil && r.answer.GetReply() == nil {
+			return nil, fmt.Errorf("the rendering of %s is answered by %T: only an Artifact or a Reply can be", d.GetPath(), r.answer.GetPlan())
+		}
+		return h.carryOut(r.answer)
+	}
 	out, ok := r.outputs[d.GetOutput()]
 	if !ok {
 		return nil, fmt.Errorf("the rendering of %s has no output %q, only %q", d.GetPath(), d.GetOutput(), slices.Sorted(maps.Keys(r.outputs)))
@@ -232,15 +242,16 @@ func (h *host) render(d *pb.Document) (*rendering, error) {
 	fetch := func(_ context.Context, sources []*pb.Source) ([]wire.Document, error) {
 		return h.fetch(r, sources)
 	}
-	refused, err := h.client.Render(ctx, start, d.GetSources(), fetch, sink)
+	done, err := h.client.Render(ctx, start, d.GetSources(), fetch, sink)
 	if f, ok := errors.AsType[*failure](err); ok {
 		r.failure = f
 	} else if err != nil {
 		return nil, fmt.Errorf("rendering %s: %w", d.GetPath(), err)
 	}
-	if refused != nil {
+	if refused := done.GetFailure(); refused != nil {
 		r.failure = &failure{kind: refused.GetKind(), message: refused.GetMessage()}
 	}
+	r.answer, r.state = done.GetAnswer(), done.GetState()
 	h.kept[d.GetPath()] = r
 	return r, nil
 }
@@ -249,11 +260,17 @@ func (h *host) render(d *pb.Document) (*rendering, error) {
 func (h *host) fetch(r *rendering, sources []*pb.Source) ([]wire.Document, error) {
 	var docs []wire.Document
 	for _, s := range sources {
-		if role := s.GetRole(); role != "" && !h.upstreams[role] {
+		if role := s.GetRole(); role != "" && !h.upstreams[role] && !h.upstreams["*"] {
 			return nil, fmt.Errorf("the plugin has no upstream in the role of %s", role)
 		}
 		address := absolute(s.GetRole(), s.GetUrl())
 		doc := h.upstream(address)
+		if s.GetHere() {
+			var err error
+			if doc, err = h.here(s); err != nil {
+				return nil, err
+			}
+		}
 		if doc.status != 200 && !s.GetOptional() {
 			if doc.status == 404 || doc.status == 410 {
 				return nil, &failure{kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, message: "upstream does not have " + s.GetUrl()}
@@ -262,17 +279,31 @@ func (h *host) fetch(r *rendering, sources []*pb.Source) ([]wire.Document, error
 		}
 		r.asked = append(r.asked, address)
 		body := doc.body
-		if h.cut != nil {
+		if s.GetHead() {
+			body = nil
+		} else if h.cut != nil {
 			body = h.cut(address, body)
 		}
 		docs = append(docs, wire.Document{
 			Header: &pb.DocumentHeader{
-				Source: s, Url: address, Status: int32(doc.status), Headers: doc.header, Size: int64(len(body)),
+				Source: s, Url: address, Status: int32(doc.status), Headers: wire.SourceHeaders(headerOf(doc, s), s.GetHead()), Size: int64(len(body)),
 			},
 			Body: io.NopCloser(strings.NewReader(string(body))),
 		})
 	}
 	return docs, nil
+}
+
+// headerOf are an upstream answer's headers.
+func headerOf(doc *upstreamDoc, s *pb.Source) http.Header {
+	header := http.Header{}
+	for name, value := range doc.header {
+		header.Set(name, value)
+	}
+	if s.GetHead() && doc.status == 200 {
+		header.Set("Content-Length", strconv.Itoa(len(doc.body)))
+	}
+	return header
 }
 
 // sink collects what a rendering produces.

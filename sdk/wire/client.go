@@ -76,9 +76,9 @@ const (
 
 // Render has a document rendered: it sends start and the documents of sources,
 // gets what the plugin finds lacking, and hands outputs and facts to the sink.
-// A failure for the client is returned as such; err says that there is no
-// answer.
-func (c *Client) Render(ctx context.Context, start *pb.RenderStart, sources []*pb.Source, fetch Fetch, sink Sink) (*pb.Failure, error) {
+// How it ended is returned, also when that is a failure for the client; err
+// says that there is no answer.
+func (c *Client) Render(ctx context.Context, start *pb.RenderStart, sources []*pb.Source, fetch Fetch, sink Sink) (*pb.RenderDone, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	docs, err := fetch(ctx, sources)
@@ -104,9 +104,9 @@ func (c *Client) Render(ctx context.Context, start *pb.RenderStart, sources []*p
 		if err := sendDocuments(stream, docs); err != nil {
 			return nil, err
 		}
-		needed, failure, err := receive(stream, sink)
+		needed, done, err := receive(stream, sink)
 		if err != nil || needed == nil {
-			return failure, err
+			return done, err
 		}
 		if err := sink.Reset(); err != nil {
 			return nil, err
@@ -150,7 +150,7 @@ func sendDocuments(stream renderStream, docs []Document) error {
 }
 
 // receive reads one run's answer: sources that are needed, or the end.
-func receive(stream renderStream, sink Sink) (needed []*pb.Source, failure *pb.Failure, err error) {
+func receive(stream renderStream, sink Sink) (needed []*pb.Source, done *pb.RenderDone, err error) {
 	for {
 		r, err := stream.Recv()
 		if err != nil {
@@ -169,7 +169,7 @@ func receive(stream renderStream, sink Sink) (needed []*pb.Source, failure *pb.F
 		case *pb.RenderResponse_Facts:
 			sink.Facts(m.Facts.GetFacts())
 		case *pb.RenderResponse_Done:
-			return nil, m.Done.GetFailure(), nil
+			return nil, m.Done, nil
 		}
 		if err != nil {
 			return nil, nil, err

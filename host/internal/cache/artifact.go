@@ -13,6 +13,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/host/internal/upstream"
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -160,6 +161,10 @@ type File struct {
 
 // Artifact answers an artifact plan: it judges, and finds or fetches the file.
 func (c *Cache) Artifact(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*File, error) {
+	plan, err := c.resolved(ctx, repo, plan, base)
+	if err != nil {
+		return nil, err
+	}
 	name := artifactName(repo, plan.GetPath())
 	if a := c.knownArtifact(repo, name); a != nil {
 		if f, err := c.kept(repo, plan, base, a); f != nil || err != nil {
@@ -170,8 +175,20 @@ func (c *Cache) Artifact(ctx context.Context, repo *Repository, plan *pb.Artifac
 	return c.fetchArtifact(ctx, repo, plan, base, name)
 }
 
+// resolved is a plan of bytes that never change.
+func (c *Cache) resolved(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*pb.Artifact, error) {
+	if plan.GetSnapshot() == "" {
+		return plan, nil
+	}
+	return c.part(ctx, repo, plan, base)
+}
+
 // Head answers a HEAD of an artifact plan without fetching the file.
 func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*File, error) {
+	plan, err := c.resolved(ctx, repo, plan, base)
+	if err != nil {
+		return nil, err
+	}
 	name := artifactName(repo, plan.GetPath())
 	if a := c.knownArtifact(repo, name); a != nil {
 		if f, err := c.kept(repo, plan, base, a); f != nil || err != nil {
@@ -184,12 +201,7 @@ func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 	}
 	var last error
 	for _, source := range addresses(plan, known) {
-		resp, err := repo.Upstreams.Get(ctx, upstream.Request{Source: source, Exact: true, Method: http.MethodHead})
-		if err == nil && !resp.Found() && !resp.Missing() {
-			// It knows no HEAD: the beginning of an answer to GET says as much.
-			resp.Body.Close()
-			resp, err = repo.Upstreams.Get(ctx, upstream.Request{Source: source, Exact: true})
-		}
+		resp, err := ask(ctx, repo, upstream.Request{Source: source, Exact: true, Method: http.MethodHead})
 		if err != nil {
 			return nil, err
 		}
@@ -208,7 +220,7 @@ func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 // kept answers from what is kept; neither: the body is gone.
 func (c *Cache) kept(repo *Repository, plan *pb.Artifact, base string, a *artifact) (*File, error) {
 	epoch := c.policy.Epoch()
-	if a.epoch.Load() != epoch {
+	if a.epoch.Load() != epoch && !plan.GetUngated() {
 		if f := c.refusal(repo, a.Name, a.Version, plan.GetPath(), a.Since, a.Floored, a.Withdrawn); f != nil {
 			return nil, f
 		}
@@ -274,29 +286,40 @@ func heldFailure(name, version string, v cooldown.Verdict) *Failure {
 // waiting for it, so that what upstream withdraws is noticed.
 func (c *Cache) refreshFacts(repo *Repository, plan *pb.Artifact, base string) {
 	path := plan.GetFacts()[0]
+	if strings.HasSuffix(path, "/") {
+		return // what is in a state stays in it
+	}
 	c.wg.Add(1)
 	go func() {
 		defer c.wg.Done()
 		ctx, cancel := context.WithTimeout(c.ctx, time.Minute)
 		defer cancel()
-		if _, err := c.factsOf(ctx, repo, path, base, time.Time{}); err != nil && ctx.Err() == nil {
+		d, err := c.factsDocument(ctx, repo, path, base)
+		if err == nil {
+			_, err = c.factsOf(ctx, repo, d, base, time.Time{})
+		}
+		if err != nil && ctx.Err() == nil {
 			c.log.Debug("facts cannot be confirmed", "repository", repo.Name, "document", path, "error", err)
 		}
 	}()
 }
 
-// factsOf returns the facts of a document, rendering it if need be. With since,
-// upstream has confirmed them since then.
-func (c *Cache) factsOf(ctx context.Context, repo *Repository, path, base string, since time.Time) (*factSet, error) {
+// factsDocument is the document at an address that a plan names for its facts.
+func (c *Cache) factsDocument(ctx context.Context, repo *Repository, path, base string) (*pb.Document, error) {
 	p, query, _ := strings.Cut(path, "?")
 	plan, err := c.Plan(ctx, repo, base, &pb.Request{Method: "GET", Path: p, Query: query})
 	if err != nil {
 		return nil, err
 	}
-	d := plan.GetDocument()
-	if d == nil {
+	if plan.GetDocument() == nil {
 		return nil, fmt.Errorf("plugin %s: %s is no document, so it holds no facts", repo.Plugin, path)
 	}
+	return plan.GetDocument(), nil
+}
+
+// factsOf returns the facts of a document, rendering it if need be. With since,
+// upstream has confirmed them since then.
+func (c *Cache) factsOf(ctx context.Context, repo *Repository, d *pb.Document, base string, since time.Time) (*factSet, error) {
 	if since.IsZero() {
 		r, _, _, err := c.rendering(ctx, repo, d, base)
 		if err != nil {
@@ -306,7 +329,7 @@ func (c *Cache) factsOf(ctx context.Context, repo *Repository, path, base string
 			return f, nil
 		}
 		if r.Failure != nil && r.Failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND {
-			return &factSet{}, nil
+			return &factSet{absent: true}, nil
 		}
 	}
 	// Asked again, or the facts are gone while the rendering is there.
@@ -324,7 +347,7 @@ func (c *Cache) factsOf(ctx context.Context, repo *Repository, path, base string
 	if f := c.knownFacts(repo, d.GetPath()); f != nil && (r.Failure == nil || r.Failure.Kind != pb.ErrorKind_ERROR_KIND_NOT_FOUND) {
 		return f, nil
 	}
-	return &factSet{}, nil
+	return &factSet{absent: true}, nil
 }
 
 func (c *Cache) dropRendering(name string) {
@@ -343,19 +366,46 @@ type found struct {
 	floored bool
 }
 
+// factsPaths are the documents that may hold a file's facts.
+func (c *Cache) factsPaths(repo *Repository, plan *pb.Artifact) ([]string, error) {
+	var all []string
+	for _, path := range plan.GetFacts() {
+		if !strings.HasSuffix(path, "/") {
+			all = append(all, path)
+			continue
+		}
+		indexes, err := c.indexes(repo, path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, indexes...)
+	}
+	return all, nil
+}
+
 // findFact looks a file up in the documents that its plan names, and asks
 // upstream again before it gives up. Nil: nobody knows it.
 func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*found, error) {
 	began := time.Now()
 	var failed error
+	paths, err := c.factsPaths(repo, plan)
+	if err != nil {
+		return nil, err
+	}
+	absent := len(paths) > 0
 	// Asked again no more often than "not found" is believed.
 	for _, since := range []time.Time{{}, began.Add(-repo.NegativeTTL)} {
-		for _, path := range plan.GetFacts() {
-			set, err := c.factsOf(ctx, repo, path, base, since)
+		for _, path := range paths {
+			d, err := c.factsDocument(ctx, repo, path, base)
 			if err != nil {
-				failed = err
+				return nil, err
+			}
+			set, err := c.factsOf(ctx, repo, d, base, since)
+			if err != nil {
+				failed, absent = err, false
 				continue
 			}
+			absent = absent && set.absent
 			f := &found{fact: set.path(plan.GetPath()), exact: true}
 			if f.fact == nil {
 				f.fact, f.exact = set.version(plan.GetVersion()), false
@@ -363,13 +413,21 @@ func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifac
 			if f.fact == nil {
 				continue
 			}
-			seen, err := c.sightings(repo, path)
+			seen, err := c.sightings(repo, c.observedPath(ctx, repo, d, base))
 			if err != nil {
 				return nil, err
+			}
+			if d.GetQuery() && seen != nil { // the listing may not have it yet
+				seen, _ = seen.observe([]*pb.Fact{f.fact}, began, repo.HoldUnknown, true, 2*c.policy.Longest())
 			}
 			f.since, f.floored = sinceOf(f.fact, seen.floors())
 			return f, nil
 		}
+	}
+	if absent {
+		v := plan.GetVersion()
+		return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: v.GetName(), Version: v.GetVersion(),
+			Message: "upstream has no " + strings.TrimPrefix(plan.GetPath(), "/")}
 	}
 	return nil, failed
 }
@@ -394,12 +452,20 @@ func digestOf(digests []*pb.Digest) *pb.Digest {
 			}
 		}
 	}
+	for _, d := range digests {
+		if wire.OfMembers(d.GetAlgorithm()) && len(d.GetSum()) > 0 {
+			return d
+		}
+	}
 	return nil
 }
 
 // judgeCold says whether a file that is not kept may be fetched, and what is
 // known of it.
 func (c *Cache) judgeCold(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*found, error) {
+	if plan.GetUngated() {
+		return &found{}, nil
+	}
 	v := plan.GetVersion()
 	var f *found
 	if len(plan.GetFacts()) > 0 {

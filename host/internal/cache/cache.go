@@ -124,6 +124,7 @@ type Cache struct {
 	artifacts  *otter.Cache[string, *artifact]
 	small      *otter.Cache[blobs.Digest, []byte]
 	missing    *otter.Cache[string, missed]
+	snapshots  *otter.Cache[string, *snapshot]
 
 	group     singleflight.Group
 	flightsMu sync.Mutex
@@ -176,6 +177,9 @@ func New(o Options) (*Cache, error) {
 		return nil, err
 	}
 	if c.missing, err = otter.New(&otter.Options[string, missed]{MaximumSize: 20_000}); err != nil {
+		return nil, err
+	}
+	if c.snapshots, err = otter.New(&otter.Options[string, *snapshot]{MaximumSize: 200}); err != nil {
 		return nil, err
 	}
 	if c.factSets, err = otter.New(&otter.Options[string, *factSet]{

@@ -79,7 +79,7 @@ const (
 // the plain body; the encoding returned says which it is. fs.ErrNotExist says
 // that the rendering was evicted and forgotten: ask for the document again.
 func (c *Cache) OpenOutput(repo *Repository, d *pb.Document, base string, a *Answer, encoding string) (*Content, string, error) {
-	if encoding != "" && a.Output.Plain.Size >= worthEncoding {
+	if encoding != "" && !a.Verbatim && a.Output.Plain.Size >= worthEncoding {
 		content, err := c.openEncoded(repo, d, base, a, encoding)
 		if !lost(err) {
 			return content, encoding, err
@@ -109,7 +109,7 @@ func (c *Cache) openEncoded(repo *Repository, d *pb.Document, base string, a *An
 		return nil, err
 	}
 	*kept = b
-	if !a.Query {
+	if !a.Passing {
 		if err := c.putRendering(renderingName(repo, d.GetPath(), base), a.Rendering); err != nil {
 			return nil, err
 		}

@@ -18,6 +18,8 @@ import (
 type factSet struct {
 	// facts are sorted by path.
 	facts []*pb.Fact
+	// absent says that upstream has no such document.
+	absent bool
 }
 
 func (f *factSet) weight() uint32 { return uint32(min(len(f.facts)*400+100, 1<<31)) }
@@ -163,11 +165,14 @@ func sameDigest(a, b *pb.Fact) bool {
 // sinceOf is when a fact's cool-down begins, and whether that is our own
 // observation.
 func sinceOf(f *pb.Fact, floors map[cooldown.Key]time.Time) (since time.Time, floored bool) {
-	published := publishedOf(f)
-	if floor := floors[keyOf(f)]; floor.After(published) {
-		return floor, true
+	since = publishedOf(f)
+	k := keyOf(f)
+	for _, k := range [2]cooldown.Key{k, {Name: k.Name, Version: k.Version}} {
+		if floor := floors[k]; floor.After(since) {
+			since, floored = floor, true
+		}
 	}
-	return published, false
+	return since, floored
 }
 
 func keyOf(f *pb.Fact) cooldown.Key {

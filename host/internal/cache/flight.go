@@ -7,6 +7,7 @@ import (
 	"crypto/sha1" //nolint:gosec // what some registries give
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/host/internal/upstream"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -122,6 +124,35 @@ func (c *Cache) fetchArtifact(ctx context.Context, repo *Repository, plan *pb.Ar
 	}
 }
 
+// landed waits until a file is kept completely.
+func (c *Cache) landed(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (Body, error) {
+	name := artifactName(repo, plan.GetPath())
+	if a := c.knownArtifact(repo, name); a != nil {
+		f, err := c.kept(repo, plan, base, a)
+		if err != nil {
+			return Body{}, err
+		}
+		if f != nil {
+			f.Content.Close()
+			return a.Body, nil
+		}
+	}
+	f := c.join(repo, plan, base, name)
+	for {
+		f.mu.Lock()
+		changed, done, body, err := f.changed, f.done, f.body, f.err
+		f.mu.Unlock()
+		if done {
+			return body, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Body{}, ctx.Err()
+		}
+	}
+}
+
 // join returns the flight of a file, which it begins if there is none.
 func (c *Cache) join(repo *Repository, plan *pb.Artifact, base, name string) *flight {
 	c.flightsMu.Lock()
@@ -189,7 +220,7 @@ func (c *Cache) fly(repo *Repository, plan *pb.Artifact, base, name string, f *f
 func (c *Cache) flown(repo *Repository, plan *pb.Artifact, base, name string, f *flight) (Body, error) {
 	// Another flight may have landed since the client found nothing.
 	if a := c.knownArtifact(repo, name); a != nil && c.blobs.Has(a.Digest) {
-		if f := c.refusal(repo, a.Name, a.Version, plan.GetPath(), a.Since, a.Floored, a.Withdrawn); f != nil {
+		if f := c.refusal(repo, a.Name, a.Version, plan.GetPath(), a.Since, a.Floored, a.Withdrawn); f != nil && !plan.GetUngated() {
 			return Body{}, f
 		}
 		return a.Body, nil
@@ -220,7 +251,7 @@ func (c *Cache) flown(repo *Repository, plan *pb.Artifact, base, name string, f 
 // does.
 func addresses(plan *pb.Artifact, known *found) []*pb.Source {
 	if known.exact && known.fact.GetUrl() != "" {
-		return []*pb.Source{{Url: known.fact.GetUrl()}}
+		return []*pb.Source{wire.FactSource(plan, known.fact)}
 	}
 	return plan.GetSources()
 }
@@ -294,7 +325,7 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 	if err := c.receive(ctx, repo, source, &resp, expected != nil, io.MultiWriter(w, check), w, f); err != nil {
 		return Body{}, err
 	}
-	if err := check.verify(expected); err != nil {
+	if err := check.verify(expected, w); err != nil {
 		return Body{}, fmt.Errorf("%w: %s: %w", errUpstreamBody, resp.URL, err)
 	}
 	a := &artifact{Body: Body{Digest: w.Digest(), Size: w.Size()}, Type: typ}
@@ -421,7 +452,10 @@ func (c *check) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (c *check) verify(expected *pb.Digest) error {
+func (c *check) verify(expected *pb.Digest, w *blobs.Writer) error {
+	if wire.OfMembers(expected.GetAlgorithm()) {
+		return verifyMembers(expected, w)
+	}
 	if c.hash == nil {
 		if expected != nil {
 			return fmt.Errorf("its digest is a %q, which cannot be verified", expected.GetAlgorithm())
@@ -430,6 +464,23 @@ func (c *check) verify(expected *pb.Digest) error {
 	}
 	if sum := c.hash.Sum(nil); !bytes.Equal(sum, expected.GetSum()) {
 		return fmt.Errorf("its %s is %s, but %s is expected", expected.GetAlgorithm(), hex.EncodeToString(sum), hex.EncodeToString(expected.GetSum()))
+	}
+	return nil
+}
+
+// verifyMembers checks a digest of what an archive holds.
+func verifyMembers(expected *pb.Digest, w *blobs.Writer) error {
+	f, err := os.Open(w.Path())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	sum, err := wire.MembersDigest(expected.GetAlgorithm(), f, w.Size())
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(sum, expected.GetSum()) {
+		return fmt.Errorf("its %s is %s, but %s is expected", expected.GetAlgorithm(), base64.StdEncoding.EncodeToString(sum), base64.StdEncoding.EncodeToString(expected.GetSum()))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
@@ -34,7 +35,8 @@ type making struct {
 	stale   error // why a source could not be confirmed
 	missing *pb.Source
 
-	weight int64 // of the rendering slot held
+	known  *sightings // what was seen before, for a document with a history
+	weight int64      // of the rendering slot held
 	epoch  uint64
 }
 
@@ -49,6 +51,15 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 	}
 	if s.GetOptional() && !upstream.Absolute(s.GetUrl()) && !m.repo.Upstreams.Role(s.GetRole()) {
 		return &source{Checked: time.Now()}, nil
+	}
+	if s.GetHere() {
+		got, err := m.c.here(ctx, m.repo, s, m.base)
+		if err == nil {
+			m.mu.Lock()
+			m.used[name] = got
+			m.mu.Unlock()
+		}
+		return got, err
 	}
 	before := m.c.knownSource(name)
 	got, stale, err := m.c.source(ctx, m.repo, s, m.accept)
@@ -110,7 +121,7 @@ func (m *making) getAll(ctx context.Context, sources []*pb.Source) ([]*source, e
 		return nil, err
 	}
 	for i, s := range sources {
-		u := usedSource{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Status: got[i].Status, Digest: got[i].Digest}
+		u := usedSource{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Head: s.GetHead(), Here: s.GetHere(), Status: got[i].Status, Digest: got[i].Digest}
 		if !slices.Contains(m.order, u) {
 			m.order = append(m.order, u)
 		}
@@ -143,13 +154,22 @@ func (m *making) freshUntil() time.Time {
 		return time.Now().Add(retryRefresh)
 	}
 	until := time.Now().Add(m.repo.TTL)
+	if m.d.GetImmutable() {
+		until = time.Now().Add(forever)
+	}
 	for _, s := range m.used {
+		if s.found() && m.d.GetImmutable() {
+			continue
+		}
 		if at := s.freshUntil(m.repo); at.Before(until) {
 			until = at
 		}
 	}
 	return until
 }
+
+// forever is how long what never changes is believed.
+const forever = 10 * 365 * 24 * time.Hour
 
 // whole reports whether all of the sources are known to have come whole.
 func (m *making) whole() bool {
@@ -255,11 +275,12 @@ const renderTries = 3
 func (m *making) render(ctx context.Context) (*Rendering, error) {
 	defer m.release()
 	generation := m.repo.generation()
-	observed := m.observedPath(ctx)
+	observed := m.c.observedPath(ctx, m.repo, m.d, m.base)
 	seen, err := m.c.sightings(m.repo, observed)
 	if err != nil {
 		return nil, fmt.Errorf("reading what was seen before: %w", err)
 	}
+	m.known = seen
 	floors := seen.floors()
 	for range renderTries {
 		m.epoch = m.c.policy.Epoch()
@@ -267,12 +288,17 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 		p.Floors = floors
 		m.used, m.order, m.stale = map[string]*source{}, nil, nil
 		sink := &outputs{c: m.c, limit: 4 * m.repo.MaxDocument}
-		failure, err := m.repo.Ecosystem.Render(ctx, m.start(p), m.d.GetSources(), m.fetch, sink)
+		done, err := m.repo.Ecosystem.Render(ctx, m.start(p), m.d.GetSources(), m.fetch, sink)
+		failure := done.GetFailure()
+		if m.d.GetSnapshot() && err == nil {
+			return m.snapshot(done, sink, p, generation)
+		}
 		if err == nil && sink.tooMany {
 			err = fmt.Errorf("plugin %s tells more than %d facts of %s", m.repo.Plugin, maxFacts, m.d.GetPath())
 		}
 		if errors.Is(err, errMissing) {
 			failure, err = notFoundUpstream(m.missing), nil
+			done = &pb.RenderDone{Failure: failure}
 		}
 		if err != nil {
 			sink.abort()
@@ -300,17 +326,41 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			Names:   m.d.GetNames(),
 			Sources: m.order,
 			Next:    nextChange(p, sink.facts),
-			Query:   m.d.GetQuery(),
+			Passing: !lasting(m.d),
 		}}
-		if !m.d.GetQuery() && m.stale == nil {
-			if err := m.c.putFacts(m.repo, m.d.GetPath(), sink.facts, p.Floors, m.whole()); err != nil {
+		if lasting(m.d) && m.stale == nil && !(m.d.GetQuery() && failure.GetKind() == pb.ErrorKind_ERROR_KIND_NOT_FOUND) {
+			if err := m.c.putFacts(m.repo, m.d.GetPath(), sink.facts, p.Floors, m.whole() && !m.d.GetQuery()); err != nil {
 				sink.abort()
 				return nil, err
 			}
 		}
-		return r, m.keep(r, sink, failure)
+		return r, m.keep(r, sink, done)
 	}
 	return nil, fmt.Errorf("plugin %s shows versions that policy holds in %s", m.repo.Plugin, m.d.GetPath())
+}
+
+// snapshot keeps what a snapshot's root was rendered to. It is judged as a
+// whole, when it is served.
+func (m *making) snapshot(done *pb.RenderDone, sink *outputs, p *cooldown.Policy, generation string) (*Rendering, error) {
+	r := &Rendering{renderingRecord: renderingRecord{
+		Plugin: generation, Policy: policy.Key(p), Names: m.d.GetNames(), Sources: m.order,
+	}}
+	if done.GetFailure().GetKind() == pb.ErrorKind_ERROR_KIND_UPSTREAM {
+		sink.abort()
+		return nil, errors.Join(fmt.Errorf("%w: %s", errUpstreamBody, done.GetFailure().GetMessage()), m.forget())
+	}
+	if err := m.keep(r, sink, done); err != nil || r.Failure != nil || m.stale != nil {
+		return r, err
+	}
+	if err := m.observeState(r, done.GetState(), sink.facts); err != nil {
+		return nil, err
+	}
+	seen, err := m.c.sightings(m.repo, m.d.GetPath())
+	if err != nil {
+		return nil, err
+	}
+	next, _ := seen.observe(nil, m.checked(), false, false, 0)
+	return r, m.c.putSightings(m.repo, m.d.GetPath(), next, false)
 }
 
 // judge adds the floors of files that are new to a policy and reports whether
@@ -328,7 +378,10 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 	if err != nil {
 		return false, fmt.Errorf("reading what was seen before: %w", err)
 	}
-	next, fresh := seen.observe(facts, m.checked(), m.repo.HoldUnknown, 2*m.c.policy.Longest())
+	next, fresh := seen.observe(facts, m.checked(), m.repo.HoldUnknown, observed != m.d.GetPath(), 2*m.c.policy.Longest())
+	if m.d.GetHistory() {
+		next.remember(seen, facts, m.checked())
+	}
 	p.Floors = next.floors()
 	if shown(p, facts) {
 		return true, nil
@@ -371,37 +424,41 @@ func (m *making) floorsOfHits(ctx context.Context, facts []*pb.Fact) (map[cooldo
 
 // observedPath is the document whose sightings judge this one: itself, or for
 // an answer to a question about one package the document that lists it.
-func (m *making) observedPath(ctx context.Context) string {
-	if !m.d.GetQuery() {
-		return m.d.GetPath()
+func (c *Cache) observedPath(ctx context.Context, repo *Repository, d *pb.Document, base string) string {
+	if !d.GetQuery() {
+		return d.GetPath()
 	}
-	if len(m.d.GetNames()) != 1 {
+	if len(d.GetNames()) != 1 {
 		return ""
 	}
-	about, err := m.c.about(ctx, m.repo, m.base, &pb.Version{Name: m.d.GetNames()[0]})
+	about, err := c.about(ctx, repo, base, &pb.Version{Name: d.GetNames()[0]})
 	if err != nil || about == nil {
 		return ""
 	}
-	if seen, err := m.c.sightings(m.repo, about.GetPath()); err == nil && seen == nil && !about.GetQuery() {
+	if seen, err := c.sightings(repo, about.GetPath()); err == nil && seen == nil && !about.GetQuery() {
 		// Nobody asked for the listing yet: without a look at it now, nothing
 		// would tell later what was there at first.
-		if _, _, _, err := m.c.rendering(ctx, m.repo, about, m.base); err != nil {
-			m.c.log.Debug("the listing of a package cannot be looked at", "repository", m.repo.Name, "document", about.GetPath(), "error", err)
+		if _, _, _, err := c.rendering(ctx, repo, about, base); err != nil {
+			c.log.Debug("the listing of a package cannot be looked at", "repository", repo.Name, "document", about.GetPath(), "error", err)
 		}
-		if seen, err := m.c.sightings(m.repo, about.GetPath()); err == nil && seen == nil {
-			return m.d.GetPath() // there is no listing: what was seen of this counts
+		if seen, err := c.sightings(repo, about.GetPath()); err == nil && seen == nil {
+			return d.GetPath() // there is no listing: what was seen of this counts
 		}
 	}
 	return about.GetPath()
 }
 
 func (m *making) start(p *cooldown.Policy) *pb.RenderStart {
-	return &pb.RenderStart{Repository: m.repo.wire(m.base), Path: m.d.GetPath(), Policy: policy.Wire(p)}
+	start := &pb.RenderStart{Repository: m.repo.wire(m.base), Path: m.d.GetPath(), Policy: policy.Wire(p)}
+	if m.d.GetHistory() {
+		start.Known = m.known.known()
+	}
+	return start
 }
 
 // keep commits a rendering's outputs.
-func (m *making) keep(r *Rendering, sink *outputs, failure *pb.Failure) error {
-	if failure != nil {
+func (m *making) keep(r *Rendering, sink *outputs, done *pb.RenderDone) (err error) {
+	if failure := done.GetFailure(); failure != nil {
 		sink.abort()
 		r.Failure = &Failure{Kind: failure.GetKind(), Message: failure.GetMessage(), Until: r.Next}
 		if len(r.Names) == 1 {
@@ -409,7 +466,14 @@ func (m *making) keep(r *Rendering, sink *outputs, failure *pb.Failure) error {
 		}
 		return nil
 	}
-	var err error
+	if instead := done.GetAnswer(); instead != nil {
+		sink.abort()
+		if instead.GetArtifact() == nil && instead.GetReply() == nil {
+			return fmt.Errorf("plugin %s answers %s with %T, which is neither an artifact nor a reply", m.repo.Plugin, m.d.GetPath(), instead.GetPlan())
+		}
+		r.Plan, err = proto.Marshal(instead)
+		return err
+	}
 	r.Outputs, err = sink.commit()
 	return err
 }

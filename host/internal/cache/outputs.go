@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
@@ -21,6 +22,9 @@ type outputs struct {
 // maxFacts of one rendering, which are held in memory.
 const maxFacts = 2_000_000
 
+// maxOutputs of one rendering.
+const maxOutputs = 1024
+
 type pending struct {
 	writer *blobs.Writer
 	header *pb.OutputHeader
@@ -34,8 +38,8 @@ func (o *outputs) Output(h *pb.OutputHeader) error {
 	if o.current = o.open[h.GetName()]; o.current != nil {
 		return nil
 	}
-	if len(o.open) >= 16 {
-		return errors.New("plugin renders more than 16 outputs")
+	if len(o.open) >= maxOutputs {
+		return fmt.Errorf("plugin renders more than %d outputs", maxOutputs)
 	}
 	w, err := o.c.blobs.Create()
 	if err != nil {

@@ -37,7 +37,7 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 		name = names[0]
 	}
 	x := &Explanation{Repository: repo.Name, Name: name, Version: version, Verdict: "unknown"}
-	set, err := c.factsOf(ctx, repo, d.GetPath(), base, time.Time{})
+	set, err := c.factsOf(ctx, repo, d, base, time.Time{})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/plugins"
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
@@ -47,19 +49,27 @@ type renderingRecord struct {
 	Outputs map[string]*Output `json:",omitempty"`
 	// Failure is the answer instead of outputs; nil: there are outputs.
 	Failure *Failure `json:",omitempty"`
-	// Query marks an answer to a question, kept in memory only.
-	Query bool `json:",omitempty"`
+	// Plan is what is carried out instead, as it came over the wire; nil: there
+	// are outputs.
+	Plan []byte `json:",omitempty"`
+	// Passing marks an answer to a question, kept in memory only.
+	Passing bool `json:",omitempty"`
 }
+
+// lasting reports whether a document is kept for good: a listing, or what is
+// about one package. Searches are without end.
+func lasting(d *pb.Document) bool { return !d.GetQuery() || len(d.GetNames()) == 1 }
 
 type usedSource struct {
 	URL, Role, Accept string `json:",omitempty"`
 	Optional          bool   `json:",omitempty"`
+	Head, Here        bool   `json:",omitempty"`
 	Status            int
 	Digest            blobs.Digest
 }
 
 func (u usedSource) wire() *pb.Source {
-	return &pb.Source{Url: u.URL, Role: u.Role, Accept: u.Accept, Optional: u.Optional}
+	return &pb.Source{Url: u.URL, Role: u.Role, Accept: u.Accept, Optional: u.Optional, Head: u.Head, Here: u.Here}
 }
 
 // Output is one of a rendering's bodies.
@@ -88,8 +98,12 @@ const retryRefresh = 5 * time.Second
 // Answer is a rendering to be served.
 type Answer struct {
 	*Rendering
-	// Output is the one asked for.
+	// Output is the one asked for; nil: Instead is the answer.
 	Output *Output
+	// Instead is a plan to carry out: an artifact or a reply.
+	Instead *pb.PlanResponse
+	// Verbatim says that it is sent as it is, in no encoding.
+	Verbatim bool
 	// Stale says that upstream could not confirm it in time.
 	Stale bool
 	// Hit says that it was served from what is kept.
@@ -104,6 +118,9 @@ func (r *Repository) generation() string { return r.Ecosystem.Sum() + " " + r.Op
 
 // Document answers a document plan.
 func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, base string) (*Answer, error) {
+	if d.GetSnapshot() {
+		return c.snapshotDocument(ctx, repo, d, base)
+	}
 	r, stale, hit, err := c.rendering(ctx, repo, d, base)
 	if err != nil {
 		c.Stats.Misses.Add(1)
@@ -122,6 +139,13 @@ func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, 
 			c.Stats.Held.Add(1)
 		}
 		return nil, r.Failure
+	}
+	if r.Plan != nil {
+		instead := &pb.PlanResponse{}
+		if err := proto.Unmarshal(r.Plan, instead); err != nil {
+			return nil, err
+		}
+		return &Answer{Rendering: r, Instead: instead, Stale: stale, Hit: hit}, nil
 	}
 	out := r.Outputs[d.GetOutput()]
 	if out == nil {
@@ -225,7 +249,7 @@ func (c *Cache) withinMaxStale(repo *Repository, r *Rendering) bool {
 	}
 	now := time.Now()
 	for _, u := range r.Sources {
-		if u.Status != http.StatusOK {
+		if u.Status != http.StatusOK || u.Here {
 			continue
 		}
 		s := c.knownSource(sourceName(repo, u.wire()))
@@ -302,6 +326,9 @@ func (r *Repository) withinTTL(s *source) bool { return s.fresh(r, time.Now()) }
 // changed.
 func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base, name string, accept func(*source) bool) (*Rendering, error) {
 	old := c.knownRendering(name)
+	if ttl := accept; d.GetImmutable() {
+		accept = func(s *source) bool { return s.found() || ttl(s) }
+	}
 	m := &making{c: c, repo: repo, d: d, base: base, accept: accept, used: map[string]*source{}, before: map[string]*source{}}
 	if old != nil && c.agrees(repo, old, time.Now()) {
 		unchanged, err := m.confirm(ctx, old)
@@ -311,7 +338,7 @@ func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base
 		if unchanged && c.bodiesThere(old) {
 			old.unconfirmed.Store(m.stale != nil)
 			old.freshUntil.Store(m.freshUntil().UnixMilli())
-			if !d.GetQuery() && m.stale == nil {
+			if lasting(d) && m.stale == nil {
 				return old, c.confirm(repo, d.GetPath(), m.checked())
 			}
 			return old, nil
@@ -326,7 +353,7 @@ func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base
 	fresh.freshUntil.Store(m.freshUntil().UnixMilli())
 	// Questions, and names that do not exist, are without end. The record is
 	// written before anybody can add an encoding to it.
-	if !d.GetQuery() && (!fresh.missing() || old != nil) {
+	if lasting(d) && (!fresh.missing() || old != nil) {
 		if err := c.putRendering(name, fresh); err != nil {
 			return nil, err
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
@@ -24,6 +26,8 @@ type sightings struct {
 	// Floors are files that were not there at the first look and appeared not
 	// before the instant given.
 	Floors []floor `json:",omitempty"`
+	// Earlier are files of a document with a history, oldest first.
+	Earlier []earlier `json:",omitempty"`
 
 	lost bool // Known could not be read
 }
@@ -31,6 +35,57 @@ type sightings struct {
 type floor struct {
 	Name, Version, Path string
 	At                  time.Time
+}
+
+// earlier is a file that a document with a history told of.
+type earlier struct {
+	Fact  []byte // as it was seen last
+	First time.Time
+}
+
+// maxEarlier bounds a history.
+const maxEarlier = 64
+
+// remember takes over a history and adds what is seen now.
+func (s *sightings) remember(before *sightings, facts []*pb.Fact, at time.Time) {
+	index := map[cooldown.Key]int{}
+	if before != nil {
+		for _, k := range before.known() {
+			index[keyOf(k.GetFact())] = len(s.Earlier)
+			s.Earlier = append(s.Earlier, before.Earlier[len(s.Earlier)])
+		}
+	}
+	for _, f := range facts {
+		value, err := proto.Marshal(f)
+		if err != nil {
+			continue // what came over the wire can be written again
+		}
+		if i, ok := index[keyOf(f)]; ok {
+			s.Earlier[i].Fact = value
+			continue
+		}
+		index[keyOf(f)] = len(s.Earlier)
+		s.Earlier = append(s.Earlier, earlier{value, at})
+	}
+	if extra := len(s.Earlier) - maxEarlier; extra > 0 {
+		s.Earlier = s.Earlier[extra:]
+	}
+}
+
+// known is a history as plugins get it.
+func (s *sightings) known() []*pb.Known {
+	if s == nil {
+		return nil
+	}
+	out := make([]*pb.Known, len(s.Earlier))
+	for i, e := range s.Earlier {
+		f := &pb.Fact{}
+		if err := proto.Unmarshal(e.Fact, f); err != nil {
+			f = &pb.Fact{} // a record of another format tells nothing
+		}
+		out[i] = &pb.Known{Fact: f, FirstMs: e.First.UnixMilli()}
+	}
+	return out
 }
 
 const (
@@ -94,6 +149,10 @@ func marks(f *pb.Fact) (file [knownSize]byte, digests [][2][knownSize]byte) {
 	return shortHash(id), digests
 }
 
+func versionMark(f *pb.Fact) [knownSize]byte {
+	return shortHash(key(f.GetName(), f.GetVersion(), ""))
+}
+
 func shortHash(s string) [knownSize]byte {
 	h := sha256.Sum256([]byte(s))
 	return [knownSize]byte(h[:knownSize])
@@ -102,8 +161,10 @@ func shortHash(s string) [knownSize]byte {
 // observe returns the sightings after a look at a document, and whether any
 // floor is new. At the first look what has no time gets a floor only if
 // holdUnknown says so. Floors older than keep are forgotten, but none of the
-// last month: windows may be made longer.
-func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown bool, keep time.Duration) (*sightings, bool) {
+// last month: windows may be made longer. Elsewhere says that the facts are of
+// another document than the one looked at, which may name versions without
+// their files.
+func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown, elsewhere bool, keep time.Duration) (*sightings, bool) {
 	const month = 31 * 24 * time.Hour
 	next := &sightings{First: at, Last: at}
 	known := map[[knownSize]byte]bool{}
@@ -125,7 +186,7 @@ func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown bool, ke
 	for _, f := range facts {
 		k := keyOf(f)
 		file, digests := marks(f)
-		fresh := !known[file]
+		fresh := !known[file] && !(elsewhere && known[versionMark(f)])
 		known[file] = true
 		for _, d := range digests {
 			fresh = fresh || known[d[0]] && !known[d[1]]

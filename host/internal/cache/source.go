@@ -2,12 +2,15 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +32,9 @@ type source struct {
 	Digest       blobs.Digest
 	Size         int64
 	Checked      time.Time
+	// Head says that the body was not asked for; Digest is that of what is known
+	// of it.
+	Head bool `json:",omitempty"`
 	// Unframed says that nobody could tell whether the body was whole.
 	Unframed bool `json:",omitempty"`
 }
@@ -51,7 +57,19 @@ func (s *source) freshUntil(repo *Repository) time.Time {
 }
 
 func sourceName(repo *Repository, s *pb.Source) string {
-	return key(sourceKey+repo.Name, s.GetRole(), s.GetUrl(), s.GetAccept())
+	name := key(sourceKey+repo.Name, s.GetRole(), s.GetUrl(), s.GetAccept())
+	switch {
+	case s.GetHead():
+		return key(name, "HEAD")
+	case s.GetHere():
+		return key(name, "here")
+	}
+	return name
+}
+
+// kept reports whether what there is of a source is still there.
+func (c *Cache) keptSource(s *source) bool {
+	return !s.found() || s.Head || c.blobs.Has(s.Digest)
 }
 
 // source returns an upstream document: the kept one where accept says that it
@@ -60,7 +78,7 @@ func sourceName(repo *Repository, s *pb.Source) string {
 func (c *Cache) source(ctx context.Context, repo *Repository, s *pb.Source, accept func(*source) bool) (got *source, stale error, err error) {
 	name := sourceName(repo, s)
 	old := c.knownSource(name)
-	if old != nil && accept(old) && (!old.found() || c.blobs.Has(old.Digest)) {
+	if old != nil && accept(old) && c.keptSource(old) {
 		return old, nil, nil
 	}
 	v, err := c.shared(ctx, name, func(ctx context.Context) (any, error) { return c.fetchSource(ctx, repo, s, name) })
@@ -99,7 +117,9 @@ func (c *Cache) knownSource(name string) *source {
 func (c *Cache) fetchSource(ctx context.Context, repo *Repository, s *pb.Source, name string) (*source, error) {
 	r := upstream.Request{Source: s}
 	old := c.knownSource(name)
-	if old != nil && old.found() && c.blobs.Has(old.Digest) {
+	if s.GetHead() {
+		r.Method, r.Exact = http.MethodHead, true
+	} else if old != nil && old.found() && c.blobs.Has(old.Digest) {
 		r.ETag, r.LastModified = old.ETag, old.LastModified
 	}
 	var last error
@@ -117,7 +137,7 @@ func (c *Cache) fetchSource(ctx context.Context, repo *Repository, s *pb.Source,
 }
 
 func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Request, old *source, name string) (*source, error) {
-	resp, err := repo.Upstreams.Get(ctx, r)
+	resp, err := ask(ctx, repo, r)
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +159,10 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 		return nil, &upstream.Error{Upstream: resp.URL, Status: resp.Status, Err: errors.New(http.StatusText(resp.Status))}
 	}
 	got.ETag, got.LastModified = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
-	got.Header = map[string]string{}
-	for _, h := range []string{"Content-Type", "Last-Modified", "Link"} {
-		if v := resp.Header.Get(h); v != "" {
-			got.Header[strings.ToLower(h)] = v
-		}
+	got.Header = wire.SourceHeaders(resp.Header, r.Source.GetHead())
+	if r.Source.GetHead() {
+		got.Head, got.Digest = true, digestOfHeader(got.Header)
+		return got, c.putSource(name, got)
 	}
 	w, err := c.blobs.Create()
 	if err != nil {
@@ -169,6 +188,54 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 	return got, err
 }
 
+// here is a file of ours as a source.
+func (c *Cache) here(ctx context.Context, repo *Repository, s *pb.Source, base string) (*source, error) {
+	path, query, _ := strings.Cut(s.GetUrl(), "?")
+	plan, err := c.Plan(ctx, repo, base, &pb.Request{Method: "GET", Path: path, Query: query})
+	if err != nil {
+		return nil, err
+	}
+	if plan.GetArtifact() == nil {
+		return nil, fmt.Errorf("plugin %s: %s is no file here", repo.Plugin, s.GetUrl())
+	}
+	a, err := c.resolved(ctx, repo, plan.GetArtifact(), base)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.landed(ctx, repo, a, base)
+	if isNotFound(err) {
+		return &source{Status: http.StatusNotFound, Checked: time.Now()}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if body.Size > repo.MaxDocument {
+		return nil, fmt.Errorf("%w: %s is larger than max_document (%d bytes)", errUpstreamBody, s.GetUrl(), repo.MaxDocument)
+	}
+	return &source{Status: http.StatusOK, URL: s.GetUrl(), Digest: body.Digest, Size: body.Size, Checked: time.Now()}, nil
+}
+
+// ask asks upstream. What knows no HEAD is asked for the beginning of an
+// answer to GET, which says as much.
+func ask(ctx context.Context, repo *Repository, r upstream.Request) (*upstream.Response, error) {
+	resp, err := repo.Upstreams.Get(ctx, r)
+	if err != nil || r.Method != http.MethodHead || resp.Found() || resp.Missing() {
+		return resp, err
+	}
+	resp.Body.Close()
+	r.Method = ""
+	return repo.Upstreams.Get(ctx, r)
+}
+
+// digestOfHeader tells apart what is known of a body that was not asked for.
+func digestOfHeader(h map[string]string) blobs.Digest {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		all = append(all, name, h[name])
+	}
+	return sha256.Sum256([]byte(key(all...)))
+}
+
 func (c *Cache) putSource(name string, s *source) error {
 	record, err := json.Marshal(s)
 	if err != nil {
@@ -182,7 +249,7 @@ func (c *Cache) document(asked *pb.Source, s *source) (wire.Document, error) {
 	d := wire.Document{Header: &pb.DocumentHeader{
 		Source: asked, Url: s.URL, Status: int32(s.Status), Headers: s.Header, Size: s.Size,
 	}}
-	if !s.found() {
+	if !s.found() || s.Head {
 		return d, nil
 	}
 	f, err := c.blobs.Open(s.Digest, s.Size)

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -44,6 +45,9 @@ func (r *Repository) DecodeOptions(schema []*pb.Option) (string, hcl.Diagnostics
 	values := map[string]json.RawMessage{}
 	for _, o := range schema {
 		a, ok := content.Attributes[o.GetName()]
+		if value := os.Getenv(o.GetVariable()); !ok && value != "" {
+			values[o.GetName()], _ = json.Marshal(value) // a string always can be
+		}
 		if !ok {
 			continue
 		}

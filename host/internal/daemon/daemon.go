@@ -130,6 +130,7 @@ func New(o Options) (d *Daemon, err error) {
 	d.background(d.blobs.Run)
 	d.background(d.watchBinaries)
 	d.background(d.tidyStore)
+	d.background(d.watchSnapshots)
 	return d, nil
 }
 
@@ -397,6 +398,23 @@ func (d *Daemon) tidyStore(ctx context.Context) {
 		case <-tick.C:
 			d.dir.Cache.Tidy()
 			d.dir.Keep.Tidy()
+		}
+	}
+}
+
+// watchSnapshots looks at snapshots also while nobody asks for them: what they
+// were earlier is what a cool-down serves.
+func (d *Daemon) watchSnapshots(ctx context.Context) {
+	tick := time.NewTicker(15 * time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			for _, repo := range d.repositories() {
+				d.cache.Look(ctx, repo)
+			}
 		}
 	}
 }

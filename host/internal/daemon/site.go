@@ -61,7 +61,6 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 		if describe == nil {
 			continue // it could not be started, which is an error already
 		}
-		diags = append(diags, checkRoles(r, describe.GetUpstreams())...)
 		options, more := r.DecodeOptions(describe.GetOptions())
 		diags = append(diags, more...)
 		if more.HasErrors() {
@@ -81,6 +80,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			}
 			defaults = resp.GetUpstreams()
 		}
+		diags = append(diags, checkRoles(r, defaults)...)
 		set, err := upstream.New(upstream.Options{
 			Upstreams: r.Upstreams, Defaults: fromEnvironment(defaults), Allow: r.AllowHosts,
 			UserAgent: "entrepot/" + d.o.Version + " (+https://github.com/entrepot-registry/entrepot)",
@@ -109,7 +109,7 @@ func fromEnvironment(defaults []*pb.Upstream) []*pb.Upstream {
 				break
 			}
 		}
-		out = append(out, &pb.Upstream{Role: u.GetRole(), Url: at})
+		out = append(out, &pb.Upstream{Role: u.GetRole(), Url: at, Failover: u.GetFailover()})
 	}
 	return out
 }
@@ -132,7 +132,7 @@ func checkRoles(r *config.Repository, defaults []*pb.Upstream) hcl.Diagnostics {
 	}
 	var diags hcl.Diagnostics
 	for _, u := range r.Upstreams {
-		if u.Role != "" && !slices.Contains(roles, u.Role) {
+		if u.Role != "" && !slices.Contains(roles, u.Role) && !slices.Contains(roles, "*") {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown role", Subject: &u.Range,
 				Detail: fmt.Sprintf("Plugin %s has no upstream of role %q; write one of %s, or leave role out.", r.Plugin, u.Role, strings.Join(roles, ", "))})
 		}

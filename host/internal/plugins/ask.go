@@ -77,7 +77,7 @@ func (p *Plugin) Configure(ctx context.Context, repository, options string) (r *
 
 // Render has a document rendered, see [wire.Client.Render]. The sink is reset
 // before the question is asked again.
-func (p *Plugin) Render(ctx context.Context, start *pb.RenderStart, sources []*pb.Source, fetch wire.Fetch, sink wire.Sink) (failure *pb.Failure, err error) {
+func (p *Plugin) Render(ctx context.Context, start *pb.RenderStart, sources []*pb.Source, fetch wire.Fetch, sink wire.Sink) (done *pb.RenderDone, err error) {
 	ctx, cancel := context.WithTimeout(ctx, renderTime)
 	defer cancel()
 	first := true
@@ -88,10 +88,10 @@ func (p *Plugin) Render(ctx context.Context, start *pb.RenderStart, sources []*p
 			}
 		}
 		first = false
-		failure, err = c.Render(ctx, start, sources, fetch, sink)
+		done, err = c.Render(ctx, start, sources, fetch, sink)
 		return err
 	})
-	return failure, err
+	return done, err
 }
 
 // Watch starts the process again when it died, until the context ends.

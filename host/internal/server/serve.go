@@ -41,6 +41,9 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 		if answer, err = s.cache.Document(r.Context(), repo, d, rt.base); err != nil {
 			return err
 		}
+		if answer.Instead != nil {
+			return s.serveInstead(w, r, repo, rt, answer.Instead)
+		}
 		content, encoding, err = s.cache.OpenOutput(repo, d, rt.base, answer, acceptedEncoding(r))
 		if errors.Is(err, fs.ErrNotExist) && try < 2 {
 			continue // evicted: it is made again
@@ -56,7 +59,7 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 		h.Set(name, value)
 	}
 	h["Content-Type"] = []string{answer.Output.Type}
-	h["Cache-Control"] = []string{"no-cache"}
+	h["Cache-Control"] = mutable
 	vary := "Accept-Encoding"
 	if names := repo.Describe.GetVary(); len(names) > 0 {
 		vary += ", " + strings.Join(names, ", ")
@@ -75,6 +78,15 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 	h["Etag"] = []string{etag}
 	send(w, r, content, encoding != "", etag)
 	return nil
+}
+
+// serveInstead carries out the plan that a rendering ended in. The address may
+// stand for something else tomorrow.
+func (s *Server) serveInstead(w *recorder, r *http.Request, repo *cache.Repository, rt *route, plan *pb.PlanResponse) error {
+	if a := plan.GetArtifact(); a != nil {
+		return s.serveArtifact(w, r, repo, rt, a, mutable)
+	}
+	return s.serveReply(w, r, repo, rt, plan.GetReply())
 }
 
 func statusOf(a *cache.Answer) []string {
@@ -176,9 +188,13 @@ func acceptedEncoding(r *http.Request) string {
 	return ""
 }
 
-var immutable = []string{"public, max-age=31536000, immutable"}
+// Values of Cache-Control for what an address stands for.
+var (
+	immutable = []string{"public, max-age=31536000, immutable"}
+	mutable   = []string{"no-cache"}
+)
 
-func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Repository, rt *route, a *pb.Artifact) error {
+func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Repository, rt *route, a *pb.Artifact, control []string) error {
 	ask := s.cache.Artifact
 	if r.Method == http.MethodHead {
 		ask = s.cache.Head
@@ -189,7 +205,7 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	}
 	h := w.Header()
 	h["Content-Type"] = []string{f.Type}
-	h["Cache-Control"] = immutable
+	h["Cache-Control"] = control
 	if f.Content != nil {
 		defer f.Content.Close()
 		w.cached = statusHit

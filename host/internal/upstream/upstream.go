@@ -165,7 +165,7 @@ func New(o Options) (*Set, error) {
 			if err != nil {
 				return nil, fmt.Errorf("default upstream %s: %w", d.GetUrl(), err)
 			}
-			configured = append(configured, &config.Upstream{Name: d.GetRole(), Role: d.GetRole(), URL: base, Timeout: config.DefaultTimeout})
+			configured = append(configured, &config.Upstream{Name: d.GetRole(), Role: d.GetRole(), URL: base, Failover: d.GetFailover(), Timeout: config.DefaultTimeout})
 		}
 	} else {
 		for _, u := range configured {
@@ -177,7 +177,7 @@ func New(o Options) (*Set, error) {
 		role := u.Role
 		if role == "" {
 			role = s.main
-			if roles[u.Name] {
+			if roles[u.Name] || roles["*"] {
 				role = u.Name
 			}
 		}

@@ -322,12 +322,16 @@ func (x *DescribeResponse) GetCapabilities() *Capabilities {
 // Upstream is a registry that documents and artifacts come from.
 type Upstream struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Role that sources name: "main" for the first, others as the plugin says.
+	// Role that sources name: "main" for the first, others as the plugin says;
+	// "*": upstreams of any name may be configured, and the name is the role.
 	Role string `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
 	// Base address; empty: must be configured.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
 	// Environment variables of the host that may hold the address.
-	Variables     []string `protobuf:"bytes,3,rep,name=variables,proto3" json:"variables,omitempty"`
+	Variables []string `protobuf:"bytes,3,rep,name=variables,proto3" json:"variables,omitempty"`
+	// Whether the next upstream of the role is asked also when this one fails,
+	// not only when it has nothing.
+	Failover      bool `protobuf:"varint,4,opt,name=failover,proto3" json:"failover,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -383,6 +387,13 @@ func (x *Upstream) GetVariables() []string {
 	return nil
 }
 
+func (x *Upstream) GetFailover() bool {
+	if x != nil {
+		return x.Failover
+	}
+	return false
+}
+
 // Option is one attribute of a repository's options block.
 type Option struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -396,7 +407,10 @@ type Option struct {
 	// Default as JSON; empty: none.
 	DefaultJson string `protobuf:"bytes,4,opt,name=default_json,json=defaultJson,proto3" json:"default_json,omitempty"`
 	// Whether it must be given.
-	Required      bool `protobuf:"varint,5,opt,name=required,proto3" json:"required,omitempty"`
+	Required bool `protobuf:"varint,5,opt,name=required,proto3" json:"required,omitempty"`
+	// Environment variable of the host that holds the value of a string where
+	// the configuration gives none; empty: none.
+	Variable      string `protobuf:"bytes,6,opt,name=variable,proto3" json:"variable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -464,6 +478,13 @@ func (x *Option) GetRequired() bool {
 		return x.Required
 	}
 	return false
+}
+
+func (x *Option) GetVariable() string {
+	if x != nil {
+		return x.Variable
+	}
+	return ""
 }
 
 // Snippet is one way to set a client up.
@@ -1329,7 +1350,11 @@ type Source struct {
 	Accept string `protobuf:"bytes,3,opt,name=accept,proto3" json:"accept,omitempty"`
 	// Whether the pass goes on when it cannot be had; the document then carries
 	// the status.
-	Optional      bool `protobuf:"varint,4,opt,name=optional,proto3" json:"optional,omitempty"`
+	Optional bool `protobuf:"varint,4,opt,name=optional,proto3" json:"optional,omitempty"`
+	// Whether only status and headers are asked for.
+	Head bool `protobuf:"varint,5,opt,name=head,proto3" json:"head,omitempty"`
+	// Whether the address is a path of this repository, whose artifact is read.
+	Here          bool `protobuf:"varint,6,opt,name=here,proto3" json:"here,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1392,10 +1417,26 @@ func (x *Source) GetOptional() bool {
 	return false
 }
 
+func (x *Source) GetHead() bool {
+	if x != nil {
+		return x.Head
+	}
+	return false
+}
+
+func (x *Source) GetHere() bool {
+	if x != nil {
+		return x.Here
+	}
+	return false
+}
+
 // Digest is a hash of a file.
 type Digest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "sha512", "sha384", "sha256", "sha1" or "md5".
+	// "sha512", "sha384", "sha256", "sha1" or "md5" of the bytes; "h1" is the
+	// Hash1 of golang.org/x/mod/sumdb/dirhash of a zip archive's members, and
+	// "h1:NAME" that of a single file of that name.
 	Algorithm string `protobuf:"bytes,1,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
 	// The hash.
 	Sum           []byte `protobuf:"bytes,2,opt,name=sum,proto3" json:"sum,omitempty"`
@@ -1461,7 +1502,13 @@ type Artifact struct {
 	// Addresses here of the documents that may hold its facts, in order.
 	Facts []string `protobuf:"bytes,5,rep,name=facts,proto3" json:"facts,omitempty"`
 	// Content type to serve it with; empty: application/octet-stream.
-	ContentType   string `protobuf:"bytes,6,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	ContentType string `protobuf:"bytes,6,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// Whether policy does not judge it. Its route is declared as ungated.
+	Ungated bool `protobuf:"varint,7,opt,name=ungated,proto3" json:"ungated,omitempty"`
+	// Canonical path of the snapshot that it is part of; empty: none. What is
+	// named by its digest may be part of any state that is kept, what is named by
+	// its path is the file of the state in force.
+	Snapshot      string `protobuf:"bytes,8,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1538,6 +1585,20 @@ func (x *Artifact) GetContentType() string {
 	return ""
 }
 
+func (x *Artifact) GetUngated() bool {
+	if x != nil {
+		return x.Ungated
+	}
+	return false
+}
+
+func (x *Artifact) GetSnapshot() string {
+	if x != nil {
+		return x.Snapshot
+	}
+	return ""
+}
+
 // Document serves a rendering.
 type Document struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1553,7 +1614,16 @@ type Document struct {
 	// Whether it is no listing of a package but an answer to a search or about
 	// one version: nothing is learnt from it about what upstream has, and what
 	// was seen of the listing (PlanRequest.about) judges it.
-	Query         bool `protobuf:"varint,5,opt,name=query,proto3" json:"query,omitempty"`
+	Query bool `protobuf:"varint,5,opt,name=query,proto3" json:"query,omitempty"`
+	// Whether what upstream has once answered stays as it is, so that it is not
+	// asked again.
+	Immutable bool `protobuf:"varint,6,opt,name=immutable,proto3" json:"immutable,omitempty"`
+	// Whether it is the root of a snapshot: its outputs and the parts among its
+	// facts are one state, and the state in force is served until a newer one is
+	// old enough.
+	Snapshot bool `protobuf:"varint,7,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	// Whether facts seen earlier are remembered and handed to its renderings.
+	History       bool `protobuf:"varint,8,opt,name=history,proto3" json:"history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1619,6 +1689,27 @@ func (x *Document) GetSources() []*Source {
 func (x *Document) GetQuery() bool {
 	if x != nil {
 		return x.Query
+	}
+	return false
+}
+
+func (x *Document) GetImmutable() bool {
+	if x != nil {
+		return x.Immutable
+	}
+	return false
+}
+
+func (x *Document) GetSnapshot() bool {
+	if x != nil {
+		return x.Snapshot
+	}
+	return false
+}
+
+func (x *Document) GetHistory() bool {
+	if x != nil {
+		return x.History
 	}
 	return false
 }
@@ -2211,7 +2302,9 @@ type RenderStart struct {
 	// Document.path of the document.
 	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	// Policy for the packages concerned.
-	Policy        *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
+	Policy *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
+	// What earlier looks at a document with a history found, oldest first.
+	Known         []*Known `protobuf:"bytes,4,rep,name=known,proto3" json:"known,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2267,6 +2360,68 @@ func (x *RenderStart) GetPolicy() *Policy {
 	return nil
 }
 
+func (x *RenderStart) GetKnown() []*Known {
+	if x != nil {
+		return x.Known
+	}
+	return nil
+}
+
+// Known is a fact that was seen at an earlier time.
+type Known struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The fact.
+	Fact *Fact `protobuf:"bytes,1,opt,name=fact,proto3" json:"fact,omitempty"`
+	// When it was first seen, in milliseconds since 1970.
+	FirstMs       int64 `protobuf:"varint,2,opt,name=first_ms,json=firstMs,proto3" json:"first_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Known) Reset() {
+	*x = Known{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Known) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Known) ProtoMessage() {}
+
+func (x *Known) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Known.ProtoReflect.Descriptor instead.
+func (*Known) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Known) GetFact() *Fact {
+	if x != nil {
+		return x.Fact
+	}
+	return nil
+}
+
+func (x *Known) GetFirstMs() int64 {
+	if x != nil {
+		return x.FirstMs
+	}
+	return 0
+}
+
 // RenderRun ends a batch of documents.
 type RenderRun struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2276,7 +2431,7 @@ type RenderRun struct {
 
 func (x *RenderRun) Reset() {
 	*x = RenderRun{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2288,7 +2443,7 @@ func (x *RenderRun) String() string {
 func (*RenderRun) ProtoMessage() {}
 
 func (x *RenderRun) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2301,7 +2456,7 @@ func (x *RenderRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderRun.ProtoReflect.Descriptor instead.
 func (*RenderRun) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{29}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{30}
 }
 
 // DocumentHeader begins an upstream document.
@@ -2323,7 +2478,7 @@ type DocumentHeader struct {
 
 func (x *DocumentHeader) Reset() {
 	*x = DocumentHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2490,7 @@ func (x *DocumentHeader) String() string {
 func (*DocumentHeader) ProtoMessage() {}
 
 func (x *DocumentHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2348,7 +2503,7 @@ func (x *DocumentHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DocumentHeader.ProtoReflect.Descriptor instead.
 func (*DocumentHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{30}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DocumentHeader) GetSource() *Source {
@@ -2407,7 +2562,7 @@ type RenderResponse struct {
 
 func (x *RenderResponse) Reset() {
 	*x = RenderResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2574,7 @@ func (x *RenderResponse) String() string {
 func (*RenderResponse) ProtoMessage() {}
 
 func (x *RenderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2587,7 @@ func (x *RenderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderResponse.ProtoReflect.Descriptor instead.
 func (*RenderResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{31}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RenderResponse) GetMessage() isRenderResponse_Message {
@@ -2537,7 +2692,7 @@ type Needed struct {
 
 func (x *Needed) Reset() {
 	*x = Needed{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2549,7 +2704,7 @@ func (x *Needed) String() string {
 func (*Needed) ProtoMessage() {}
 
 func (x *Needed) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2562,7 +2717,7 @@ func (x *Needed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Needed.ProtoReflect.Descriptor instead.
 func (*Needed) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{32}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Needed) GetSources() []*Source {
@@ -2587,7 +2742,7 @@ type OutputHeader struct {
 
 func (x *OutputHeader) Reset() {
 	*x = OutputHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2599,7 +2754,7 @@ func (x *OutputHeader) String() string {
 func (*OutputHeader) ProtoMessage() {}
 
 func (x *OutputHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2612,7 +2767,7 @@ func (x *OutputHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputHeader.ProtoReflect.Descriptor instead.
 func (*OutputHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{33}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *OutputHeader) GetName() string {
@@ -2647,7 +2802,7 @@ type Facts struct {
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2659,7 +2814,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2672,7 +2827,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{34}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Facts) GetFacts() []*Fact {
@@ -2706,14 +2861,21 @@ type Fact struct {
 	// SPDX expression or the ecosystem's own words.
 	License string `protobuf:"bytes,9,opt,name=license,proto3" json:"license,omitempty"`
 	// Whether the plugin kept it in its outputs.
-	Kept          bool `protobuf:"varint,10,opt,name=kept,proto3" json:"kept,omitempty"`
+	Kept bool `protobuf:"varint,10,opt,name=kept,proto3" json:"kept,omitempty"`
+	// What the plugin wants to find again among what was known before.
+	Extra []byte `protobuf:"bytes,11,opt,name=extra,proto3" json:"extra,omitempty"`
+	// Whether it is a part of a snapshot, which is judged as a whole.
+	Part bool `protobuf:"varint,12,opt,name=part,proto3" json:"part,omitempty"`
+	// Of a part: canonical path of the document that tells facts of the files
+	// which the part lists; empty: it lists none.
+	Index         string `protobuf:"bytes,13,opt,name=index,proto3" json:"index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2725,7 +2887,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2738,7 +2900,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{35}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Fact) GetName() string {
@@ -2811,18 +2973,44 @@ func (x *Fact) GetKept() bool {
 	return false
 }
 
+func (x *Fact) GetExtra() []byte {
+	if x != nil {
+		return x.Extra
+	}
+	return nil
+}
+
+func (x *Fact) GetPart() bool {
+	if x != nil {
+		return x.Part
+	}
+	return false
+}
+
+func (x *Fact) GetIndex() string {
+	if x != nil {
+		return x.Index
+	}
+	return ""
+}
+
 // RenderDone ends a rendering.
 type RenderDone struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The failure for the client, instead of outputs; facts still count.
-	Failure       *Failure `protobuf:"bytes,1,opt,name=failure,proto3" json:"failure,omitempty"`
+	Failure *Failure `protobuf:"bytes,1,opt,name=failure,proto3" json:"failure,omitempty"`
+	// What the client is answered with instead of outputs: an artifact or a
+	// reply.
+	Answer *PlanResponse `protobuf:"bytes,2,opt,name=answer,proto3" json:"answer,omitempty"`
+	// The state that a snapshot is in.
+	State         *State `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RenderDone) Reset() {
 	*x = RenderDone{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2834,7 +3022,7 @@ func (x *RenderDone) String() string {
 func (*RenderDone) ProtoMessage() {}
 
 func (x *RenderDone) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2847,7 +3035,7 @@ func (x *RenderDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderDone.ProtoReflect.Descriptor instead.
 func (*RenderDone) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{36}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RenderDone) GetFailure() *Failure {
@@ -2855,6 +3043,84 @@ func (x *RenderDone) GetFailure() *Failure {
 		return x.Failure
 	}
 	return nil
+}
+
+func (x *RenderDone) GetAnswer() *PlanResponse {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
+func (x *RenderDone) GetState() *State {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// State is what a snapshot says of itself.
+type State struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is called: its name in the policy is that of the document.
+	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// When it was published, in milliseconds since 1970; 0: unknown.
+	PublishedMs int64 `protobuf:"varint,2,opt,name=published_ms,json=publishedMs,proto3" json:"published_ms,omitempty"`
+	// When clients stop believing it, in milliseconds since 1970; 0: never.
+	ExpiresMs     int64 `protobuf:"varint,3,opt,name=expires_ms,json=expiresMs,proto3" json:"expires_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *State) Reset() {
+	*x = State{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *State) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*State) ProtoMessage() {}
+
+func (x *State) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use State.ProtoReflect.Descriptor instead.
+func (*State) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *State) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *State) GetPublishedMs() int64 {
+	if x != nil {
+		return x.PublishedMs
+	}
+	return 0
+}
+
+func (x *State) GetExpiresMs() int64 {
+	if x != nil {
+		return x.ExpiresMs
+	}
+	return 0
 }
 
 // InspectRequest is one message about a package file: a file, then its members
@@ -2875,7 +3141,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2887,7 +3153,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2900,7 +3166,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{37}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *InspectRequest) GetMessage() isInspectRequest_Message {
@@ -2979,7 +3245,7 @@ type PackageFile struct {
 
 func (x *PackageFile) Reset() {
 	*x = PackageFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2991,7 +3257,7 @@ func (x *PackageFile) String() string {
 func (*PackageFile) ProtoMessage() {}
 
 func (x *PackageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3004,7 +3270,7 @@ func (x *PackageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageFile.ProtoReflect.Descriptor instead.
 func (*PackageFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{38}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PackageFile) GetRepository() *Repository {
@@ -3048,7 +3314,7 @@ type MemberHeader struct {
 
 func (x *MemberHeader) Reset() {
 	*x = MemberHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3060,7 +3326,7 @@ func (x *MemberHeader) String() string {
 func (*MemberHeader) ProtoMessage() {}
 
 func (x *MemberHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3073,7 +3339,7 @@ func (x *MemberHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHeader.ProtoReflect.Descriptor instead.
 func (*MemberHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{39}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *MemberHeader) GetName() string {
@@ -3105,7 +3371,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3117,7 +3383,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3130,7 +3396,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{40}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *InspectResponse) GetNeeded() []string {
@@ -3169,7 +3435,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3181,7 +3447,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3194,7 +3460,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{41}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Entry) GetVersion() *Version {
@@ -3235,7 +3501,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3247,7 +3513,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3260,7 +3526,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AcceptRequest) GetRepository() *Repository {
@@ -3306,7 +3572,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3318,7 +3584,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3331,7 +3597,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *AcceptResponse) GetOperations() []*Operation {
@@ -3371,7 +3637,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3383,7 +3649,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3396,7 +3662,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Operation) GetKind() string {
@@ -3442,17 +3708,19 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x06errors\x18\v \x01(\v2\".entrepot.ecosystem.v1.ErrorFormatR\x06errors\x12+\n" +
 	"\x11complete_listings\x18\f \x01(\bR\x10completeListings\x128\n" +
 	"\aungated\x18\r \x03(\v2\x1e.entrepot.ecosystem.v1.UngatedR\aungated\x12G\n" +
-	"\fcapabilities\x18\x0e \x01(\v2#.entrepot.ecosystem.v1.CapabilitiesR\fcapabilities\"N\n" +
+	"\fcapabilities\x18\x0e \x01(\v2#.entrepot.ecosystem.v1.CapabilitiesR\fcapabilities\"j\n" +
 	"\bUpstream\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1c\n" +
-	"\tvariables\x18\x03 \x03(\tR\tvariables\"\x83\x01\n" +
+	"\tvariables\x18\x03 \x03(\tR\tvariables\x12\x1a\n" +
+	"\bfailover\x18\x04 \x01(\bR\bfailover\"\x9f\x01\n" +
 	"\x06Option\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
 	"\x04help\x18\x03 \x01(\tR\x04help\x12!\n" +
 	"\fdefault_json\x18\x04 \x01(\tR\vdefaultJson\x12\x1a\n" +
-	"\brequired\x18\x05 \x01(\bR\brequired\"I\n" +
+	"\brequired\x18\x05 \x01(\bR\brequired\x12\x1a\n" +
+	"\bvariable\x18\x06 \x01(\tR\bvariable\"I\n" +
 	"\aSnippet\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x12\x12\n" +
@@ -3512,28 +3780,35 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x04plan\"7\n" +
 	"\aVersion\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\tR\aversion\"b\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\"\x8a\x01\n" +
 	"\x06Source\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
 	"\x06accept\x18\x03 \x01(\tR\x06accept\x12\x1a\n" +
-	"\boptional\x18\x04 \x01(\bR\boptional\"8\n" +
+	"\boptional\x18\x04 \x01(\bR\boptional\x12\x12\n" +
+	"\x04head\x18\x05 \x01(\bR\x04head\x12\x12\n" +
+	"\x04here\x18\x06 \x01(\bR\x04here\"8\n" +
 	"\x06Digest\x12\x1c\n" +
 	"\talgorithm\x18\x01 \x01(\tR\talgorithm\x12\x10\n" +
-	"\x03sum\x18\x02 \x01(\fR\x03sum\"\x81\x02\n" +
+	"\x03sum\x18\x02 \x01(\fR\x03sum\"\xb7\x02\n" +
 	"\bArtifact\x128\n" +
 	"\aversion\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x127\n" +
 	"\asources\x18\x03 \x03(\v2\x1d.entrepot.ecosystem.v1.SourceR\asources\x125\n" +
 	"\x06digest\x18\x04 \x01(\v2\x1d.entrepot.ecosystem.v1.DigestR\x06digest\x12\x14\n" +
 	"\x05facts\x18\x05 \x03(\tR\x05facts\x12!\n" +
-	"\fcontent_type\x18\x06 \x01(\tR\vcontentType\"\x9b\x01\n" +
+	"\fcontent_type\x18\x06 \x01(\tR\vcontentType\x12\x18\n" +
+	"\aungated\x18\a \x01(\bR\aungated\x12\x1a\n" +
+	"\bsnapshot\x18\b \x01(\tR\bsnapshot\"\xef\x01\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\x12\x14\n" +
 	"\x05names\x18\x03 \x03(\tR\x05names\x127\n" +
 	"\asources\x18\x04 \x03(\v2\x1d.entrepot.ecosystem.v1.SourceR\asources\x12\x14\n" +
-	"\x05query\x18\x05 \x01(\bR\x05query\"\xb4\x01\n" +
+	"\x05query\x18\x05 \x01(\bR\x05query\x12\x1c\n" +
+	"\timmutable\x18\x06 \x01(\bR\timmutable\x12\x1a\n" +
+	"\bsnapshot\x18\a \x01(\bR\bsnapshot\x12\x18\n" +
+	"\ahistory\x18\b \x01(\bR\ahistory\"\xb4\x01\n" +
 	"\x05Reply\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12C\n" +
 	"\aheaders\x18\x02 \x03(\v2).entrepot.ecosystem.v1.Reply.HeadersEntryR\aheaders\x12\x12\n" +
@@ -3571,13 +3846,17 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\bdocument\x18\x02 \x01(\v2%.entrepot.ecosystem.v1.DocumentHeaderH\x00R\bdocument\x12\x16\n" +
 	"\x05piece\x18\x03 \x01(\fH\x00R\x05piece\x124\n" +
 	"\x03run\x18\x04 \x01(\v2 .entrepot.ecosystem.v1.RenderRunH\x00R\x03runB\t\n" +
-	"\amessage\"\x9b\x01\n" +
+	"\amessage\"\xcf\x01\n" +
 	"\vRenderStart\x12A\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\v2!.entrepot.ecosystem.v1.RepositoryR\n" +
 	"repository\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x125\n" +
-	"\x06policy\x18\x03 \x01(\v2\x1d.entrepot.ecosystem.v1.PolicyR\x06policy\"\v\n" +
+	"\x06policy\x18\x03 \x01(\v2\x1d.entrepot.ecosystem.v1.PolicyR\x06policy\x122\n" +
+	"\x05known\x18\x04 \x03(\v2\x1c.entrepot.ecosystem.v1.KnownR\x05known\"S\n" +
+	"\x05Known\x12/\n" +
+	"\x04fact\x18\x01 \x01(\v2\x1b.entrepot.ecosystem.v1.FactR\x04fact\x12\x19\n" +
+	"\bfirst_ms\x18\x02 \x01(\x03R\afirstMs\"\v\n" +
 	"\tRenderRun\"\x8f\x02\n" +
 	"\x0eDocumentHeader\x125\n" +
 	"\x06source\x18\x01 \x01(\v2\x1d.entrepot.ecosystem.v1.SourceR\x06source\x12\x10\n" +
@@ -3605,7 +3884,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\":\n" +
 	"\x05Facts\x121\n" +
-	"\x05facts\x18\x01 \x03(\v2\x1b.entrepot.ecosystem.v1.FactR\x05facts\"\x90\x02\n" +
+	"\x05facts\x18\x01 \x03(\v2\x1b.entrepot.ecosystem.v1.FactR\x05facts\"\xd0\x02\n" +
 	"\x04Fact\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -3617,10 +3896,20 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x06yanked\x18\b \x01(\bR\x06yanked\x12\x18\n" +
 	"\alicense\x18\t \x01(\tR\alicense\x12\x12\n" +
 	"\x04kept\x18\n" +
-	" \x01(\bR\x04kept\"F\n" +
+	" \x01(\bR\x04kept\x12\x14\n" +
+	"\x05extra\x18\v \x01(\fR\x05extra\x12\x12\n" +
+	"\x04part\x18\f \x01(\bR\x04part\x12\x14\n" +
+	"\x05index\x18\r \x01(\tR\x05index\"\xb7\x01\n" +
 	"\n" +
 	"RenderDone\x128\n" +
-	"\afailure\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\"\xac\x01\n" +
+	"\afailure\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\x12;\n" +
+	"\x06answer\x18\x02 \x01(\v2#.entrepot.ecosystem.v1.PlanResponseR\x06answer\x122\n" +
+	"\x05state\x18\x03 \x01(\v2\x1c.entrepot.ecosystem.v1.StateR\x05state\"c\n" +
+	"\x05State\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12!\n" +
+	"\fpublished_ms\x18\x02 \x01(\x03R\vpublishedMs\x12\x1d\n" +
+	"\n" +
+	"expires_ms\x18\x03 \x01(\x03R\texpiresMs\"\xac\x01\n" +
 	"\x0eInspectRequest\x128\n" +
 	"\x04file\x18\x01 \x01(\v2\".entrepot.ecosystem.v1.PackageFileH\x00R\x04file\x12=\n" +
 	"\x06member\x18\x02 \x01(\v2#.entrepot.ecosystem.v1.MemberHeaderH\x00R\x06member\x12\x16\n" +
@@ -3696,7 +3985,7 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP() []byte {
 }
 
 var file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(ErrorKind)(0),            // 0: entrepot.ecosystem.v1.ErrorKind
 	(*DescribeRequest)(nil),   // 1: entrepot.ecosystem.v1.DescribeRequest
@@ -3728,28 +4017,30 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(*Floor)(nil),             // 27: entrepot.ecosystem.v1.Floor
 	(*RenderRequest)(nil),     // 28: entrepot.ecosystem.v1.RenderRequest
 	(*RenderStart)(nil),       // 29: entrepot.ecosystem.v1.RenderStart
-	(*RenderRun)(nil),         // 30: entrepot.ecosystem.v1.RenderRun
-	(*DocumentHeader)(nil),    // 31: entrepot.ecosystem.v1.DocumentHeader
-	(*RenderResponse)(nil),    // 32: entrepot.ecosystem.v1.RenderResponse
-	(*Needed)(nil),            // 33: entrepot.ecosystem.v1.Needed
-	(*OutputHeader)(nil),      // 34: entrepot.ecosystem.v1.OutputHeader
-	(*Facts)(nil),             // 35: entrepot.ecosystem.v1.Facts
-	(*Fact)(nil),              // 36: entrepot.ecosystem.v1.Fact
-	(*RenderDone)(nil),        // 37: entrepot.ecosystem.v1.RenderDone
-	(*InspectRequest)(nil),    // 38: entrepot.ecosystem.v1.InspectRequest
-	(*PackageFile)(nil),       // 39: entrepot.ecosystem.v1.PackageFile
-	(*MemberHeader)(nil),      // 40: entrepot.ecosystem.v1.MemberHeader
-	(*InspectResponse)(nil),   // 41: entrepot.ecosystem.v1.InspectResponse
-	(*Entry)(nil),             // 42: entrepot.ecosystem.v1.Entry
-	(*AcceptRequest)(nil),     // 43: entrepot.ecosystem.v1.AcceptRequest
-	(*AcceptResponse)(nil),    // 44: entrepot.ecosystem.v1.AcceptResponse
-	(*Operation)(nil),         // 45: entrepot.ecosystem.v1.Operation
-	nil,                       // 46: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	nil,                       // 47: entrepot.ecosystem.v1.Request.HeadersEntry
-	nil,                       // 48: entrepot.ecosystem.v1.Reply.HeadersEntry
-	nil,                       // 49: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	nil,                       // 50: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	nil,                       // 51: entrepot.ecosystem.v1.AcceptRequest.FieldsEntry
+	(*Known)(nil),             // 30: entrepot.ecosystem.v1.Known
+	(*RenderRun)(nil),         // 31: entrepot.ecosystem.v1.RenderRun
+	(*DocumentHeader)(nil),    // 32: entrepot.ecosystem.v1.DocumentHeader
+	(*RenderResponse)(nil),    // 33: entrepot.ecosystem.v1.RenderResponse
+	(*Needed)(nil),            // 34: entrepot.ecosystem.v1.Needed
+	(*OutputHeader)(nil),      // 35: entrepot.ecosystem.v1.OutputHeader
+	(*Facts)(nil),             // 36: entrepot.ecosystem.v1.Facts
+	(*Fact)(nil),              // 37: entrepot.ecosystem.v1.Fact
+	(*RenderDone)(nil),        // 38: entrepot.ecosystem.v1.RenderDone
+	(*State)(nil),             // 39: entrepot.ecosystem.v1.State
+	(*InspectRequest)(nil),    // 40: entrepot.ecosystem.v1.InspectRequest
+	(*PackageFile)(nil),       // 41: entrepot.ecosystem.v1.PackageFile
+	(*MemberHeader)(nil),      // 42: entrepot.ecosystem.v1.MemberHeader
+	(*InspectResponse)(nil),   // 43: entrepot.ecosystem.v1.InspectResponse
+	(*Entry)(nil),             // 44: entrepot.ecosystem.v1.Entry
+	(*AcceptRequest)(nil),     // 45: entrepot.ecosystem.v1.AcceptRequest
+	(*AcceptResponse)(nil),    // 46: entrepot.ecosystem.v1.AcceptResponse
+	(*Operation)(nil),         // 47: entrepot.ecosystem.v1.Operation
+	nil,                       // 48: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	nil,                       // 49: entrepot.ecosystem.v1.Request.HeadersEntry
+	nil,                       // 50: entrepot.ecosystem.v1.Reply.HeadersEntry
+	nil,                       // 51: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	nil,                       // 52: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	nil,                       // 53: entrepot.ecosystem.v1.AcceptRequest.FieldsEntry
 }
 var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	3,  // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
@@ -3758,10 +4049,10 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	6,  // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
 	7,  // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
 	8,  // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
-	46, // 6: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	48, // 6: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
 	11, // 7: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
 	3,  // 8: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
-	47, // 9: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
+	49, // 9: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
 	12, // 10: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
 	13, // 11: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
 	16, // 12: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
@@ -3775,60 +4066,64 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	17, // 20: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
 	18, // 21: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
 	17, // 22: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
-	48, // 23: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
+	50, // 23: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
 	17, // 24: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
 	0,  // 25: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
 	26, // 26: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
 	16, // 27: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
 	27, // 28: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
 	29, // 29: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
-	31, // 30: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
-	30, // 31: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
+	32, // 30: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
+	31, // 31: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
 	12, // 32: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
 	25, // 33: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
-	17, // 34: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
-	49, // 35: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	33, // 36: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
-	34, // 37: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
-	35, // 38: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
-	37, // 39: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
-	17, // 40: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
-	50, // 41: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	36, // 42: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
-	18, // 43: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
-	23, // 44: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
-	39, // 45: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
-	40, // 46: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
-	12, // 47: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
-	18, // 48: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	42, // 49: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
-	23, // 50: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	16, // 51: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
-	12, // 52: entrepot.ecosystem.v1.AcceptRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
-	13, // 53: entrepot.ecosystem.v1.AcceptRequest.request:type_name -> entrepot.ecosystem.v1.Request
-	51, // 54: entrepot.ecosystem.v1.AcceptRequest.fields:type_name -> entrepot.ecosystem.v1.AcceptRequest.FieldsEntry
-	42, // 55: entrepot.ecosystem.v1.AcceptRequest.entries:type_name -> entrepot.ecosystem.v1.Entry
-	45, // 56: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	21, // 57: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	23, // 58: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	16, // 59: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
-	1,  // 60: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
-	9,  // 61: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
-	14, // 62: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
-	28, // 63: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
-	38, // 64: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
-	43, // 65: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
-	2,  // 66: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
-	10, // 67: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
-	15, // 68: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
-	32, // 69: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
-	41, // 70: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
-	44, // 71: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
-	66, // [66:72] is the sub-list for method output_type
-	60, // [60:66] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	30, // 34: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
+	37, // 35: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
+	17, // 36: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
+	51, // 37: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	34, // 38: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
+	35, // 39: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
+	36, // 40: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
+	38, // 41: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
+	17, // 42: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
+	52, // 43: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	37, // 44: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
+	18, // 45: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
+	23, // 46: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
+	15, // 47: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
+	39, // 48: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
+	41, // 49: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
+	42, // 50: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
+	12, // 51: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
+	18, // 52: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	44, // 53: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
+	23, // 54: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	16, // 55: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
+	12, // 56: entrepot.ecosystem.v1.AcceptRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
+	13, // 57: entrepot.ecosystem.v1.AcceptRequest.request:type_name -> entrepot.ecosystem.v1.Request
+	53, // 58: entrepot.ecosystem.v1.AcceptRequest.fields:type_name -> entrepot.ecosystem.v1.AcceptRequest.FieldsEntry
+	44, // 59: entrepot.ecosystem.v1.AcceptRequest.entries:type_name -> entrepot.ecosystem.v1.Entry
+	47, // 60: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	21, // 61: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	23, // 62: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	16, // 63: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
+	1,  // 64: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
+	9,  // 65: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
+	14, // 66: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
+	28, // 67: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
+	40, // 68: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
+	45, // 69: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
+	2,  // 70: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
+	10, // 71: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
+	15, // 72: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
+	33, // 73: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
+	43, // 74: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
+	46, // 75: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
+	70, // [70:76] is the sub-list for method output_type
+	64, // [64:70] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_entrepot_ecosystem_v1_ecosystem_proto_init() }
@@ -3854,14 +4149,14 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 		(*RenderRequest_Piece)(nil),
 		(*RenderRequest_Run)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32].OneofWrappers = []any{
 		(*RenderResponse_Needed)(nil),
 		(*RenderResponse_Output)(nil),
 		(*RenderResponse_Piece)(nil),
 		(*RenderResponse_Facts)(nil),
 		(*RenderResponse_Done)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39].OneofWrappers = []any{
 		(*InspectRequest_File)(nil),
 		(*InspectRequest_Member)(nil),
 		(*InspectRequest_Piece)(nil),
@@ -3872,7 +4167,7 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc), len(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   51,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
