@@ -34,6 +34,11 @@ type Ecosystem struct {
 	// may be empty). Nil: the host cannot explain versions that nobody asked
 	// for yet.
 	About func(Version) Document
+	// Package is how package files are read; nil: the plugin cannot host any.
+	Package *Package
+	// Challenge is the WWW-Authenticate header of a 401, in which {url} stands
+	// for the repository's address; empty: Basic.
+	Challenge string
 	// Setup says how clients are pointed at a repository.
 	Setup []Snippet
 	// Errors is how errors that the host makes look to clients; zero: plain

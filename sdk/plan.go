@@ -8,7 +8,7 @@ import (
 )
 
 // Plan is what the host is to do with a request: an [Artifact], a [Document],
-// a [Reply], a [Relay] or a [Failure].
+// a [Reply], a [Relay], an [Upload], an [Identity] or a [Failure].
 type Plan interface {
 	response(Request) *pb.PlanResponse
 }
@@ -75,6 +75,10 @@ type Document struct {
 	// History has the files that Keep is told of remembered, so that later
 	// renderings find them in [Input.Earlier].
 	History bool
+	// Hosted is a pattern, in which * stands for any run of characters, of the
+	// names of packages of ours that Render gets besides the one called Name;
+	// empty: none. It makes search and lists of all packages.
+	Hosted string
 	// Render makes the document; it is required. It must be a pure function of
 	// its input. A [Failure] that it returns is the answer to the client; any
 	// other error means that upstream's documents could not be read, of which
@@ -92,7 +96,9 @@ type Source struct {
 	// Accept is the Accept header to send; empty: none.
 	Accept string
 	// Optional says that the rendering can do without it; the [Doc] then has
-	// the status. A source that is not optional fails the request.
+	// the status. A source that is not optional fails the request, unless there
+	// are packages of ours to render: of names that are ours upstream is not
+	// asked, and the Doc has the status 404.
 	Optional bool
 	// Head asks for status and headers only.
 	Head bool
@@ -160,6 +166,8 @@ const (
 	KindMethod       = Kind(pb.ErrorKind_ERROR_KIND_METHOD)       // 405
 	KindRateLimited  = Kind(pb.ErrorKind_ERROR_KIND_RATE_LIMITED) // 429
 	KindUnavailable  = Kind(pb.ErrorKind_ERROR_KIND_UNAVAILABLE)  // 503
+	KindConflict     = Kind(pb.ErrorKind_ERROR_KIND_CONFLICT)     // 409
+	KindTooLarge     = Kind(pb.ErrorKind_ERROR_KIND_TOO_LARGE)    // 413
 )
 
 // Failure is an error for the client, as a plan or as what Render returns.
@@ -209,6 +217,7 @@ func (d Document) response(r Request) *pb.PlanResponse {
 		Immutable: d.Immutable,
 		Snapshot:  d.Snapshot,
 		History:   d.History,
+		Hosted:    d.Hosted,
 	}
 	if d.Name != "" {
 		out.Names = []string{d.Name}
@@ -257,6 +266,14 @@ func wireDigests(digests []Digest) []*pb.Digest {
 	out := make([]*pb.Digest, len(digests))
 	for i, d := range digests {
 		out[i] = d.wire()
+	}
+	return out
+}
+
+func digestsFromWire(digests []*pb.Digest) []Digest {
+	var out []Digest
+	for _, d := range digests {
+		out = append(out, Digest{Algorithm: d.GetAlgorithm(), Sum: d.GetSum()})
 	}
 	return out
 }

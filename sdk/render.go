@@ -17,7 +17,7 @@ type Doc struct {
 	// URL is the address that answered, after redirects.
 	URL string
 	// Status is the HTTP status; 0: upstream could not be reached. Sources that
-	// are not optional always have 200.
+	// are not optional have 200, or 404 where there is only what we host.
 	Status int
 	// Header has content-type, last-modified and link of the answer, and for
 	// [Source.Head] also etag and content-length, as far as they were sent,
@@ -45,6 +45,7 @@ type Input struct {
 	held    hold
 	out     outputs
 	known   []Known
+	hosted  map[string]*HostedPackage
 	answer  *pb.PlanResponse
 	state   *pb.State
 	// nameless is whether Keep was told of a version of no package.
@@ -255,10 +256,7 @@ func knownFromWire(known []*pb.Known) []Known {
 	var out []Known
 	for _, k := range known {
 		f := k.GetFact()
-		file := File{Path: f.GetPath(), URL: f.GetUrl(), Size: f.GetSize(), Extra: f.GetExtra()}
-		for _, d := range f.GetDigests() {
-			file.Digests = append(file.Digests, Digest{Algorithm: d.GetAlgorithm(), Sum: d.GetSum()})
-		}
+		file := File{Path: f.GetPath(), URL: f.GetUrl(), Digests: digestsFromWire(f.GetDigests()), Size: f.GetSize(), Extra: f.GetExtra()}
 		out = append(out, Known{
 			Version: Version{
 				Name: f.GetName(), Version: f.GetVersion(), Published: instant(f.GetPublishedMs()),

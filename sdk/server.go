@@ -63,12 +63,16 @@ func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 		Options:          s.options,
 		Vary:             e.Vary,
 		CompleteListings: !e.IncompleteListings,
-		Capabilities:     &pb.Capabilities{About: e.About != nil},
+		Capabilities:     &pb.Capabilities{About: e.About != nil, Host: e.Package != nil},
+		Challenge:        e.Challenge,
 		Errors: &pb.ErrorFormat{
 			ContentType: or(e.Errors.Type, "text/plain; charset=utf-8"),
 			Body:        or(e.Errors.Body, "{message}"),
 			Status:      map[string]int32{},
 		},
+	}
+	if e.Package != nil {
+		d.Capabilities.Peek = e.Package.Peek
 	}
 	for kind, code := range e.Errors.Status {
 		d.Errors.Status[wire.KindName(pb.ErrorKind(kind))] = int32(code)
@@ -144,7 +148,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 	if !ok {
 		return status.Errorf(codes.Internal, "plugin %s: %s is no document: a Document's Path must plan to that document", r.Name, start.GetPath())
 	}
-	in := &Input{request: req, policy: policyFromWire(start.GetPolicy()), docs: map[Source]*Doc{}, first: document.From, known: knownFromWire(start.GetKnown())}
+	in := &Input{request: req, policy: policyFromWire(start.GetPolicy()), docs: map[Source]*Doc{}, hosted: map[string]*HostedPackage{}, first: document.From, known: knownFromWire(start.GetKnown())}
 	for {
 		if err := in.receive(stream); err != nil {
 			return err
@@ -215,6 +219,8 @@ func (in *Input) receive(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Re
 				Body:   make([]byte, 0, h.GetSize()),
 			}
 			in.docs[doc.Source] = doc
+		case *pb.RenderRequest_Hosted:
+			addHosted(in.hosted, m.Hosted)
 		case *pb.RenderRequest_Piece:
 			if doc == nil {
 				return status.Error(codes.InvalidArgument, "a piece without a document")

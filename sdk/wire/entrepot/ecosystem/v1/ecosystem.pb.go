@@ -53,21 +53,27 @@ const (
 	ErrorKind_ERROR_KIND_RATE_LIMITED ErrorKind = 8
 	// entrepot itself cannot answer now. 503.
 	ErrorKind_ERROR_KIND_UNAVAILABLE ErrorKind = 9
+	// It is there already, or changed meanwhile. 409.
+	ErrorKind_ERROR_KIND_CONFLICT ErrorKind = 10
+	// A body or package is larger than it may be. 413.
+	ErrorKind_ERROR_KIND_TOO_LARGE ErrorKind = 11
 )
 
 // Enum value maps for ErrorKind.
 var (
 	ErrorKind_name = map[int32]string{
-		0: "ERROR_KIND_UNSPECIFIED",
-		1: "ERROR_KIND_NOT_FOUND",
-		2: "ERROR_KIND_HELD",
-		3: "ERROR_KIND_REFUSED",
-		4: "ERROR_KIND_UNAUTHORIZED",
-		5: "ERROR_KIND_UPSTREAM",
-		6: "ERROR_KIND_BAD_REQUEST",
-		7: "ERROR_KIND_METHOD",
-		8: "ERROR_KIND_RATE_LIMITED",
-		9: "ERROR_KIND_UNAVAILABLE",
+		0:  "ERROR_KIND_UNSPECIFIED",
+		1:  "ERROR_KIND_NOT_FOUND",
+		2:  "ERROR_KIND_HELD",
+		3:  "ERROR_KIND_REFUSED",
+		4:  "ERROR_KIND_UNAUTHORIZED",
+		5:  "ERROR_KIND_UPSTREAM",
+		6:  "ERROR_KIND_BAD_REQUEST",
+		7:  "ERROR_KIND_METHOD",
+		8:  "ERROR_KIND_RATE_LIMITED",
+		9:  "ERROR_KIND_UNAVAILABLE",
+		10: "ERROR_KIND_CONFLICT",
+		11: "ERROR_KIND_TOO_LARGE",
 	}
 	ErrorKind_value = map[string]int32{
 		"ERROR_KIND_UNSPECIFIED":  0,
@@ -80,6 +86,8 @@ var (
 		"ERROR_KIND_METHOD":       7,
 		"ERROR_KIND_RATE_LIMITED": 8,
 		"ERROR_KIND_UNAVAILABLE":  9,
+		"ERROR_KIND_CONFLICT":     10,
+		"ERROR_KIND_TOO_LARGE":    11,
 	}
 )
 
@@ -108,6 +116,91 @@ func (x ErrorKind) Number() protoreflect.EnumNumber {
 // Deprecated: Use ErrorKind.Descriptor instead.
 func (ErrorKind) EnumDescriptor() ([]byte, []int) {
 	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{0}
+}
+
+// Which.
+type Operation_Kind int32
+
+const (
+	// None.
+	Operation_KIND_UNSPECIFIED Operation_Kind = 0
+	// Stores the file with the number given as the entry given.
+	Operation_KIND_STORE Operation_Kind = 1
+	// Points the tag in value at a version.
+	Operation_KIND_TAG Operation_Kind = 2
+	// Removes the tag in value.
+	Operation_KIND_UNTAG Operation_Kind = 3
+	// Yanks a version, for the reason in value.
+	Operation_KIND_YANK Operation_Kind = 4
+	// Takes that back.
+	Operation_KIND_UNYANK Operation_Kind = 5
+	// Deprecates a version with the message in value; empty: takes it back.
+	Operation_KIND_DEPRECATE Operation_Kind = 6
+	// Deletes a file (with a path), a version, or a package (without one).
+	Operation_KIND_DELETE Operation_Kind = 7
+	// Makes the user in value an owner.
+	Operation_KIND_OWN Operation_Kind = 8
+	// Takes that back.
+	Operation_KIND_DISOWN Operation_Kind = 9
+	// Keeps extra of a package.
+	Operation_KIND_EXTRA Operation_Kind = 10
+)
+
+// Enum value maps for Operation_Kind.
+var (
+	Operation_Kind_name = map[int32]string{
+		0:  "KIND_UNSPECIFIED",
+		1:  "KIND_STORE",
+		2:  "KIND_TAG",
+		3:  "KIND_UNTAG",
+		4:  "KIND_YANK",
+		5:  "KIND_UNYANK",
+		6:  "KIND_DEPRECATE",
+		7:  "KIND_DELETE",
+		8:  "KIND_OWN",
+		9:  "KIND_DISOWN",
+		10: "KIND_EXTRA",
+	}
+	Operation_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"KIND_STORE":       1,
+		"KIND_TAG":         2,
+		"KIND_UNTAG":       3,
+		"KIND_YANK":        4,
+		"KIND_UNYANK":      5,
+		"KIND_DEPRECATE":   6,
+		"KIND_DELETE":      7,
+		"KIND_OWN":         8,
+		"KIND_DISOWN":      9,
+		"KIND_EXTRA":       10,
+	}
+)
+
+func (x Operation_Kind) Enum() *Operation_Kind {
+	p := new(Operation_Kind)
+	*p = x
+	return p
+}
+
+func (x Operation_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Operation_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes[1].Descriptor()
+}
+
+func (Operation_Kind) Type() protoreflect.EnumType {
+	return &file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes[1]
+}
+
+func (x Operation_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Operation_Kind.Descriptor instead.
+func (Operation_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51, 0}
 }
 
 // DescribeRequest introduces the host.
@@ -181,6 +274,9 @@ type DescribeResponse struct {
 	Setup []*Snippet `protobuf:"bytes,10,rep,name=setup,proto3" json:"setup,omitempty"`
 	// How errors that the host makes look to this ecosystem's clients.
 	Errors *ErrorFormat `protobuf:"bytes,11,opt,name=errors,proto3" json:"errors,omitempty"`
+	// Challenge of a 401 (RFC 9110, section 11.6.1), in which {url} stands for the
+	// repository's address; empty: Basic.
+	Challenge string `protobuf:"bytes,15,opt,name=challenge,proto3" json:"challenge,omitempty"`
 	// Whether a version that is missing from an upstream listing is gone.
 	CompleteListings bool `protobuf:"varint,12,opt,name=complete_listings,json=completeListings,proto3" json:"complete_listings,omitempty"`
 	// Routes whose answers policy cannot judge, each with the reason.
@@ -296,6 +392,13 @@ func (x *DescribeResponse) GetErrors() *ErrorFormat {
 		return x.Errors
 	}
 	return nil
+}
+
+func (x *DescribeResponse) GetChallenge() string {
+	if x != nil {
+		return x.Challenge
+	}
+	return ""
 }
 
 func (x *DescribeResponse) GetCompleteListings() bool {
@@ -679,7 +782,11 @@ type Capabilities struct {
 	// It can host packages: Inspect and Accept answer.
 	Host bool `protobuf:"varint,1,opt,name=host,proto3" json:"host,omitempty"`
 	// PlanRequest.about is answered.
-	About         bool `protobuf:"varint,2,opt,name=about,proto3" json:"about,omitempty"`
+	About bool `protobuf:"varint,2,opt,name=about,proto3" json:"about,omitempty"`
+	// Members of package files that Inspect wants to see, as "tar.gz:*/package.json":
+	// "tar", "tar.gz" or "zip", a colon and a pattern of names, in which * stands
+	// for a run of characters without a slash and ** for any; or "head:BYTES".
+	Peek          []string `protobuf:"bytes,3,rep,name=peek,proto3" json:"peek,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -726,6 +833,13 @@ func (x *Capabilities) GetAbout() bool {
 		return x.About
 	}
 	return false
+}
+
+func (x *Capabilities) GetPeek() []string {
+	if x != nil {
+		return x.Peek
+	}
+	return nil
 }
 
 // ConfigureRequest is one repository's configuration.
@@ -1141,6 +1255,7 @@ type PlanResponse struct {
 	//	*PlanResponse_Relay
 	//	*PlanResponse_Failure
 	//	*PlanResponse_Upload
+	//	*PlanResponse_Identity
 	Plan          isPlanResponse_Plan `protobuf_oneof:"plan"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1237,6 +1352,15 @@ func (x *PlanResponse) GetUpload() *Upload {
 	return nil
 }
 
+func (x *PlanResponse) GetIdentity() *Identity {
+	if x != nil {
+		if x, ok := x.Plan.(*PlanResponse_Identity); ok {
+			return x.Identity
+		}
+	}
+	return nil
+}
+
 type isPlanResponse_Plan interface {
 	isPlanResponse_Plan()
 }
@@ -1271,6 +1395,11 @@ type PlanResponse_Upload struct {
 	Upload *Upload `protobuf:"bytes,6,opt,name=upload,proto3,oneof"`
 }
 
+type PlanResponse_Identity struct {
+	// Answer about the one who asks.
+	Identity *Identity `protobuf:"bytes,7,opt,name=identity,proto3,oneof"`
+}
+
 func (*PlanResponse_Artifact) isPlanResponse_Plan() {}
 
 func (*PlanResponse_Document) isPlanResponse_Plan() {}
@@ -1282,6 +1411,8 @@ func (*PlanResponse_Relay) isPlanResponse_Plan() {}
 func (*PlanResponse_Failure) isPlanResponse_Plan() {}
 
 func (*PlanResponse_Upload) isPlanResponse_Plan() {}
+
+func (*PlanResponse_Identity) isPlanResponse_Plan() {}
 
 // Version names a version of a package.
 type Version struct {
@@ -1623,7 +1754,10 @@ type Document struct {
 	// old enough.
 	Snapshot bool `protobuf:"varint,7,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	// Whether facts seen earlier are remembered and handed to its renderings.
-	History       bool `protobuf:"varint,8,opt,name=history,proto3" json:"history,omitempty"`
+	History bool `protobuf:"varint,8,opt,name=history,proto3" json:"history,omitempty"`
+	// Which hosted packages its rendering gets besides those of its names: those
+	// with names that match the pattern; empty: no more.
+	Hosted        string `protobuf:"bytes,9,opt,name=hosted,proto3" json:"hosted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1712,6 +1846,13 @@ func (x *Document) GetHistory() bool {
 		return x.History
 	}
 	return false
+}
+
+func (x *Document) GetHosted() string {
+	if x != nil {
+		return x.Hosted
+	}
+	return ""
 }
 
 // Reply answers with what stands here.
@@ -1891,12 +2032,16 @@ func (x *Failure) GetMessage() string {
 // Upload takes a request body apart and asks Accept.
 type Upload struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the body comes apart: "raw", "form", "json:POINTER" (base64 at the
-	// pointer) or "framed:u32le,u32le".
+	// How the body comes apart: "none"; "raw", one file without a name; "form",
+	// multipart form data (RFC 7578), whose parts with a file name are files;
+	// "json:POINTER", JSON with base64 (RFC 4648) at an RFC 6901 pointer, in which
+	// * stands for any member, each such member being a file of that name, and
+	// the rest being the field "json"; "u32le:NAME,@NAME", parts with their
+	// length before them as 32 bits, little endian, those with @ being files.
 	Body string `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
-	// What is asked for: "publish", "delete", "admin".
+	// What is asked for: "publish", "delete" or "admin"; empty: "publish".
 	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
-	// Names of the packages concerned.
+	// Names of the packages concerned, as far as the request tells.
 	Names         []string `protobuf:"bytes,3,rep,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1953,6 +2098,63 @@ func (x *Upload) GetNames() []string {
 	return nil
 }
 
+// Identity answers about the one who asks.
+type Identity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// RFC 6901 pointer to a password or token in a JSON body, by which a client
+	// logs in; empty: it asks who it is.
+	Password string `protobuf:"bytes,1,opt,name=password,proto3" json:"password,omitempty"`
+	// The answer, in which {user} and {token} are replaced, quoted as its content
+	// type needs.
+	Reply         *Reply `protobuf:"bytes,2,opt,name=reply,proto3" json:"reply,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Identity) Reset() {
+	*x = Identity{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Identity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Identity) ProtoMessage() {}
+
+func (x *Identity) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Identity.ProtoReflect.Descriptor instead.
+func (*Identity) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Identity) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *Identity) GetReply() *Reply {
+	if x != nil {
+		return x.Reply
+	}
+	return nil
+}
+
 // Policy is what a rendering needs to judge versions.
 type Policy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1970,7 +2172,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[24]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1982,7 +2184,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[24]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1995,7 +2197,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{24}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Policy) GetNowMs() int64 {
@@ -2043,7 +2245,7 @@ type CooldownRule struct {
 
 func (x *CooldownRule) Reset() {
 	*x = CooldownRule{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[25]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2055,7 +2257,7 @@ func (x *CooldownRule) String() string {
 func (*CooldownRule) ProtoMessage() {}
 
 func (x *CooldownRule) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[25]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2068,7 +2270,7 @@ func (x *CooldownRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CooldownRule.ProtoReflect.Descriptor instead.
 func (*CooldownRule) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{25}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CooldownRule) GetName() string {
@@ -2116,7 +2318,7 @@ type Floor struct {
 
 func (x *Floor) Reset() {
 	*x = Floor{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2128,7 +2330,7 @@ func (x *Floor) String() string {
 func (*Floor) ProtoMessage() {}
 
 func (x *Floor) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2141,7 +2343,7 @@ func (x *Floor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Floor.ProtoReflect.Descriptor instead.
 func (*Floor) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{26}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Floor) GetName() string {
@@ -2184,6 +2386,7 @@ type RenderRequest struct {
 	//	*RenderRequest_Document
 	//	*RenderRequest_Piece
 	//	*RenderRequest_Run
+	//	*RenderRequest_Hosted
 	Message       isRenderRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2191,7 +2394,7 @@ type RenderRequest struct {
 
 func (x *RenderRequest) Reset() {
 	*x = RenderRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2203,7 +2406,7 @@ func (x *RenderRequest) String() string {
 func (*RenderRequest) ProtoMessage() {}
 
 func (x *RenderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2216,7 +2419,7 @@ func (x *RenderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderRequest.ProtoReflect.Descriptor instead.
 func (*RenderRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{27}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RenderRequest) GetMessage() isRenderRequest_Message {
@@ -2262,6 +2465,15 @@ func (x *RenderRequest) GetRun() *RenderRun {
 	return nil
 }
 
+func (x *RenderRequest) GetHosted() *HostedPackage {
+	if x != nil {
+		if x, ok := x.Message.(*RenderRequest_Hosted); ok {
+			return x.Hosted
+		}
+	}
+	return nil
+}
+
 type isRenderRequest_Message interface {
 	isRenderRequest_Message()
 }
@@ -2286,6 +2498,11 @@ type RenderRequest_Run struct {
 	Run *RenderRun `protobuf:"bytes,4,opt,name=run,proto3,oneof"`
 }
 
+type RenderRequest_Hosted struct {
+	// A package of ours, or more of its entries; after the start.
+	Hosted *HostedPackage `protobuf:"bytes,5,opt,name=hosted,proto3,oneof"`
+}
+
 func (*RenderRequest_Start) isRenderRequest_Message() {}
 
 func (*RenderRequest_Document) isRenderRequest_Message() {}
@@ -2293,6 +2510,8 @@ func (*RenderRequest_Document) isRenderRequest_Message() {}
 func (*RenderRequest_Piece) isRenderRequest_Message() {}
 
 func (*RenderRequest_Run) isRenderRequest_Message() {}
+
+func (*RenderRequest_Hosted) isRenderRequest_Message() {}
 
 // RenderStart says what is to be rendered.
 type RenderStart struct {
@@ -2311,7 +2530,7 @@ type RenderStart struct {
 
 func (x *RenderStart) Reset() {
 	*x = RenderStart{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2323,7 +2542,7 @@ func (x *RenderStart) String() string {
 func (*RenderStart) ProtoMessage() {}
 
 func (x *RenderStart) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2336,7 +2555,7 @@ func (x *RenderStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderStart.ProtoReflect.Descriptor instead.
 func (*RenderStart) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{28}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RenderStart) GetRepository() *Repository {
@@ -2380,7 +2599,7 @@ type Known struct {
 
 func (x *Known) Reset() {
 	*x = Known{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2611,7 @@ func (x *Known) String() string {
 func (*Known) ProtoMessage() {}
 
 func (x *Known) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2405,7 +2624,7 @@ func (x *Known) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Known.ProtoReflect.Descriptor instead.
 func (*Known) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{29}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Known) GetFact() *Fact {
@@ -2431,7 +2650,7 @@ type RenderRun struct {
 
 func (x *RenderRun) Reset() {
 	*x = RenderRun{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2443,7 +2662,7 @@ func (x *RenderRun) String() string {
 func (*RenderRun) ProtoMessage() {}
 
 func (x *RenderRun) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2456,7 +2675,7 @@ func (x *RenderRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderRun.ProtoReflect.Descriptor instead.
 func (*RenderRun) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{30}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{31}
 }
 
 // DocumentHeader begins an upstream document.
@@ -2478,7 +2697,7 @@ type DocumentHeader struct {
 
 func (x *DocumentHeader) Reset() {
 	*x = DocumentHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2490,7 +2709,7 @@ func (x *DocumentHeader) String() string {
 func (*DocumentHeader) ProtoMessage() {}
 
 func (x *DocumentHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2503,7 +2722,7 @@ func (x *DocumentHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DocumentHeader.ProtoReflect.Descriptor instead.
 func (*DocumentHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{31}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DocumentHeader) GetSource() *Source {
@@ -2562,7 +2781,7 @@ type RenderResponse struct {
 
 func (x *RenderResponse) Reset() {
 	*x = RenderResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2574,7 +2793,7 @@ func (x *RenderResponse) String() string {
 func (*RenderResponse) ProtoMessage() {}
 
 func (x *RenderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2587,7 +2806,7 @@ func (x *RenderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderResponse.ProtoReflect.Descriptor instead.
 func (*RenderResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{32}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RenderResponse) GetMessage() isRenderResponse_Message {
@@ -2692,7 +2911,7 @@ type Needed struct {
 
 func (x *Needed) Reset() {
 	*x = Needed{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2704,7 +2923,7 @@ func (x *Needed) String() string {
 func (*Needed) ProtoMessage() {}
 
 func (x *Needed) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2717,7 +2936,7 @@ func (x *Needed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Needed.ProtoReflect.Descriptor instead.
 func (*Needed) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{33}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Needed) GetSources() []*Source {
@@ -2742,7 +2961,7 @@ type OutputHeader struct {
 
 func (x *OutputHeader) Reset() {
 	*x = OutputHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2754,7 +2973,7 @@ func (x *OutputHeader) String() string {
 func (*OutputHeader) ProtoMessage() {}
 
 func (x *OutputHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2767,7 +2986,7 @@ func (x *OutputHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputHeader.ProtoReflect.Descriptor instead.
 func (*OutputHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{34}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *OutputHeader) GetName() string {
@@ -2802,7 +3021,7 @@ type Facts struct {
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2814,7 +3033,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2827,7 +3046,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{35}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Facts) GetFacts() []*Fact {
@@ -2875,7 +3094,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2887,7 +3106,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2900,7 +3119,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{36}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Fact) GetName() string {
@@ -3010,7 +3229,7 @@ type RenderDone struct {
 
 func (x *RenderDone) Reset() {
 	*x = RenderDone{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3022,7 +3241,7 @@ func (x *RenderDone) String() string {
 func (*RenderDone) ProtoMessage() {}
 
 func (x *RenderDone) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3035,7 +3254,7 @@ func (x *RenderDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderDone.ProtoReflect.Descriptor instead.
 func (*RenderDone) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{37}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RenderDone) GetFailure() *Failure {
@@ -3074,7 +3293,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3086,7 +3305,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3099,7 +3318,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{38}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *State) GetVersion() string {
@@ -3123,8 +3342,8 @@ func (x *State) GetExpiresMs() int64 {
 	return 0
 }
 
-// InspectRequest is one message about a package file: a file, then its members
-// with their pieces.
+// InspectRequest is one message about a package file: a file, then the members
+// that the plugin's peek patterns chose, with their pieces.
 type InspectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The message.
@@ -3141,7 +3360,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3153,7 +3372,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3166,7 +3385,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{39}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *InspectRequest) GetMessage() isInspectRequest_Message {
@@ -3218,7 +3437,7 @@ type InspectRequest_Member struct {
 }
 
 type InspectRequest_Piece struct {
-	// A piece of the member begun last.
+	// A piece of the member begun last, at most 256 KiB.
 	Piece []byte `protobuf:"bytes,3,opt,name=piece,proto3,oneof"`
 }
 
@@ -3245,7 +3464,7 @@ type PackageFile struct {
 
 func (x *PackageFile) Reset() {
 	*x = PackageFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3257,7 +3476,7 @@ func (x *PackageFile) String() string {
 func (*PackageFile) ProtoMessage() {}
 
 func (x *PackageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3270,7 +3489,7 @@ func (x *PackageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageFile.ProtoReflect.Descriptor instead.
 func (*PackageFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{40}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PackageFile) GetRepository() *Repository {
@@ -3314,7 +3533,7 @@ type MemberHeader struct {
 
 func (x *MemberHeader) Reset() {
 	*x = MemberHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3326,7 +3545,7 @@ func (x *MemberHeader) String() string {
 func (*MemberHeader) ProtoMessage() {}
 
 func (x *MemberHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3339,7 +3558,7 @@ func (x *MemberHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHeader.ProtoReflect.Descriptor instead.
 func (*MemberHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{41}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *MemberHeader) GetName() string {
@@ -3356,22 +3575,20 @@ func (x *MemberHeader) GetSize() int64 {
 	return 0
 }
 
-// InspectResponse is a catalogue entry, or members that are lacking.
+// InspectResponse says what a file is.
 type InspectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Patterns of further members needed, as "zip:*.nuspec".
-	Needed []string `protobuf:"bytes,1,rep,name=needed,proto3" json:"needed,omitempty"`
 	// The entry.
-	Entry *Entry `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	Entry *Entry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
 	// Why the file is not a package of this ecosystem.
-	Failure       *Failure `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
+	Failure       *Failure `protobuf:"bytes,2,opt,name=failure,proto3" json:"failure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3383,7 +3600,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3396,14 +3613,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
-}
-
-func (x *InspectResponse) GetNeeded() []string {
-	if x != nil {
-		return x.Needed
-	}
-	return nil
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *InspectResponse) GetEntry() *Entry {
@@ -3425,17 +3635,27 @@ type Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its version.
 	Version *Version `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	// File name.
-	File string `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`
+	// Canonical address here; empty: the version has no file that is served here.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	// What the plugin wants to find again when it renders, as it likes it.
-	Extra         []byte `protobuf:"bytes,3,opt,name=extra,proto3" json:"extra,omitempty"`
+	Extra []byte `protobuf:"bytes,3,opt,name=extra,proto3" json:"extra,omitempty"`
+	// Digests, computed by the host.
+	Digests []*Digest `protobuf:"bytes,4,rep,name=digests,proto3" json:"digests,omitempty"`
+	// Size in bytes.
+	Size int64 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
+	// When it was published here, in milliseconds since 1970.
+	PublishedMs int64 `protobuf:"varint,6,opt,name=published_ms,json=publishedMs,proto3" json:"published_ms,omitempty"`
+	// Whether its version is yanked or unlisted.
+	Yanked bool `protobuf:"varint,7,opt,name=yanked,proto3" json:"yanked,omitempty"`
+	// Why it is yanked or deprecated; empty: it is not deprecated.
+	Message       string `protobuf:"bytes,8,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3447,7 +3667,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3460,7 +3680,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Entry) GetVersion() *Version {
@@ -3470,9 +3690,9 @@ func (x *Entry) GetVersion() *Version {
 	return nil
 }
 
-func (x *Entry) GetFile() string {
+func (x *Entry) GetPath() string {
 	if x != nil {
-		return x.File
+		return x.Path
 	}
 	return ""
 }
@@ -3484,24 +3704,155 @@ func (x *Entry) GetExtra() []byte {
 	return nil
 }
 
-// AcceptRequest asks for a decision on an upload or a change.
+func (x *Entry) GetDigests() []*Digest {
+	if x != nil {
+		return x.Digests
+	}
+	return nil
+}
+
+func (x *Entry) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Entry) GetPublishedMs() int64 {
+	if x != nil {
+		return x.PublishedMs
+	}
+	return 0
+}
+
+func (x *Entry) GetYanked() bool {
+	if x != nil {
+		return x.Yanked
+	}
+	return false
+}
+
+func (x *Entry) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+// HostedPackage is the state of a hosted package, or a further batch of its
+// entries, by name.
+type HostedPackage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Canonical name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Number of changes so far.
+	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Versions by tag.
+	Tags map[string]string `protobuf:"bytes,3,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Users who own it.
+	Owners []string `protobuf:"bytes,4,rep,name=owners,proto3" json:"owners,omitempty"`
+	// What the plugin wants to find again of the package.
+	Extra []byte `protobuf:"bytes,5,opt,name=extra,proto3" json:"extra,omitempty"`
+	// Some of its files.
+	Entries       []*Entry `protobuf:"bytes,6,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostedPackage) Reset() {
+	*x = HostedPackage{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostedPackage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostedPackage) ProtoMessage() {}
+
+func (x *HostedPackage) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostedPackage.ProtoReflect.Descriptor instead.
+func (*HostedPackage) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *HostedPackage) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *HostedPackage) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *HostedPackage) GetTags() map[string]string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *HostedPackage) GetOwners() []string {
+	if x != nil {
+		return x.Owners
+	}
+	return nil
+}
+
+func (x *HostedPackage) GetExtra() []byte {
+	if x != nil {
+		return x.Extra
+	}
+	return nil
+}
+
+func (x *HostedPackage) GetEntries() []*Entry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+// AcceptRequest is one message about an upload or a change: a start, the fields
+// of the body with their pieces, the files put aside, and the packages that are
+// concerned.
 type AcceptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Repository.
-	Repository *Repository `protobuf:"bytes,1,opt,name=repository,proto3" json:"repository,omitempty"`
-	// Request.
-	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
-	// Fields of the body that are not files.
-	Fields map[string]string `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Files put aside, with what Inspect said of them.
-	Entries       []*Entry `protobuf:"bytes,4,rep,name=entries,proto3" json:"entries,omitempty"`
+	// The message.
+	//
+	// Types that are valid to be assigned to Message:
+	//
+	//	*AcceptRequest_Start
+	//	*AcceptRequest_Field
+	//	*AcceptRequest_Piece
+	//	*AcceptRequest_File
+	//	*AcceptRequest_Package
+	Message       isAcceptRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3513,7 +3864,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3526,38 +3877,321 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
 }
 
-func (x *AcceptRequest) GetRepository() *Repository {
+func (x *AcceptRequest) GetMessage() isAcceptRequest_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *AcceptRequest) GetStart() *AcceptStart {
+	if x != nil {
+		if x, ok := x.Message.(*AcceptRequest_Start); ok {
+			return x.Start
+		}
+	}
+	return nil
+}
+
+func (x *AcceptRequest) GetField() *FieldHeader {
+	if x != nil {
+		if x, ok := x.Message.(*AcceptRequest_Field); ok {
+			return x.Field
+		}
+	}
+	return nil
+}
+
+func (x *AcceptRequest) GetPiece() []byte {
+	if x != nil {
+		if x, ok := x.Message.(*AcceptRequest_Piece); ok {
+			return x.Piece
+		}
+	}
+	return nil
+}
+
+func (x *AcceptRequest) GetFile() *UploadedFile {
+	if x != nil {
+		if x, ok := x.Message.(*AcceptRequest_File); ok {
+			return x.File
+		}
+	}
+	return nil
+}
+
+func (x *AcceptRequest) GetPackage() *HostedPackage {
+	if x != nil {
+		if x, ok := x.Message.(*AcceptRequest_Package); ok {
+			return x.Package
+		}
+	}
+	return nil
+}
+
+type isAcceptRequest_Message interface {
+	isAcceptRequest_Message()
+}
+
+type AcceptRequest_Start struct {
+	// Begins.
+	Start *AcceptStart `protobuf:"bytes,1,opt,name=start,proto3,oneof"`
+}
+
+type AcceptRequest_Field struct {
+	// Begins a field.
+	Field *FieldHeader `protobuf:"bytes,2,opt,name=field,proto3,oneof"`
+}
+
+type AcceptRequest_Piece struct {
+	// A piece of the field begun last, at most 256 KiB.
+	Piece []byte `protobuf:"bytes,3,opt,name=piece,proto3,oneof"`
+}
+
+type AcceptRequest_File struct {
+	// A file put aside.
+	File *UploadedFile `protobuf:"bytes,4,opt,name=file,proto3,oneof"`
+}
+
+type AcceptRequest_Package struct {
+	// A package, or more of its entries.
+	Package *HostedPackage `protobuf:"bytes,5,opt,name=package,proto3,oneof"`
+}
+
+func (*AcceptRequest_Start) isAcceptRequest_Message() {}
+
+func (*AcceptRequest_Field) isAcceptRequest_Message() {}
+
+func (*AcceptRequest_Piece) isAcceptRequest_Message() {}
+
+func (*AcceptRequest_File) isAcceptRequest_Message() {}
+
+func (*AcceptRequest_Package) isAcceptRequest_Message() {}
+
+// AcceptStart begins an upload or a change.
+type AcceptStart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Repository.
+	Repository *Repository `protobuf:"bytes,1,opt,name=repository,proto3" json:"repository,omitempty"`
+	// Request.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Who asks; empty: nobody in particular.
+	User string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	// Now, in milliseconds since 1970: what is stored is published then.
+	NowMs         int64 `protobuf:"varint,4,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptStart) Reset() {
+	*x = AcceptStart{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptStart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptStart) ProtoMessage() {}
+
+func (x *AcceptStart) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptStart.ProtoReflect.Descriptor instead.
+func (*AcceptStart) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *AcceptStart) GetRepository() *Repository {
 	if x != nil {
 		return x.Repository
 	}
 	return nil
 }
 
-func (x *AcceptRequest) GetRequest() *Request {
+func (x *AcceptStart) GetRequest() *Request {
 	if x != nil {
 		return x.Request
 	}
 	return nil
 }
 
-func (x *AcceptRequest) GetFields() map[string]string {
+func (x *AcceptStart) GetUser() string {
 	if x != nil {
-		return x.Fields
+		return x.User
+	}
+	return ""
+}
+
+func (x *AcceptStart) GetNowMs() int64 {
+	if x != nil {
+		return x.NowMs
+	}
+	return 0
+}
+
+// FieldHeader begins a field of a body that is not a file.
+type FieldHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name, as the plan's body form gives it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Length.
+	Size          int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldHeader) Reset() {
+	*x = FieldHeader{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldHeader) ProtoMessage() {}
+
+func (x *FieldHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldHeader.ProtoReflect.Descriptor instead.
+func (*FieldHeader) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *FieldHeader) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FieldHeader) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+// UploadedFile is a file put aside.
+type UploadedFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name, as the plan's body form gives it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// File name that the client gave; empty: none.
+	Filename string `protobuf:"bytes,2,opt,name=filename,proto3" json:"filename,omitempty"`
+	// Size in bytes.
+	Size int64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	// Digests, computed by the host.
+	Digests []*Digest `protobuf:"bytes,4,rep,name=digests,proto3" json:"digests,omitempty"`
+	// What Inspect says of it; absent: Failure says why.
+	Entry *Entry `protobuf:"bytes,5,opt,name=entry,proto3" json:"entry,omitempty"`
+	// Why it is no package; absent also when it was not inspected.
+	Failure       *Failure `protobuf:"bytes,6,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadedFile) Reset() {
+	*x = UploadedFile{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadedFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadedFile) ProtoMessage() {}
+
+func (x *UploadedFile) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadedFile.ProtoReflect.Descriptor instead.
+func (*UploadedFile) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *UploadedFile) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UploadedFile) GetFilename() string {
+	if x != nil {
+		return x.Filename
+	}
+	return ""
+}
+
+func (x *UploadedFile) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *UploadedFile) GetDigests() []*Digest {
+	if x != nil {
+		return x.Digests
 	}
 	return nil
 }
 
-func (x *AcceptRequest) GetEntries() []*Entry {
+func (x *UploadedFile) GetEntry() *Entry {
 	if x != nil {
-		return x.Entries
+		return x.Entry
 	}
 	return nil
 }
 
-// AcceptResponse says what to do and what to answer.
+func (x *UploadedFile) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+// AcceptResponse says what to do and what to answer, or which packages' states
+// are needed to tell.
 type AcceptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What to do, in order, all or nothing.
@@ -3565,14 +4199,16 @@ type AcceptResponse struct {
 	// The answer when it is done.
 	Reply *Reply `protobuf:"bytes,2,opt,name=reply,proto3" json:"reply,omitempty"`
 	// Why it is refused.
-	Failure       *Failure `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
+	Failure *Failure `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
+	// Names of packages whose state is needed.
+	Needed        []string `protobuf:"bytes,4,rep,name=needed,proto3" json:"needed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3584,7 +4220,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3597,7 +4233,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AcceptResponse) GetOperations() []*Operation {
@@ -3621,23 +4257,37 @@ func (x *AcceptResponse) GetFailure() *Failure {
 	return nil
 }
 
+func (x *AcceptResponse) GetNeeded() []string {
+	if x != nil {
+		return x.Needed
+	}
+	return nil
+}
+
 // Operation is one change of the catalogue.
 type Operation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "store", "tag", "yank", "unyank", "deprecate", "delete", "owners",
-	// "ignore" or "commit".
-	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
-	// What it is done to.
+	// Kind.
+	Kind Operation_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=entrepot.ecosystem.v1.Operation_Kind" json:"kind,omitempty"`
+	// Version concerned, or only the package.
 	Version *Version `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Argument: the tag, the message, the owner.
-	Value         string `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	// Canonical path of a file.
+	Path string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
+	// Argument.
+	Value string `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`
+	// What the plugin wants to find again.
+	Extra []byte `protobuf:"bytes,5,opt,name=extra,proto3" json:"extra,omitempty"`
+	// Number of the uploaded file, from 0; -1: the entry has no file.
+	File int32 `protobuf:"varint,6,opt,name=file,proto3" json:"file,omitempty"`
+	// Whether a file at the path may be replaced.
+	Replace       bool `protobuf:"varint,7,opt,name=replace,proto3" json:"replace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3649,7 +4299,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3662,14 +4312,14 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51}
 }
 
-func (x *Operation) GetKind() string {
+func (x *Operation) GetKind() Operation_Kind {
 	if x != nil {
 		return x.Kind
 	}
-	return ""
+	return Operation_KIND_UNSPECIFIED
 }
 
 func (x *Operation) GetVersion() *Version {
@@ -3679,11 +4329,39 @@ func (x *Operation) GetVersion() *Version {
 	return nil
 }
 
+func (x *Operation) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
 func (x *Operation) GetValue() string {
 	if x != nil {
 		return x.Value
 	}
 	return ""
+}
+
+func (x *Operation) GetExtra() []byte {
+	if x != nil {
+		return x.Extra
+	}
+	return nil
+}
+
+func (x *Operation) GetFile() int32 {
+	if x != nil {
+		return x.File
+	}
+	return 0
+}
+
+func (x *Operation) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
 }
 
 var File_entrepot_ecosystem_v1_ecosystem_proto protoreflect.FileDescriptor
@@ -3692,7 +4370,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"%entrepot/ecosystem/v1/ecosystem.proto\x12\x15entrepot.ecosystem.v1\"4\n" +
 	"\x0fDescribeRequest\x12!\n" +
-	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"\xd1\x04\n" +
+	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"\xef\x04\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -3705,7 +4383,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x06routes\x18\t \x03(\tR\x06routes\x124\n" +
 	"\x05setup\x18\n" +
 	" \x03(\v2\x1e.entrepot.ecosystem.v1.SnippetR\x05setup\x12:\n" +
-	"\x06errors\x18\v \x01(\v2\".entrepot.ecosystem.v1.ErrorFormatR\x06errors\x12+\n" +
+	"\x06errors\x18\v \x01(\v2\".entrepot.ecosystem.v1.ErrorFormatR\x06errors\x12\x1c\n" +
+	"\tchallenge\x18\x0f \x01(\tR\tchallenge\x12+\n" +
 	"\x11complete_listings\x18\f \x01(\bR\x10completeListings\x128\n" +
 	"\aungated\x18\r \x03(\v2\x1e.entrepot.ecosystem.v1.UngatedR\aungated\x12G\n" +
 	"\fcapabilities\x18\x0e \x01(\v2#.entrepot.ecosystem.v1.CapabilitiesR\fcapabilities\"j\n" +
@@ -3734,10 +4413,11 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"7\n" +
 	"\aUngated\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"8\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"L\n" +
 	"\fCapabilities\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\bR\x04host\x12\x14\n" +
-	"\x05about\x18\x02 \x01(\bR\x05about\"U\n" +
+	"\x05about\x18\x02 \x01(\bR\x05about\x12\x12\n" +
+	"\x04peek\x18\x03 \x03(\tR\x04peek\"U\n" +
 	"\x10ConfigureRequest\x12\x1e\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\tR\n" +
@@ -3769,14 +4449,15 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"repository\x12:\n" +
 	"\arequest\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.RequestH\x00R\arequest\x126\n" +
 	"\x05about\x18\x03 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionH\x00R\x05aboutB\t\n" +
-	"\asubject\"\xf5\x02\n" +
+	"\asubject\"\xb4\x03\n" +
 	"\fPlanResponse\x12=\n" +
 	"\bartifact\x18\x01 \x01(\v2\x1f.entrepot.ecosystem.v1.ArtifactH\x00R\bartifact\x12=\n" +
 	"\bdocument\x18\x02 \x01(\v2\x1f.entrepot.ecosystem.v1.DocumentH\x00R\bdocument\x124\n" +
 	"\x05reply\x18\x03 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyH\x00R\x05reply\x124\n" +
 	"\x05relay\x18\x04 \x01(\v2\x1c.entrepot.ecosystem.v1.RelayH\x00R\x05relay\x12:\n" +
 	"\afailure\x18\x05 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureH\x00R\afailure\x127\n" +
-	"\x06upload\x18\x06 \x01(\v2\x1d.entrepot.ecosystem.v1.UploadH\x00R\x06uploadB\x06\n" +
+	"\x06upload\x18\x06 \x01(\v2\x1d.entrepot.ecosystem.v1.UploadH\x00R\x06upload\x12=\n" +
+	"\bidentity\x18\a \x01(\v2\x1f.entrepot.ecosystem.v1.IdentityH\x00R\bidentityB\x06\n" +
 	"\x04plan\"7\n" +
 	"\aVersion\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
@@ -3799,7 +4480,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05facts\x18\x05 \x03(\tR\x05facts\x12!\n" +
 	"\fcontent_type\x18\x06 \x01(\tR\vcontentType\x12\x18\n" +
 	"\aungated\x18\a \x01(\bR\aungated\x12\x1a\n" +
-	"\bsnapshot\x18\b \x01(\tR\bsnapshot\"\xef\x01\n" +
+	"\bsnapshot\x18\b \x01(\tR\bsnapshot\"\x87\x02\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\x12\x14\n" +
@@ -3808,7 +4489,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05query\x18\x05 \x01(\bR\x05query\x12\x1c\n" +
 	"\timmutable\x18\x06 \x01(\bR\timmutable\x12\x1a\n" +
 	"\bsnapshot\x18\a \x01(\bR\bsnapshot\x12\x18\n" +
-	"\ahistory\x18\b \x01(\bR\ahistory\"\xb4\x01\n" +
+	"\ahistory\x18\b \x01(\bR\ahistory\x12\x16\n" +
+	"\x06hosted\x18\t \x01(\tR\x06hosted\"\xb4\x01\n" +
 	"\x05Reply\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12C\n" +
 	"\aheaders\x18\x02 \x03(\v2).entrepot.ecosystem.v1.Reply.HeadersEntryR\aheaders\x12\x12\n" +
@@ -3825,7 +4507,10 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x06Upload\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\tR\x04body\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12\x14\n" +
-	"\x05names\x18\x03 \x03(\tR\x05names\"\xc8\x01\n" +
+	"\x05names\x18\x03 \x03(\tR\x05names\"Z\n" +
+	"\bIdentity\x12\x1a\n" +
+	"\bpassword\x18\x01 \x01(\tR\bpassword\x122\n" +
+	"\x05reply\x18\x02 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x05reply\"\xc8\x01\n" +
 	"\x06Policy\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x129\n" +
 	"\x05rules\x18\x02 \x03(\v2#.entrepot.ecosystem.v1.CooldownRuleR\x05rules\x126\n" +
@@ -3840,12 +4525,13 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12\x13\n" +
-	"\x05at_ms\x18\x04 \x01(\x03R\x04atMs\"\xe9\x01\n" +
+	"\x05at_ms\x18\x04 \x01(\x03R\x04atMs\"\xa9\x02\n" +
 	"\rRenderRequest\x12:\n" +
 	"\x05start\x18\x01 \x01(\v2\".entrepot.ecosystem.v1.RenderStartH\x00R\x05start\x12C\n" +
 	"\bdocument\x18\x02 \x01(\v2%.entrepot.ecosystem.v1.DocumentHeaderH\x00R\bdocument\x12\x16\n" +
 	"\x05piece\x18\x03 \x01(\fH\x00R\x05piece\x124\n" +
-	"\x03run\x18\x04 \x01(\v2 .entrepot.ecosystem.v1.RenderRunH\x00R\x03runB\t\n" +
+	"\x03run\x18\x04 \x01(\v2 .entrepot.ecosystem.v1.RenderRunH\x00R\x03run\x12>\n" +
+	"\x06hosted\x18\x05 \x01(\v2$.entrepot.ecosystem.v1.HostedPackageH\x00R\x06hostedB\t\n" +
 	"\amessage\"\xcf\x01\n" +
 	"\vRenderStart\x12A\n" +
 	"\n" +
@@ -3924,35 +4610,84 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\adigests\x18\x04 \x03(\v2\x1d.entrepot.ecosystem.v1.DigestR\adigests\"6\n" +
 	"\fMemberHeader\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size\"\x97\x01\n" +
-	"\x0fInspectResponse\x12\x16\n" +
-	"\x06needed\x18\x01 \x03(\tR\x06needed\x122\n" +
-	"\x05entry\x18\x02 \x01(\v2\x1c.entrepot.ecosystem.v1.EntryR\x05entry\x128\n" +
-	"\afailure\x18\x03 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\"k\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\x7f\n" +
+	"\x0fInspectResponse\x122\n" +
+	"\x05entry\x18\x01 \x01(\v2\x1c.entrepot.ecosystem.v1.EntryR\x05entry\x128\n" +
+	"\afailure\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\"\x8d\x02\n" +
 	"\x05Entry\x128\n" +
 	"\aversion\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
-	"\x04file\x18\x02 \x01(\tR\x04file\x12\x14\n" +
-	"\x05extra\x18\x03 \x01(\fR\x05extra\"\xc9\x02\n" +
-	"\rAcceptRequest\x12A\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x14\n" +
+	"\x05extra\x18\x03 \x01(\fR\x05extra\x127\n" +
+	"\adigests\x18\x04 \x03(\v2\x1d.entrepot.ecosystem.v1.DigestR\adigests\x12\x12\n" +
+	"\x04size\x18\x05 \x01(\x03R\x04size\x12!\n" +
+	"\fpublished_ms\x18\x06 \x01(\x03R\vpublishedMs\x12\x16\n" +
+	"\x06yanked\x18\a \x01(\bR\x06yanked\x12\x18\n" +
+	"\amessage\x18\b \x01(\tR\amessage\"\xa2\x02\n" +
+	"\rHostedPackage\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12B\n" +
+	"\x04tags\x18\x03 \x03(\v2..entrepot.ecosystem.v1.HostedPackage.TagsEntryR\x04tags\x12\x16\n" +
+	"\x06owners\x18\x04 \x03(\tR\x06owners\x12\x14\n" +
+	"\x05extra\x18\x05 \x01(\fR\x05extra\x126\n" +
+	"\aentries\x18\x06 \x03(\v2\x1c.entrepot.ecosystem.v1.EntryR\aentries\x1a7\n" +
+	"\tTagsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa7\x02\n" +
+	"\rAcceptRequest\x12:\n" +
+	"\x05start\x18\x01 \x01(\v2\".entrepot.ecosystem.v1.AcceptStartH\x00R\x05start\x12:\n" +
+	"\x05field\x18\x02 \x01(\v2\".entrepot.ecosystem.v1.FieldHeaderH\x00R\x05field\x12\x16\n" +
+	"\x05piece\x18\x03 \x01(\fH\x00R\x05piece\x129\n" +
+	"\x04file\x18\x04 \x01(\v2#.entrepot.ecosystem.v1.UploadedFileH\x00R\x04file\x12@\n" +
+	"\apackage\x18\x05 \x01(\v2$.entrepot.ecosystem.v1.HostedPackageH\x00R\apackageB\t\n" +
+	"\amessage\"\xb5\x01\n" +
+	"\vAcceptStart\x12A\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\v2!.entrepot.ecosystem.v1.RepositoryR\n" +
 	"repository\x128\n" +
-	"\arequest\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.RequestR\arequest\x12H\n" +
-	"\x06fields\x18\x03 \x03(\v20.entrepot.ecosystem.v1.AcceptRequest.FieldsEntryR\x06fields\x126\n" +
-	"\aentries\x18\x04 \x03(\v2\x1c.entrepot.ecosystem.v1.EntryR\aentries\x1a9\n" +
-	"\vFieldsEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc0\x01\n" +
+	"\arequest\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.RequestR\arequest\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\tR\x04user\x12\x15\n" +
+	"\x06now_ms\x18\x04 \x01(\x03R\x05nowMs\"5\n" +
+	"\vFieldHeader\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\xf9\x01\n" +
+	"\fUploadedFile\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\bfilename\x18\x02 \x01(\tR\bfilename\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x03R\x04size\x127\n" +
+	"\adigests\x18\x04 \x03(\v2\x1d.entrepot.ecosystem.v1.DigestR\adigests\x122\n" +
+	"\x05entry\x18\x05 \x01(\v2\x1c.entrepot.ecosystem.v1.EntryR\x05entry\x128\n" +
+	"\afailure\x18\x06 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\"\xd8\x01\n" +
 	"\x0eAcceptResponse\x12@\n" +
 	"\n" +
 	"operations\x18\x01 \x03(\v2 .entrepot.ecosystem.v1.OperationR\n" +
 	"operations\x122\n" +
 	"\x05reply\x18\x02 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x05reply\x128\n" +
-	"\afailure\x18\x03 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\"o\n" +
-	"\tOperation\x12\x12\n" +
-	"\x04kind\x18\x01 \x01(\tR\x04kind\x128\n" +
-	"\aversion\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\tR\x05value*\x90\x02\n" +
+	"\afailure\x18\x03 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\x12\x16\n" +
+	"\x06needed\x18\x04 \x03(\tR\x06needed\"\xaf\x03\n" +
+	"\tOperation\x129\n" +
+	"\x04kind\x18\x01 \x01(\x0e2%.entrepot.ecosystem.v1.Operation.KindR\x04kind\x128\n" +
+	"\aversion\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
+	"\x04path\x18\x03 \x01(\tR\x04path\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\tR\x05value\x12\x14\n" +
+	"\x05extra\x18\x05 \x01(\fR\x05extra\x12\x12\n" +
+	"\x04file\x18\x06 \x01(\x05R\x04file\x12\x18\n" +
+	"\areplace\x18\a \x01(\bR\areplace\"\xbe\x01\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"KIND_STORE\x10\x01\x12\f\n" +
+	"\bKIND_TAG\x10\x02\x12\x0e\n" +
+	"\n" +
+	"KIND_UNTAG\x10\x03\x12\r\n" +
+	"\tKIND_YANK\x10\x04\x12\x0f\n" +
+	"\vKIND_UNYANK\x10\x05\x12\x12\n" +
+	"\x0eKIND_DEPRECATE\x10\x06\x12\x0f\n" +
+	"\vKIND_DELETE\x10\a\x12\f\n" +
+	"\bKIND_OWN\x10\b\x12\x0f\n" +
+	"\vKIND_DISOWN\x10\t\x12\x0e\n" +
+	"\n" +
+	"KIND_EXTRA\x10\n" +
+	"*\xc3\x02\n" +
 	"\tErrorKind\x12\x1a\n" +
 	"\x16ERROR_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ERROR_KIND_NOT_FOUND\x10\x01\x12\x13\n" +
@@ -3963,14 +4698,17 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x16ERROR_KIND_BAD_REQUEST\x10\x06\x12\x15\n" +
 	"\x11ERROR_KIND_METHOD\x10\a\x12\x1b\n" +
 	"\x17ERROR_KIND_RATE_LIMITED\x10\b\x12\x1a\n" +
-	"\x16ERROR_KIND_UNAVAILABLE\x10\t2\xae\x04\n" +
+	"\x16ERROR_KIND_UNAVAILABLE\x10\t\x12\x17\n" +
+	"\x13ERROR_KIND_CONFLICT\x10\n" +
+	"\x12\x18\n" +
+	"\x14ERROR_KIND_TOO_LARGE\x10\v2\xb0\x04\n" +
 	"\x10EcosystemService\x12[\n" +
 	"\bDescribe\x12&.entrepot.ecosystem.v1.DescribeRequest\x1a'.entrepot.ecosystem.v1.DescribeResponse\x12^\n" +
 	"\tConfigure\x12'.entrepot.ecosystem.v1.ConfigureRequest\x1a(.entrepot.ecosystem.v1.ConfigureResponse\x12O\n" +
 	"\x04Plan\x12\".entrepot.ecosystem.v1.PlanRequest\x1a#.entrepot.ecosystem.v1.PlanResponse\x12Y\n" +
 	"\x06Render\x12$.entrepot.ecosystem.v1.RenderRequest\x1a%.entrepot.ecosystem.v1.RenderResponse(\x010\x01\x12Z\n" +
-	"\aInspect\x12%.entrepot.ecosystem.v1.InspectRequest\x1a&.entrepot.ecosystem.v1.InspectResponse(\x01\x12U\n" +
-	"\x06Accept\x12$.entrepot.ecosystem.v1.AcceptRequest\x1a%.entrepot.ecosystem.v1.AcceptResponseBRZPgithub.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1;ecosystemv1b\x06proto3"
+	"\aInspect\x12%.entrepot.ecosystem.v1.InspectRequest\x1a&.entrepot.ecosystem.v1.InspectResponse(\x01\x12W\n" +
+	"\x06Accept\x12$.entrepot.ecosystem.v1.AcceptRequest\x1a%.entrepot.ecosystem.v1.AcceptResponse(\x01BRZPgithub.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1;ecosystemv1b\x06proto3"
 
 var (
 	file_entrepot_ecosystem_v1_ecosystem_proto_rawDescOnce sync.Once
@@ -3984,146 +4722,164 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP() []byte {
 	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescData
 }
 
-var file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(ErrorKind)(0),            // 0: entrepot.ecosystem.v1.ErrorKind
-	(*DescribeRequest)(nil),   // 1: entrepot.ecosystem.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 2: entrepot.ecosystem.v1.DescribeResponse
-	(*Upstream)(nil),          // 3: entrepot.ecosystem.v1.Upstream
-	(*Option)(nil),            // 4: entrepot.ecosystem.v1.Option
-	(*Snippet)(nil),           // 5: entrepot.ecosystem.v1.Snippet
-	(*ErrorFormat)(nil),       // 6: entrepot.ecosystem.v1.ErrorFormat
-	(*Ungated)(nil),           // 7: entrepot.ecosystem.v1.Ungated
-	(*Capabilities)(nil),      // 8: entrepot.ecosystem.v1.Capabilities
-	(*ConfigureRequest)(nil),  // 9: entrepot.ecosystem.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 10: entrepot.ecosystem.v1.ConfigureResponse
-	(*Diagnostic)(nil),        // 11: entrepot.ecosystem.v1.Diagnostic
-	(*Repository)(nil),        // 12: entrepot.ecosystem.v1.Repository
-	(*Request)(nil),           // 13: entrepot.ecosystem.v1.Request
-	(*PlanRequest)(nil),       // 14: entrepot.ecosystem.v1.PlanRequest
-	(*PlanResponse)(nil),      // 15: entrepot.ecosystem.v1.PlanResponse
-	(*Version)(nil),           // 16: entrepot.ecosystem.v1.Version
-	(*Source)(nil),            // 17: entrepot.ecosystem.v1.Source
-	(*Digest)(nil),            // 18: entrepot.ecosystem.v1.Digest
-	(*Artifact)(nil),          // 19: entrepot.ecosystem.v1.Artifact
-	(*Document)(nil),          // 20: entrepot.ecosystem.v1.Document
-	(*Reply)(nil),             // 21: entrepot.ecosystem.v1.Reply
-	(*Relay)(nil),             // 22: entrepot.ecosystem.v1.Relay
-	(*Failure)(nil),           // 23: entrepot.ecosystem.v1.Failure
-	(*Upload)(nil),            // 24: entrepot.ecosystem.v1.Upload
-	(*Policy)(nil),            // 25: entrepot.ecosystem.v1.Policy
-	(*CooldownRule)(nil),      // 26: entrepot.ecosystem.v1.CooldownRule
-	(*Floor)(nil),             // 27: entrepot.ecosystem.v1.Floor
-	(*RenderRequest)(nil),     // 28: entrepot.ecosystem.v1.RenderRequest
-	(*RenderStart)(nil),       // 29: entrepot.ecosystem.v1.RenderStart
-	(*Known)(nil),             // 30: entrepot.ecosystem.v1.Known
-	(*RenderRun)(nil),         // 31: entrepot.ecosystem.v1.RenderRun
-	(*DocumentHeader)(nil),    // 32: entrepot.ecosystem.v1.DocumentHeader
-	(*RenderResponse)(nil),    // 33: entrepot.ecosystem.v1.RenderResponse
-	(*Needed)(nil),            // 34: entrepot.ecosystem.v1.Needed
-	(*OutputHeader)(nil),      // 35: entrepot.ecosystem.v1.OutputHeader
-	(*Facts)(nil),             // 36: entrepot.ecosystem.v1.Facts
-	(*Fact)(nil),              // 37: entrepot.ecosystem.v1.Fact
-	(*RenderDone)(nil),        // 38: entrepot.ecosystem.v1.RenderDone
-	(*State)(nil),             // 39: entrepot.ecosystem.v1.State
-	(*InspectRequest)(nil),    // 40: entrepot.ecosystem.v1.InspectRequest
-	(*PackageFile)(nil),       // 41: entrepot.ecosystem.v1.PackageFile
-	(*MemberHeader)(nil),      // 42: entrepot.ecosystem.v1.MemberHeader
-	(*InspectResponse)(nil),   // 43: entrepot.ecosystem.v1.InspectResponse
-	(*Entry)(nil),             // 44: entrepot.ecosystem.v1.Entry
-	(*AcceptRequest)(nil),     // 45: entrepot.ecosystem.v1.AcceptRequest
-	(*AcceptResponse)(nil),    // 46: entrepot.ecosystem.v1.AcceptResponse
-	(*Operation)(nil),         // 47: entrepot.ecosystem.v1.Operation
-	nil,                       // 48: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	nil,                       // 49: entrepot.ecosystem.v1.Request.HeadersEntry
-	nil,                       // 50: entrepot.ecosystem.v1.Reply.HeadersEntry
-	nil,                       // 51: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	nil,                       // 52: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	nil,                       // 53: entrepot.ecosystem.v1.AcceptRequest.FieldsEntry
+	(Operation_Kind)(0),       // 1: entrepot.ecosystem.v1.Operation.Kind
+	(*DescribeRequest)(nil),   // 2: entrepot.ecosystem.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 3: entrepot.ecosystem.v1.DescribeResponse
+	(*Upstream)(nil),          // 4: entrepot.ecosystem.v1.Upstream
+	(*Option)(nil),            // 5: entrepot.ecosystem.v1.Option
+	(*Snippet)(nil),           // 6: entrepot.ecosystem.v1.Snippet
+	(*ErrorFormat)(nil),       // 7: entrepot.ecosystem.v1.ErrorFormat
+	(*Ungated)(nil),           // 8: entrepot.ecosystem.v1.Ungated
+	(*Capabilities)(nil),      // 9: entrepot.ecosystem.v1.Capabilities
+	(*ConfigureRequest)(nil),  // 10: entrepot.ecosystem.v1.ConfigureRequest
+	(*ConfigureResponse)(nil), // 11: entrepot.ecosystem.v1.ConfigureResponse
+	(*Diagnostic)(nil),        // 12: entrepot.ecosystem.v1.Diagnostic
+	(*Repository)(nil),        // 13: entrepot.ecosystem.v1.Repository
+	(*Request)(nil),           // 14: entrepot.ecosystem.v1.Request
+	(*PlanRequest)(nil),       // 15: entrepot.ecosystem.v1.PlanRequest
+	(*PlanResponse)(nil),      // 16: entrepot.ecosystem.v1.PlanResponse
+	(*Version)(nil),           // 17: entrepot.ecosystem.v1.Version
+	(*Source)(nil),            // 18: entrepot.ecosystem.v1.Source
+	(*Digest)(nil),            // 19: entrepot.ecosystem.v1.Digest
+	(*Artifact)(nil),          // 20: entrepot.ecosystem.v1.Artifact
+	(*Document)(nil),          // 21: entrepot.ecosystem.v1.Document
+	(*Reply)(nil),             // 22: entrepot.ecosystem.v1.Reply
+	(*Relay)(nil),             // 23: entrepot.ecosystem.v1.Relay
+	(*Failure)(nil),           // 24: entrepot.ecosystem.v1.Failure
+	(*Upload)(nil),            // 25: entrepot.ecosystem.v1.Upload
+	(*Identity)(nil),          // 26: entrepot.ecosystem.v1.Identity
+	(*Policy)(nil),            // 27: entrepot.ecosystem.v1.Policy
+	(*CooldownRule)(nil),      // 28: entrepot.ecosystem.v1.CooldownRule
+	(*Floor)(nil),             // 29: entrepot.ecosystem.v1.Floor
+	(*RenderRequest)(nil),     // 30: entrepot.ecosystem.v1.RenderRequest
+	(*RenderStart)(nil),       // 31: entrepot.ecosystem.v1.RenderStart
+	(*Known)(nil),             // 32: entrepot.ecosystem.v1.Known
+	(*RenderRun)(nil),         // 33: entrepot.ecosystem.v1.RenderRun
+	(*DocumentHeader)(nil),    // 34: entrepot.ecosystem.v1.DocumentHeader
+	(*RenderResponse)(nil),    // 35: entrepot.ecosystem.v1.RenderResponse
+	(*Needed)(nil),            // 36: entrepot.ecosystem.v1.Needed
+	(*OutputHeader)(nil),      // 37: entrepot.ecosystem.v1.OutputHeader
+	(*Facts)(nil),             // 38: entrepot.ecosystem.v1.Facts
+	(*Fact)(nil),              // 39: entrepot.ecosystem.v1.Fact
+	(*RenderDone)(nil),        // 40: entrepot.ecosystem.v1.RenderDone
+	(*State)(nil),             // 41: entrepot.ecosystem.v1.State
+	(*InspectRequest)(nil),    // 42: entrepot.ecosystem.v1.InspectRequest
+	(*PackageFile)(nil),       // 43: entrepot.ecosystem.v1.PackageFile
+	(*MemberHeader)(nil),      // 44: entrepot.ecosystem.v1.MemberHeader
+	(*InspectResponse)(nil),   // 45: entrepot.ecosystem.v1.InspectResponse
+	(*Entry)(nil),             // 46: entrepot.ecosystem.v1.Entry
+	(*HostedPackage)(nil),     // 47: entrepot.ecosystem.v1.HostedPackage
+	(*AcceptRequest)(nil),     // 48: entrepot.ecosystem.v1.AcceptRequest
+	(*AcceptStart)(nil),       // 49: entrepot.ecosystem.v1.AcceptStart
+	(*FieldHeader)(nil),       // 50: entrepot.ecosystem.v1.FieldHeader
+	(*UploadedFile)(nil),      // 51: entrepot.ecosystem.v1.UploadedFile
+	(*AcceptResponse)(nil),    // 52: entrepot.ecosystem.v1.AcceptResponse
+	(*Operation)(nil),         // 53: entrepot.ecosystem.v1.Operation
+	nil,                       // 54: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	nil,                       // 55: entrepot.ecosystem.v1.Request.HeadersEntry
+	nil,                       // 56: entrepot.ecosystem.v1.Reply.HeadersEntry
+	nil,                       // 57: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	nil,                       // 58: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	nil,                       // 59: entrepot.ecosystem.v1.HostedPackage.TagsEntry
 }
 var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
-	3,  // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
-	4,  // 1: entrepot.ecosystem.v1.DescribeResponse.options:type_name -> entrepot.ecosystem.v1.Option
-	5,  // 2: entrepot.ecosystem.v1.DescribeResponse.setup:type_name -> entrepot.ecosystem.v1.Snippet
-	6,  // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
-	7,  // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
-	8,  // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
-	48, // 6: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	11, // 7: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
-	3,  // 8: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
-	49, // 9: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
-	12, // 10: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
-	13, // 11: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
-	16, // 12: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
-	19, // 13: entrepot.ecosystem.v1.PlanResponse.artifact:type_name -> entrepot.ecosystem.v1.Artifact
-	20, // 14: entrepot.ecosystem.v1.PlanResponse.document:type_name -> entrepot.ecosystem.v1.Document
-	21, // 15: entrepot.ecosystem.v1.PlanResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	22, // 16: entrepot.ecosystem.v1.PlanResponse.relay:type_name -> entrepot.ecosystem.v1.Relay
-	23, // 17: entrepot.ecosystem.v1.PlanResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	24, // 18: entrepot.ecosystem.v1.PlanResponse.upload:type_name -> entrepot.ecosystem.v1.Upload
-	16, // 19: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
-	17, // 20: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
-	18, // 21: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
-	17, // 22: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
-	50, // 23: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
-	17, // 24: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
-	0,  // 25: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
-	26, // 26: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
-	16, // 27: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
-	27, // 28: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
-	29, // 29: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
-	32, // 30: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
-	31, // 31: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
-	12, // 32: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	25, // 33: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
-	30, // 34: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
-	37, // 35: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
-	17, // 36: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
-	51, // 37: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	34, // 38: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
-	35, // 39: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
-	36, // 40: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
-	38, // 41: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
-	17, // 42: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
-	52, // 43: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	37, // 44: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
-	18, // 45: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
-	23, // 46: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
-	15, // 47: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
-	39, // 48: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
-	41, // 49: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
-	42, // 50: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
-	12, // 51: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
-	18, // 52: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	44, // 53: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
-	23, // 54: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	16, // 55: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
-	12, // 56: entrepot.ecosystem.v1.AcceptRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
-	13, // 57: entrepot.ecosystem.v1.AcceptRequest.request:type_name -> entrepot.ecosystem.v1.Request
-	53, // 58: entrepot.ecosystem.v1.AcceptRequest.fields:type_name -> entrepot.ecosystem.v1.AcceptRequest.FieldsEntry
-	44, // 59: entrepot.ecosystem.v1.AcceptRequest.entries:type_name -> entrepot.ecosystem.v1.Entry
-	47, // 60: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	21, // 61: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	23, // 62: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	16, // 63: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
-	1,  // 64: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
-	9,  // 65: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
-	14, // 66: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
-	28, // 67: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
-	40, // 68: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
-	45, // 69: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
-	2,  // 70: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
-	10, // 71: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
-	15, // 72: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
-	33, // 73: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
-	43, // 74: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
-	46, // 75: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
-	70, // [70:76] is the sub-list for method output_type
-	64, // [64:70] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	4,  // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
+	5,  // 1: entrepot.ecosystem.v1.DescribeResponse.options:type_name -> entrepot.ecosystem.v1.Option
+	6,  // 2: entrepot.ecosystem.v1.DescribeResponse.setup:type_name -> entrepot.ecosystem.v1.Snippet
+	7,  // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
+	8,  // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
+	9,  // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
+	54, // 6: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	12, // 7: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
+	4,  // 8: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
+	55, // 9: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
+	13, // 10: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
+	14, // 11: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
+	17, // 12: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
+	20, // 13: entrepot.ecosystem.v1.PlanResponse.artifact:type_name -> entrepot.ecosystem.v1.Artifact
+	21, // 14: entrepot.ecosystem.v1.PlanResponse.document:type_name -> entrepot.ecosystem.v1.Document
+	22, // 15: entrepot.ecosystem.v1.PlanResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	23, // 16: entrepot.ecosystem.v1.PlanResponse.relay:type_name -> entrepot.ecosystem.v1.Relay
+	24, // 17: entrepot.ecosystem.v1.PlanResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	25, // 18: entrepot.ecosystem.v1.PlanResponse.upload:type_name -> entrepot.ecosystem.v1.Upload
+	26, // 19: entrepot.ecosystem.v1.PlanResponse.identity:type_name -> entrepot.ecosystem.v1.Identity
+	17, // 20: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
+	18, // 21: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
+	19, // 22: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
+	18, // 23: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
+	56, // 24: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
+	18, // 25: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
+	0,  // 26: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
+	22, // 27: entrepot.ecosystem.v1.Identity.reply:type_name -> entrepot.ecosystem.v1.Reply
+	28, // 28: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
+	17, // 29: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
+	29, // 30: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
+	31, // 31: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
+	34, // 32: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
+	33, // 33: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
+	47, // 34: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
+	13, // 35: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	27, // 36: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
+	32, // 37: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
+	39, // 38: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
+	18, // 39: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
+	57, // 40: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	36, // 41: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
+	37, // 42: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
+	38, // 43: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
+	40, // 44: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
+	18, // 45: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
+	58, // 46: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	39, // 47: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
+	19, // 48: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
+	24, // 49: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
+	16, // 50: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
+	41, // 51: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
+	43, // 52: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
+	44, // 53: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
+	13, // 54: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
+	19, // 55: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	46, // 56: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
+	24, // 57: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	17, // 58: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
+	19, // 59: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
+	59, // 60: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	46, // 61: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
+	49, // 62: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
+	50, // 63: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
+	51, // 64: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
+	47, // 65: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
+	13, // 66: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	14, // 67: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
+	19, // 68: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	46, // 69: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
+	24, // 70: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
+	53, // 71: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	22, // 72: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	24, // 73: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	1,  // 74: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
+	17, // 75: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
+	2,  // 76: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
+	10, // 77: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
+	15, // 78: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
+	30, // 79: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
+	42, // 80: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
+	48, // 81: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
+	3,  // 82: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
+	11, // 83: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
+	16, // 84: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
+	35, // 85: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
+	45, // 86: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
+	52, // 87: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
+	82, // [82:88] is the sub-list for method output_type
+	76, // [76:82] is the sub-list for method input_type
+	76, // [76:76] is the sub-list for extension type_name
+	76, // [76:76] is the sub-list for extension extendee
+	0,  // [0:76] is the sub-list for field type_name
 }
 
 func init() { file_entrepot_ecosystem_v1_ecosystem_proto_init() }
@@ -4142,32 +4898,41 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 		(*PlanResponse_Relay)(nil),
 		(*PlanResponse_Failure)(nil),
 		(*PlanResponse_Upload)(nil),
+		(*PlanResponse_Identity)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28].OneofWrappers = []any{
 		(*RenderRequest_Start)(nil),
 		(*RenderRequest_Document)(nil),
 		(*RenderRequest_Piece)(nil),
 		(*RenderRequest_Run)(nil),
+		(*RenderRequest_Hosted)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33].OneofWrappers = []any{
 		(*RenderResponse_Needed)(nil),
 		(*RenderResponse_Output)(nil),
 		(*RenderResponse_Piece)(nil),
 		(*RenderResponse_Facts)(nil),
 		(*RenderResponse_Done)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40].OneofWrappers = []any{
 		(*InspectRequest_File)(nil),
 		(*InspectRequest_Member)(nil),
 		(*InspectRequest_Piece)(nil),
+	}
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46].OneofWrappers = []any{
+		(*AcceptRequest_Start)(nil),
+		(*AcceptRequest_Field)(nil),
+		(*AcceptRequest_Piece)(nil),
+		(*AcceptRequest_File)(nil),
+		(*AcceptRequest_Package)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc), len(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   53,
+			NumEnums:      2,
+			NumMessages:   58,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

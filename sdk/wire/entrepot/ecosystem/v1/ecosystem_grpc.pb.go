@@ -55,7 +55,7 @@ type EcosystemServiceClient interface {
 	// Inspect reads a package file's members into a catalogue entry.
 	Inspect(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[InspectRequest, InspectResponse], error)
 	// Accept decides on an upload or a change. It only decides: the host applies.
-	Accept(ctx context.Context, in *AcceptRequest, opts ...grpc.CallOption) (*AcceptResponse, error)
+	Accept(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[AcceptRequest, AcceptResponse], error)
 }
 
 type ecosystemServiceClient struct {
@@ -122,15 +122,18 @@ func (c *ecosystemServiceClient) Inspect(ctx context.Context, opts ...grpc.CallO
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type EcosystemService_InspectClient = grpc.ClientStreamingClient[InspectRequest, InspectResponse]
 
-func (c *ecosystemServiceClient) Accept(ctx context.Context, in *AcceptRequest, opts ...grpc.CallOption) (*AcceptResponse, error) {
+func (c *ecosystemServiceClient) Accept(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[AcceptRequest, AcceptResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(AcceptResponse)
-	err := c.cc.Invoke(ctx, EcosystemService_Accept_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &EcosystemService_ServiceDesc.Streams[2], EcosystemService_Accept_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[AcceptRequest, AcceptResponse]{ClientStream: stream}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type EcosystemService_AcceptClient = grpc.ClientStreamingClient[AcceptRequest, AcceptResponse]
 
 // EcosystemServiceServer is the server API for EcosystemService service.
 // All implementations must embed UnimplementedEcosystemServiceServer
@@ -151,7 +154,7 @@ type EcosystemServiceServer interface {
 	// Inspect reads a package file's members into a catalogue entry.
 	Inspect(grpc.ClientStreamingServer[InspectRequest, InspectResponse]) error
 	// Accept decides on an upload or a change. It only decides: the host applies.
-	Accept(context.Context, *AcceptRequest) (*AcceptResponse, error)
+	Accept(grpc.ClientStreamingServer[AcceptRequest, AcceptResponse]) error
 	mustEmbedUnimplementedEcosystemServiceServer()
 }
 
@@ -177,8 +180,8 @@ func (UnimplementedEcosystemServiceServer) Render(grpc.BidiStreamingServer[Rende
 func (UnimplementedEcosystemServiceServer) Inspect(grpc.ClientStreamingServer[InspectRequest, InspectResponse]) error {
 	return status.Error(codes.Unimplemented, "method Inspect not implemented")
 }
-func (UnimplementedEcosystemServiceServer) Accept(context.Context, *AcceptRequest) (*AcceptResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method Accept not implemented")
+func (UnimplementedEcosystemServiceServer) Accept(grpc.ClientStreamingServer[AcceptRequest, AcceptResponse]) error {
+	return status.Error(codes.Unimplemented, "method Accept not implemented")
 }
 func (UnimplementedEcosystemServiceServer) mustEmbedUnimplementedEcosystemServiceServer() {}
 func (UnimplementedEcosystemServiceServer) testEmbeddedByValue()                          {}
@@ -269,23 +272,12 @@ func _EcosystemService_Inspect_Handler(srv interface{}, stream grpc.ServerStream
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type EcosystemService_InspectServer = grpc.ClientStreamingServer[InspectRequest, InspectResponse]
 
-func _EcosystemService_Accept_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(AcceptRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(EcosystemServiceServer).Accept(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: EcosystemService_Accept_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(EcosystemServiceServer).Accept(ctx, req.(*AcceptRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func _EcosystemService_Accept_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(EcosystemServiceServer).Accept(&grpc.GenericServerStream[AcceptRequest, AcceptResponse]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type EcosystemService_AcceptServer = grpc.ClientStreamingServer[AcceptRequest, AcceptResponse]
 
 // EcosystemService_ServiceDesc is the grpc.ServiceDesc for EcosystemService service.
 // It's only intended for direct use with grpc.RegisterService,
@@ -306,10 +298,6 @@ var EcosystemService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Plan",
 			Handler:    _EcosystemService_Plan_Handler,
 		},
-		{
-			MethodName: "Accept",
-			Handler:    _EcosystemService_Accept_Handler,
-		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -321,6 +309,11 @@ var EcosystemService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Inspect",
 			Handler:       _EcosystemService_Inspect_Handler,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Accept",
+			Handler:       _EcosystemService_Accept_Handler,
 			ClientStreams: true,
 		},
 	},

@@ -1,0 +1,458 @@
+package sdk
+
+import (
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Package says how package files are read.
+type Package struct {
+	// Peek chooses the members of a file that Inspect sees: "tar", "tar.gz" or
+	// "zip", a colon and a pattern of names, in which * stands for any run of
+	// characters without a slash and ** for any run at all; or "head:BYTES",
+	// which is a member called "head". Nil: none. A file that is no such archive
+	// has no such members.
+	Peek []string
+	// Inspect says what a file is; it is required. It must be a pure function. An
+	// error says why the file is no package of this ecosystem, in words for the
+	// one who published it.
+	Inspect func(*Members) (Entry, error)
+}
+
+// Entry is what Inspect makes of a package file.
+type Entry struct {
+	// Version that it is a file of, with its Name in canonical form.
+	Version Version
+	// Path is its canonical address here, relative to the mount.
+	Path string
+	// Extra is what renderings find again in [Hosted.Extra]; nil: nothing.
+	Extra []byte
+}
+
+// Members are those of a package file that [Package.Peek] chose.
+type Members struct {
+	// Name of the file.
+	Name string
+	// Size of the file in bytes.
+	Size int64
+	// Digests of the file: sha512, sha256, sha1 and md5.
+	Digests []Digest
+
+	members []Member
+}
+
+// Member is a member of an archive.
+type Member struct {
+	// Name as the archive has it, without "./" at its beginning.
+	Name string
+	// Body is its content.
+	Body []byte
+}
+
+// All are the members in the archive's order.
+func (m *Members) All() []Member { return m.members }
+
+// First returns the content of the first member whose name matches a pattern,
+// as in [Package.Peek] but without the kind of archive.
+func (m *Members) First(pattern string) ([]byte, bool) {
+	glob := Glob(pattern)
+	for _, member := range m.members {
+		if glob.MatchString(member.Name) {
+			return member.Body, true
+		}
+	}
+	return nil, false
+}
+
+// Glob is the regular expression of a pattern of names, in which * stands for
+// any run of characters without a slash and ** for any run at all.
+func Glob(pattern string) *regexp.Regexp {
+	quoted := regexp.QuoteMeta(pattern)
+	quoted = strings.ReplaceAll(quoted, `\*\*`, `.*`)
+	return regexp.MustCompile(`(?s)^` + strings.ReplaceAll(quoted, `\*`, `[^/]*`) + `$`)
+}
+
+// Hosted is a file of ours.
+type Hosted struct {
+	// Version that it is a file of; Published is when it was published here.
+	Version Version
+	// File has its Path, Digests, Size and the Extra of its [Entry].
+	File File
+	// Message says why its version is yanked or deprecated; empty, while it is
+	// not yanked: it is neither.
+	Message string
+}
+
+// HostedPackage is a package of ours.
+type HostedPackage struct {
+	// Name in canonical form.
+	Name string
+	// Revision counts its changes; 0: there is no such package.
+	Revision uint64
+	// Tags are versions by tag; it may be nil.
+	Tags map[string]string
+	// Owners are users; nil: nobody in particular.
+	Owners []string
+	// Extra is what [Publication.SetExtra] kept of it; nil: nothing.
+	Extra []byte
+	// Files in the order in which they were stored.
+	Files []Hosted
+}
+
+// Versions are the files by version, in the order in which versions were
+// stored first.
+func (p *HostedPackage) Versions() [][]Hosted {
+	index := map[string]int{}
+	var all [][]Hosted
+	for _, f := range p.Files {
+		i, ok := index[f.Version.Version]
+		if !ok {
+			i = len(all)
+			index[f.Version.Version] = i
+			all = append(all, nil)
+		}
+		all[i] = append(all[i], f)
+	}
+	return all
+}
+
+// Action is what a request does, for permissions.
+type Action string
+
+// The actions. What is no [Upload] reads.
+const (
+	ActionPublish Action = "publish"
+	ActionDelete  Action = "delete"
+	ActionAdmin   Action = "admin"
+)
+
+// Upload takes a request's body and asks Accept what to do with it: it plans
+// everything that changes hosted packages.
+type Upload struct {
+	// Body is how the body comes apart: "none" has none; "raw" is one file
+	// without a name; "form" is multipart form data (RFC 7578), whose parts with
+	// a file name are files; "json:POINTER" is JSON with base64 (RFC 4648) at an
+	// RFC 6901 pointer in which * stands for any member, each such member being
+	// a file of that name, and the rest being the field "json";
+	// "u32le:NAME,@NAME" is parts with their length before them as 32 bits,
+	// little endian, those with @ being files. Empty: "none".
+	Body string
+	// Action is what permission is needed for; empty: ActionPublish.
+	Action Action
+	// Names are the packages concerned, in canonical form, as far as the request
+	// tells; nil: Accept finds out.
+	Names []string
+	// Accept decides; it is required. It must be a pure function of the
+	// publication. It returns the answer that the client gets once what it
+	// ordered is done. A [Failure] is the answer instead, and nothing is done;
+	// any other error is one of the request.
+	Accept func(*Publication) (Reply, error)
+}
+
+// UploadedFile is a file out of a request's body. Its bytes stay with the host.
+type UploadedFile struct {
+	// Name that the form of the body gives it; empty for "raw".
+	Name string
+	// Filename is the one that the client gave; empty: none.
+	Filename string
+	// Size in bytes.
+	Size int64
+	// Digests of it: sha512, sha256, sha1 and md5.
+	Digests []Digest
+	// Entry is what Inspect says of it; nil: it is no package, for the reason in
+	// Problem.
+	Entry *Entry
+	// Problem is why there is no Entry; nil: there is one.
+	Problem error
+
+	number int32
+}
+
+// Publication is an upload or a change that [Upload.Accept] decides on.
+type Publication struct {
+	// Files of the body.
+	Files []UploadedFile
+	// User who asks; empty: nobody in particular.
+	User string
+	// Now is when what is stored is published.
+	Now time.Time
+
+	request    Request
+	fields     map[string][]byte
+	packages   map[string]*HostedPackage
+	missing    []string
+	operations []*pb.Operation
+}
+
+// Request is the client's request.
+func (p *Publication) Request() Request { return p.request }
+
+// Field is a field of the body that is not a file; nil: it was not sent.
+func (p *Publication) Field(name string) []byte { return p.fields[name] }
+
+// Package is the state of a package of ours, whose Revision is 0 when there is
+// none. A package that is changed must have been looked at.
+func (p *Publication) Package(name string) *HostedPackage {
+	if known, ok := p.packages[name]; ok {
+		return known
+	}
+	if !slices.Contains(p.missing, name) {
+		p.missing = append(p.missing, name)
+	}
+	return &HostedPackage{Name: name} // Accept is run again with its state
+}
+
+func (p *Publication) order(o *pb.Operation) { p.operations = append(p.operations, o) }
+
+// Store stores a file as an entry. It fails when there is one at its path,
+// unless replace allows it.
+func (p *Publication) Store(f UploadedFile, e Entry, replace bool) {
+	p.order(&pb.Operation{
+		Kind: pb.Operation_KIND_STORE, Version: e.Version.wire(), Path: e.Path, Extra: e.Extra, File: f.number, Replace: replace,
+	})
+}
+
+// StoreVersion stores a version that has no file of its own, or what is known
+// of one.
+func (p *Publication) StoreVersion(e Entry, replace bool) {
+	p.order(&pb.Operation{
+		Kind: pb.Operation_KIND_STORE, Version: e.Version.wire(), Extra: e.Extra, File: -1, Replace: replace,
+	})
+}
+
+// Tag points a tag at a version.
+func (p *Publication) Tag(name, tag, version string) {
+	p.order(&pb.Operation{Kind: pb.Operation_KIND_TAG, Version: &pb.Version{Name: name, Version: version}, Value: tag})
+}
+
+// Untag removes a tag.
+func (p *Publication) Untag(name, tag string) {
+	p.order(&pb.Operation{Kind: pb.Operation_KIND_UNTAG, Version: &pb.Version{Name: name}, Value: tag})
+}
+
+// Yank yanks or unlists a version; the reason may be empty.
+func (p *Publication) Yank(name, version, reason string) {
+	p.order(&pb.Operation{Kind: pb.Operation_KIND_YANK, Version: &pb.Version{Name: name, Version: version}, Value: reason})
+}
+
+// Unyank takes a yank back.
+func (p *Publication) Unyank(name, version string) {
+	p.order(&pb.Operation{Kind: pb.Operation_KIND_UNYANK, Version: &pb.Version{Name: name, Version: version}})
+}
+
+// Deprecate deprecates a version; an empty message takes it back.
+func (p *Publication) Deprecate(name, version, message string) {
+	p.order(&pb.Operation{Kind: pb.Operation_KIND_DEPRECATE, Version: &pb.Version{Name: name, Version: version}, Value: message})
+}
+
+// Delete deletes a version with its files, or, without a version, a package.
+func (p *Publication) Delete(name, version string) {
+	p.order(&pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: name, Version: version}})
+}
+
+// DeleteFile deletes a file of a version.
+func (p *Publication) DeleteFile(name, version, path string) {
+	p.order(&pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: name, Version: version}, Path: path})
+}
+
+// Own makes a user an owner of a package.
+func (p *Publication) Own(name, user string) {
+	p.order(&pb.Operation{Kind: pb.Operation_KIND_OWN, Version: &pb.Version{Name: name}, Value: user})
+}
+
+// Disown takes that back.
+func (p *Publication) Disown(name, user string) {
+	p.order(&pb.Operation{Kind: pb.Operation_KIND_DISOWN, Version: &pb.Version{Name: name}, Value: user})
+}
+
+// SetExtra keeps what renderings find in [HostedPackage.Extra].
+func (p *Publication) SetExtra(name string, extra []byte) {
+	p.order(&pb.Operation{Kind: pb.Operation_KIND_EXTRA, Version: &pb.Version{Name: name}, Extra: extra})
+}
+
+// Identity answers about the one who asks: whom a token belongs to, or whether
+// a log-in is right. The host has the accounts.
+type Identity struct {
+	// Password is an RFC 6901 pointer to the password or token in a JSON body, by
+	// which a client logs in; empty: the client asks who it is, and is refused
+	// when it is nobody.
+	Password string
+	// Reply is the answer. In its Body {user} and {token} are replaced; for a
+	// JSON type by JSON strings with their quotes.
+	Reply Reply
+}
+
+func (p Identity) response(r Request) *pb.PlanResponse {
+	return &pb.PlanResponse{Plan: &pb.PlanResponse_Identity{Identity: &pb.Identity{
+		Password: p.Password, Reply: p.Reply.response(r).GetReply(),
+	}}}
+}
+
+func (u Upload) response(Request) *pb.PlanResponse {
+	return &pb.PlanResponse{Plan: &pb.PlanResponse_Upload{Upload: &pb.Upload{
+		Body: or(u.Body, "none"), Action: or(string(u.Action), string(ActionPublish)), Names: u.Names,
+	}}}
+}
+
+// Hosted is a package of ours that the document is about; nil: there is none.
+func (in *Input) Hosted(name string) *HostedPackage { return in.hosted[name] }
+
+// HostedPackages are all packages of ours that the document is about or that
+// match [Document.Hosted], by name.
+func (in *Input) HostedPackages() []*HostedPackage {
+	var all []*HostedPackage
+	for _, name := range sortedKeys(in.hosted) {
+		all = append(all, in.hosted[name])
+	}
+	return all
+}
+
+// addHosted takes a package, or more of its files, off the wire.
+func addHosted(all map[string]*HostedPackage, p *pb.HostedPackage) {
+	known := all[p.GetName()]
+	if known == nil {
+		known = &HostedPackage{Name: p.GetName(), Revision: p.GetRevision(), Tags: p.GetTags(), Owners: p.GetOwners(), Extra: p.GetExtra()}
+		all[p.GetName()] = known
+	}
+	for _, e := range p.GetEntries() {
+		known.Files = append(known.Files, Hosted{
+			Version: Version{
+				Name: e.GetVersion().GetName(), Version: e.GetVersion().GetVersion(),
+				Published: instant(e.GetPublishedMs()), Yanked: e.GetYanked(),
+			},
+			File:    File{Path: e.GetPath(), Digests: digestsFromWire(e.GetDigests()), Size: e.GetSize(), Extra: e.GetExtra()},
+			Message: e.GetMessage(),
+		})
+	}
+}
+
+// Inspect reads a package file's members.
+func (s *server) Inspect(stream grpc.ClientStreamingServer[pb.InspectRequest, pb.InspectResponse]) (err error) {
+	defer recovered(&err)
+	var file *pb.PackageFile
+	members := &Members{}
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		switch m := m.GetMessage().(type) {
+		case *pb.InspectRequest_File:
+			file = m.File
+		case *pb.InspectRequest_Member:
+			members.members = append(members.members, Member{Name: m.Member.GetName(), Body: make([]byte, 0, m.Member.GetSize())})
+		case *pb.InspectRequest_Piece:
+			if len(members.members) == 0 {
+				return status.Error(codes.InvalidArgument, "a piece without a member")
+			}
+			last := &members.members[len(members.members)-1]
+			last.Body = append(last.Body, m.Piece...)
+		}
+	}
+	r, err := s.router(file.GetRepository().GetOptionsJson())
+	if err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	if r.Package == nil {
+		return status.Error(codes.Unimplemented, "plugin "+r.Name+" cannot host packages")
+	}
+	members.Name, members.Size, members.Digests = file.GetName(), file.GetSize(), digestsFromWire(file.GetDigests())
+	e, failed := r.Package.Inspect(members)
+	if failed != nil {
+		return stream.SendAndClose(&pb.InspectResponse{Failure: refusal(failed).wire()})
+	}
+	return stream.SendAndClose(&pb.InspectResponse{Entry: &pb.Entry{Version: e.Version.wire(), Path: e.Path, Extra: e.Extra}})
+}
+
+// refusal is an error of a request as a failure.
+func refusal(err error) Failure {
+	var f Failure
+	if errors.As(err, &f) {
+		return f
+	}
+	return BadRequest(err.Error())
+}
+
+// Accept decides on an upload or a change.
+func (s *server) Accept(stream grpc.ClientStreamingServer[pb.AcceptRequest, pb.AcceptResponse]) (err error) {
+	defer recovered(&err)
+	p, start, err := receivePublication(stream)
+	if err != nil {
+		return err
+	}
+	r, err := s.router(start.GetRepository().GetOptionsJson())
+	if err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	plan, req := r.plan(newRequest(start.GetRepository(), start.GetRequest()))
+	upload, ok := plan.(Upload)
+	if !ok || upload.Accept == nil {
+		return status.Errorf(codes.Internal, "plugin %s: %s %s is no upload with an Accept", r.Name, req.Method, req.Path)
+	}
+	p.request = req
+	reply, failed := upload.Accept(p)
+	switch {
+	case len(p.missing) > 0:
+		return stream.SendAndClose(&pb.AcceptResponse{Needed: p.missing})
+	case failed != nil:
+		return stream.SendAndClose(&pb.AcceptResponse{Failure: refusal(failed).wire()})
+	}
+	return stream.SendAndClose(&pb.AcceptResponse{Operations: p.operations, Reply: reply.response(req).GetReply()})
+}
+
+func receivePublication(stream grpc.ClientStreamingServer[pb.AcceptRequest, pb.AcceptResponse]) (*Publication, *pb.AcceptStart, error) {
+	p := &Publication{fields: map[string][]byte{}, packages: map[string]*HostedPackage{}}
+	var start *pb.AcceptStart
+	field := ""
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		switch m := m.GetMessage().(type) {
+		case *pb.AcceptRequest_Start:
+			start = m.Start
+		case *pb.AcceptRequest_Field:
+			field = m.Field.GetName()
+			p.fields[field] = make([]byte, 0, m.Field.GetSize())
+		case *pb.AcceptRequest_Piece:
+			p.fields[field] = append(p.fields[field], m.Piece...)
+		case *pb.AcceptRequest_File:
+			p.Files = append(p.Files, uploadedFile(m.File, int32(len(p.Files))))
+		case *pb.AcceptRequest_Package:
+			addHosted(p.packages, m.Package)
+		}
+	}
+	p.User, p.Now = start.GetUser(), instant(start.GetNowMs())
+	return p, start, nil
+}
+
+func uploadedFile(f *pb.UploadedFile, number int32) UploadedFile {
+	u := UploadedFile{
+		Name: f.GetName(), Filename: f.GetFilename(), Size: f.GetSize(), Digests: digestsFromWire(f.GetDigests()), number: number,
+	}
+	if e := f.GetEntry(); e != nil {
+		u.Entry = &Entry{
+			Version: Version{Name: e.GetVersion().GetName(), Version: e.GetVersion().GetVersion()}, Path: e.GetPath(), Extra: e.GetExtra(),
+		}
+	} else {
+		u.Problem = Failure{Kind(f.GetFailure().GetKind()), f.GetFailure().GetMessage()}
+	}
+	return u
+}
