@@ -47,6 +47,10 @@ type Ecosystem struct {
 	// IncompleteListings says that upstream's documents do not list all that
 	// there is, so that a version's absence does not mean it was removed.
 	IncompleteListings bool
+	// Urgent are patterns of names, as in the configuration's rules for packages,
+	// of what is not to wait, such as security updates: only such a rule holds it
+	// back, no cool-down by default. Nil: none.
+	Urgent []string
 	// Ungated lists routes whose answers policy cannot judge, for people to
 	// know; nil: it judges all.
 	Ungated []Ungated

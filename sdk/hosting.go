@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -97,7 +98,7 @@ type Hosted struct {
 type HostedPackage struct {
 	// Name in canonical form.
 	Name string
-	// Revision counts its changes; 0: there is no such package.
+	// Revision grows with each change; 0: there is no such package.
 	Revision uint64
 	// Tags are versions by tag; it may be nil.
 	Tags map[string]string
@@ -315,6 +316,12 @@ func (in *Input) HostedPackages() []*HostedPackage {
 		all = append(all, in.hosted[name])
 	}
 	return all
+}
+
+// Ours reports whether a name is one that only we have packages of: a search
+// leaves out what upstream says of it.
+func (in *Input) Ours(name string) bool {
+	return slices.ContainsFunc(in.ours, func(pattern string) bool { return cooldown.Match(pattern, name) })
 }
 
 // addHosted takes a package, or more of its files, off the wire.

@@ -46,6 +46,7 @@ type Input struct {
 	out     outputs
 	known   []Known
 	hosted  map[string]*HostedPackage
+	ours    []string
 	answer  *pb.PlanResponse
 	state   *pb.State
 	// nameless is whether Keep was told of a version of no package.

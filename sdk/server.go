@@ -63,6 +63,7 @@ func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 		Options:          s.options,
 		Vary:             e.Vary,
 		CompleteListings: !e.IncompleteListings,
+		Urgent:           e.Urgent,
 		Capabilities:     &pb.Capabilities{About: e.About != nil, Host: e.Package != nil},
 		Challenge:        e.Challenge,
 		Errors: &pb.ErrorFormat{
@@ -100,7 +101,7 @@ func (s *server) Configure(_ context.Context, c *pb.ConfigureRequest) (*pb.Confi
 		}
 		return &pb.ConfigureResponse{Diagnostics: []*pb.Diagnostic{d}}, nil
 	}
-	return &pb.ConfigureResponse{Upstreams: wireUpstreams(r.Upstreams)}, nil
+	return &pb.ConfigureResponse{Upstreams: wireUpstreams(r.Upstreams), Urgent: r.Urgent}, nil
 }
 
 // Plan routes a request, or asks About.
@@ -148,7 +149,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 	if !ok {
 		return status.Errorf(codes.Internal, "plugin %s: %s is no document: a Document's Path must plan to that document", r.Name, start.GetPath())
 	}
-	in := &Input{request: req, policy: policyFromWire(start.GetPolicy()), docs: map[Source]*Doc{}, hosted: map[string]*HostedPackage{}, first: document.From, known: knownFromWire(start.GetKnown())}
+	in := &Input{request: req, policy: policyFromWire(start.GetPolicy()), docs: map[Source]*Doc{}, hosted: map[string]*HostedPackage{}, ours: start.GetOurs(), first: document.From, known: knownFromWire(start.GetKnown())}
 	for {
 		if err := in.receive(stream); err != nil {
 			return err

@@ -242,7 +242,7 @@ func (h *host) render(d *pb.Document) (*rendering, error) {
 	fetch := func(_ context.Context, sources []*pb.Source) ([]wire.Document, error) {
 		return h.fetch(r, sources)
 	}
-	done, err := h.client.Render(ctx, start, d.GetSources(), fetch, sink)
+	done, err := h.client.Render(ctx, start, nil, d.GetSources(), fetch, sink)
 	if f, ok := errors.AsType[*failure](err); ok {
 		r.failure = f
 	} else if err != nil {

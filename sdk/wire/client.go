@@ -74,11 +74,11 @@ const (
 	MaxDocuments = 512
 )
 
-// Render has a document rendered: it sends start and the documents of sources,
-// gets what the plugin finds lacking, and hands outputs and facts to the sink.
+// Render has a document rendered: it sends start, the packages of ours and the
+// documents of sources, gets what the plugin finds lacking, and hands outputs and facts to the sink.
 // How it ended is returned, also when that is a failure for the client; err
 // says that there is no answer.
-func (c *Client) Render(ctx context.Context, start *pb.RenderStart, sources []*pb.Source, fetch Fetch, sink Sink) (*pb.RenderDone, error) {
+func (c *Client) Render(ctx context.Context, start *pb.RenderStart, hosted []*pb.HostedPackage, sources []*pb.Source, fetch Fetch, sink Sink) (*pb.RenderDone, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	docs, err := fetch(ctx, sources)
@@ -93,6 +93,12 @@ func (c *Client) Render(ctx context.Context, start *pb.RenderStart, sources []*p
 	if err := stream.Send(&pb.RenderRequest{Message: &pb.RenderRequest_Start{Start: start}}); err != nil {
 		closeAll(docs)
 		return nil, streamError(stream, err)
+	}
+	for _, p := range batches(hosted) {
+		if err := stream.Send(&pb.RenderRequest{Message: &pb.RenderRequest_Hosted{Hosted: p}}); err != nil {
+			closeAll(docs)
+			return nil, streamError(stream, err)
+		}
 	}
 	count := 0
 	for round := 1; ; round++ {

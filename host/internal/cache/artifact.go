@@ -165,6 +165,9 @@ func (c *Cache) Artifact(ctx context.Context, repo *Repository, plan *pb.Artifac
 	if err != nil {
 		return nil, err
 	}
+	if f, err := c.hostedFile(repo, plan); f != nil || err != nil {
+		return f, err
+	}
 	name := artifactName(repo, plan.GetPath())
 	if a := c.knownArtifact(repo, name); a != nil {
 		if f, err := c.kept(repo, plan, base, a); f != nil || err != nil {
@@ -188,6 +191,9 @@ func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 	plan, err := c.resolved(ctx, repo, plan, base)
 	if err != nil {
 		return nil, err
+	}
+	if f, err := c.hostedFile(repo, plan); f != nil || err != nil {
+		return f, err
 	}
 	name := artifactName(repo, plan.GetPath())
 	if a := c.knownArtifact(repo, name); a != nil {

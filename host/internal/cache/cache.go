@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	"github.com/entrepot-registry/entrepot/host/internal/plugins"
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
@@ -49,11 +50,13 @@ type Repository struct {
 	Upstreams *upstream.Set
 	// Describe is what the plugin said of itself when this was made.
 	Describe *pb.DescribeResponse
+	// Urgent are patterns of names that only rules for packages hold back.
+	Urgent []string
 }
 
 // eco is how policy knows the repository's ecosystem.
 func (r *Repository) eco() policy.Ecosystem {
-	return policy.Ecosystem{Plugin: r.Plugin, PURL: r.Describe.GetPurlType()}
+	return policy.Ecosystem{Plugin: r.Plugin, PURL: r.Describe.GetPurlType(), Urgent: r.Urgent}
 }
 
 // wire is the repository as plugins get it.
@@ -94,7 +97,7 @@ func AsFailure(err error) *Failure {
 		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_UPSTREAM, Message: err.Error(), RetryAfter: up.RetryAfter}
 	case errors.Is(err, upstream.ErrBlocked), errors.Is(err, errUpstreamBody):
 		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_UPSTREAM, Message: err.Error()}
-	case errors.Is(err, upstream.ErrNone):
+	case errors.Is(err, upstream.ErrNone), errors.Is(err, errMissing):
 		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: err.Error()}
 	}
 	return &Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: err.Error()}
@@ -113,10 +116,11 @@ type Cache struct {
 	// Stats counts what happened.
 	Stats Stats
 
-	dir    *store.Dir
-	blobs  *blobs.Store
-	policy *policy.Engine
-	log    hclog.Logger
+	dir     *store.Dir
+	blobs   *blobs.Store
+	catalog *catalog.Catalog
+	policy  *policy.Engine
+	log     hclog.Logger
 
 	sources    *otter.Cache[string, *source]
 	renderings *otter.Cache[string, *Rendering]
@@ -167,6 +171,9 @@ func New(o Options) (*Cache, error) {
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	var err error
+	if c.catalog, err = catalog.New(o.Dir.Keep); err != nil {
+		return nil, err
+	}
 	if c.sources, err = otter.New(&otter.Options[string, *source]{MaximumSize: 20_000}); err != nil {
 		return nil, err
 	}

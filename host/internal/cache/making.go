@@ -36,7 +36,9 @@ type making struct {
 	missing *pb.Source
 
 	known  *sightings // what was seen before, for a document with a history
-	weight int64      // of the rendering slot held
+	hosted []*pb.HostedPackage
+	own    bool  // whether upstream is not asked
+	weight int64 // of the rendering slot held
 	epoch  uint64
 }
 
@@ -51,6 +53,9 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 	}
 	if s.GetOptional() && !upstream.Absolute(s.GetUrl()) && !m.repo.Upstreams.Role(s.GetRole()) {
 		return &source{Checked: time.Now()}, nil
+	}
+	if !s.GetHere() && (m.own || len(m.hosted) > 0 && !m.repo.Upstreams.Role(s.GetRole())) {
+		return absent(), nil
 	}
 	if s.GetHere() {
 		got, err := m.c.here(ctx, m.repo, s, m.base)
@@ -213,7 +218,7 @@ func (m *making) fetchOnce(ctx context.Context, sources []*pb.Source) ([]wire.Do
 	}
 	var size int64
 	for i, s := range sources {
-		if !got[i].found() && !s.GetOptional() {
+		if !got[i].found() && !s.GetOptional() && len(m.hosted) == 0 {
 			m.missing = s
 			return nil, errMissing
 		}
@@ -282,13 +287,20 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 	}
 	m.known = seen
 	floors := seen.floors()
+	hostedKey, err := m.c.hostedKey(m.repo, m.d.GetNames(), m.d.GetHosted())
+	if err != nil {
+		return nil, err
+	}
+	if m.hosted, err = m.c.hostedPackages(m.repo, m.d); err != nil {
+		return nil, err
+	}
 	for range renderTries {
 		m.epoch = m.c.policy.Epoch()
 		p := m.c.policy.For(m.repo.eco(), m.d.GetNames(), time.Now())
 		p.Floors = floors
 		m.used, m.order, m.stale = map[string]*source{}, nil, nil
 		sink := &outputs{c: m.c, limit: 4 * m.repo.MaxDocument}
-		done, err := m.repo.Ecosystem.Render(ctx, m.start(p), m.d.GetSources(), m.fetch, sink)
+		done, err := m.repo.Ecosystem.Render(ctx, m.start(p), m.hosted, m.d.GetSources(), m.fetch, sink)
 		failure := done.GetFailure()
 		if m.d.GetSnapshot() && err == nil {
 			return m.snapshot(done, sink, p, generation)
@@ -326,6 +338,8 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			Names:   m.d.GetNames(),
 			Sources: m.order,
 			Next:    nextChange(p, sink.facts),
+			Hosted:  hostedKey,
+			Pattern: m.d.GetHosted(),
 			Passing: !lasting(m.d),
 		}}
 		if lasting(m.d) && m.stale == nil && !(m.d.GetQuery() && failure.GetKind() == pb.ErrorKind_ERROR_KIND_NOT_FOUND) {
@@ -452,6 +466,9 @@ func (m *making) start(p *cooldown.Policy) *pb.RenderStart {
 	start := &pb.RenderStart{Repository: m.repo.wire(m.base), Path: m.d.GetPath(), Policy: policy.Wire(p)}
 	if m.d.GetHistory() {
 		start.Known = m.known.known()
+	}
+	if m.repo.Hosted != nil {
+		start.Ours = m.repo.Hosted.Names
 	}
 	return start
 }

@@ -30,6 +30,8 @@ type Rendering struct {
 	unconfirmed atomic.Bool
 	// epoch of the policy that it was last found to agree with.
 	epoch atomic.Uint64
+	// hosted is the epoch of the catalogue likewise.
+	hosted atomic.Uint64
 
 	encode sync.Mutex // one encoding at a time is made
 }
@@ -52,6 +54,9 @@ type renderingRecord struct {
 	// Plan is what is carried out instead, as it came over the wire; nil: there
 	// are outputs.
 	Plan []byte `json:",omitempty"`
+	// Hosted is the key of the packages of ours that are in it, Pattern that of
+	// their names.
+	Hosted, Pattern string `json:",omitempty"`
 	// Passing marks an answer to a question, kept in memory only.
 	Passing bool `json:",omitempty"`
 }
@@ -264,7 +269,7 @@ func (c *Cache) withinMaxStale(repo *Repository, r *Rendering) bool {
 // because no new one can be made. Never when the rules changed: the new ones
 // may be tighter. Time alone only loosens.
 func (c *Cache) mayServeOld(repo *Repository, r *Rendering, err error) bool {
-	return staleBetter(err) && r.Policy == c.policyKey(repo, r.Names) && c.withinMaxStale(repo, r)
+	return staleBetter(err) && r.Policy == c.policyKey(repo, r.Names) && (repo.Hosted == nil || c.agreesHosted(repo, r)) && c.withinMaxStale(repo, r)
 }
 
 func (c *Cache) policyKey(repo *Repository, names []string) string {
@@ -277,6 +282,9 @@ func (c *Cache) agrees(repo *Repository, r *Rendering, now time.Time) bool {
 	if !r.Next.IsZero() && !now.Before(r.Next) {
 		return false
 	}
+	if repo.Hosted != nil && !c.agreesHosted(repo, r) {
+		return false
+	}
 	epoch := c.policy.Epoch()
 	if r.epoch.Load() == epoch {
 		return r.Plugin == repo.generation()
@@ -287,6 +295,20 @@ func (c *Cache) agrees(repo *Repository, r *Rendering, now time.Time) bool {
 		return false
 	}
 	r.epoch.Store(epoch)
+	return true
+}
+
+// agreesHosted reports whether nothing of ours in a rendering has changed.
+func (c *Cache) agreesHosted(repo *Repository, r *Rendering) bool {
+	epoch := c.catalog.Epoch(repo.Name)
+	if r.hosted.Load() == epoch+1 {
+		return true
+	}
+	now, err := c.hostedKey(repo, r.Names, r.Pattern)
+	if err != nil || now != r.Hosted {
+		return false
+	}
+	r.hosted.Store(epoch + 1)
 	return true
 }
 
@@ -330,6 +352,10 @@ func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base
 		accept = func(s *source) bool { return s.found() || ttl(s) }
 	}
 	m := &making{c: c, repo: repo, d: d, base: base, accept: accept, used: map[string]*source{}, before: map[string]*source{}}
+	var err error
+	if m.own, err = m.ownNames(ctx); err != nil {
+		return nil, err
+	}
 	if old != nil && c.agrees(repo, old, time.Now()) {
 		unchanged, err := m.confirm(ctx, old)
 		if err != nil {

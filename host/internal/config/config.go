@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"github.com/entrepot-registry/entrepot/host/internal/access"
 )
 
 // Config is the whole configuration with defaults filled in.
@@ -35,6 +37,11 @@ type Config struct {
 	LogFormat string
 	// AccessLog is a file; "-": standard output; empty: none.
 	AccessLog string
+	// AuditLog is a file; "-": standard output; empty: none;
+	// [DefaultAuditLog]: audit.log in the data directory.
+	AuditLog string
+	// TLS is how connections are encrypted; nil: they are not.
+	TLS *TLS
 	// CacheSize bounds cached bodies, in bytes.
 	CacheSize int64
 	// MemoryCache bounds small bodies kept in memory, in bytes.
@@ -104,13 +111,33 @@ type Repository struct {
 	ServeRemoved bool
 	// MaxDocument and MaxArtifact bound what is read from upstream, in bytes.
 	MaxDocument, MaxArtifact int64
+	// Hosted says which packages of its own it has; nil: none.
+	Hosted *Hosted
 	// AllowHosts are hosts with private addresses that upstream's documents may
 	// point at, besides the upstreams' own.
 	AllowHosts []string
+	// Anonymous are the actions that need no token; nil: not said, see
+	// [Config.AnonymousIn].
+	Anonymous []access.Action
 	// Range is where it is configured.
 	Range hcl.Range
 
 	options hcl.Body
+}
+
+// Hosted says which packages a repository has of its own. Names are patterns in
+// which * stands for any run of characters.
+type Hosted struct {
+	// Names are ours alone: upstream is never asked for them.
+	Names []string
+	// Merge are names whose versions are both ours and upstream's.
+	Merge []string
+	// Any allows any name to be published, which then hides upstream's.
+	Any bool
+	// Overwrite allows published files to be replaced.
+	Overwrite bool
+	// Quota bounds the bytes of the repository's files; 0: no bound.
+	Quota int64
 }
 
 // Upstream is one registry to ask.

@@ -34,13 +34,21 @@ type file struct {
 	LogLevel       *hcl.Attribute  `hcl:"log_level"`
 	LogFormat      *hcl.Attribute  `hcl:"log_format"`
 	AccessLog      *hcl.Attribute  `hcl:"access_log"`
+	AuditLog       *hcl.Attribute  `hcl:"audit_log"`
 	CacheSize      *hcl.Attribute  `hcl:"cache_size"`
 	MemoryCache    *hcl.Attribute  `hcl:"memory_cache"`
 	ReserveSpace   *hcl.Attribute  `hcl:"reserve_space"`
 	SandboxWithout *hcl.Attribute  `hcl:"sandbox_without"`
+	TLS            *tlsFile        `hcl:"tls,block"`
 	Cooldown       *cooldownFile   `hcl:"cooldown,block"`
 	Plugins        []pluginFile    `hcl:"plugin,block"`
 	Repositories   []repositoryHCL `hcl:"repository,block"`
+}
+
+type tlsFile struct {
+	Certificate string    `hcl:"certificate"`
+	Key         string    `hcl:"key"`
+	Range       hcl.Range `hcl:",def_range"`
 }
 
 type cooldownFile struct {
@@ -67,9 +75,19 @@ type repositoryHCL struct {
 	MaxDocument *hcl.Attribute `hcl:"max_document"`
 	MaxArtifact *hcl.Attribute `hcl:"max_artifact"`
 	AllowHosts  *hcl.Attribute `hcl:"allow_hosts"`
+	Anonymous   *hcl.Attribute `hcl:"anonymous"`
+	Hosted      *hostedHCL     `hcl:"hosted,block"`
 	Upstreams   []upstreamHCL  `hcl:"upstream,block"`
 	Options     *optionsHCL    `hcl:"options,block"`
 	Range       hcl.Range      `hcl:",def_range"`
+}
+
+type hostedHCL struct {
+	Names     *hcl.Attribute `hcl:"names"`
+	Merge     *hcl.Attribute `hcl:"merge"`
+	Any       *bool          `hcl:"any"`
+	Overwrite *bool          `hcl:"overwrite"`
+	Quota     *hcl.Attribute `hcl:"quota"`
 }
 
 type optionsHCL struct {
@@ -133,6 +151,8 @@ func (r *reader) config(f *file) *Config {
 		LogLevel:       r.oneOf(f.LogLevel, "info", logLevels...),
 		LogFormat:      r.oneOf(f.LogFormat, "text", logFormats...),
 		AccessLog:      r.logFile(f.AccessLog, "-"),
+		AuditLog:       r.logFile(f.AuditLog, DefaultAuditLog),
+		TLS:            tlsOf(f.TLS),
 		CacheSize:      r.size(f.CacheSize, DefaultCacheSize),
 		MemoryCache:    r.size(f.MemoryCache, DefaultMemoryCache),
 		ReserveSpace:   r.size(f.ReserveSpace, DefaultReserveSpace),
@@ -203,6 +223,7 @@ func (r *reader) repository(f *repositoryHCL) *Repository {
 		MaxDocument:  r.size(f.MaxDocument, DefaultMaxDocument),
 		MaxArtifact:  r.size(f.MaxArtifact, DefaultMaxArtifact),
 		AllowHosts:   r.allowHosts(f.AllowHosts),
+		Anonymous:    r.actions(f.Anonymous),
 		Range:        f.Range,
 	}
 	if f.Path != nil {
@@ -219,6 +240,9 @@ func (r *reader) repository(f *repositoryHCL) *Repository {
 		}
 		r.fail(at, "Reserved path", fmt.Sprintf(`%s is answered by entrepot itself; write another path, as path = "/packages%s".`, repo.Path, repo.Path))
 	}
+	if f.Hosted != nil {
+		repo.Hosted = r.hosted(f.Hosted)
+	}
 	if f.Options != nil {
 		repo.options = f.Options.Body
 	}
@@ -230,6 +254,26 @@ func (r *reader) repository(f *repositoryHCL) *Repository {
 		repo.Upstreams = append(repo.Upstreams, u)
 	}
 	return repo
+}
+
+func (r *reader) hosted(f *hostedHCL) *Hosted {
+	h := &Hosted{
+		Any:       f.Any != nil && *f.Any,
+		Overwrite: f.Overwrite != nil && *f.Overwrite,
+		Quota:     r.size(f.Quota, 0),
+	}
+	names := func(into *[]string) func(string, hcl.Range) {
+		return func(s string, at hcl.Range) {
+			if s == "" {
+				r.fail(at, "Empty name", `Write a name, or a pattern as "@acme/*".`)
+				return
+			}
+			*into = append(*into, s)
+		}
+	}
+	r.strings(f.Names, names(&h.Names))
+	r.strings(f.Merge, names(&h.Merge))
+	return h
 }
 
 func (r *reader) upstream(f *upstreamHCL) *Upstream {
@@ -420,10 +464,7 @@ func (r *reader) layers(a *hcl.Attribute) []string {
 func (r *reader) prefixes(a *hcl.Attribute) []netip.Prefix {
 	var out []netip.Prefix
 	r.strings(a, func(s string, at hcl.Range) {
-		p, err := netip.ParsePrefix(s)
-		if addr, one := netip.ParseAddr(s); one == nil {
-			p, err = addr.Prefix(addr.BitLen())
-		}
+		p, err := ParsePrefix(s)
 		if err != nil {
 			r.fail(at, "Bad address range", fmt.Sprintf(`%q: write "10.0.0.0/8" or "127.0.0.1".`, s))
 			return

@@ -28,6 +28,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	"github.com/entrepot-registry/entrepot/host/internal/plugins"
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
+	"github.com/entrepot-registry/entrepot/host/internal/publish"
 	"github.com/entrepot-registry/entrepot/host/internal/sandbox"
 	"github.com/entrepot-registry/entrepot/host/internal/server"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
@@ -121,7 +122,11 @@ func New(o Options) (d *Daemon, err error) {
 	if err = d.openAccessLog(c.AccessLog); err != nil {
 		return d, err
 	}
-	if d.server, err = server.New(server.Options{Cache: d.cache, Log: d.log, Access: d.access, Metrics: d.metrics, Ready: d.ready}); err != nil {
+	publisher, err := publish.New(d.cache, d.blobs, d.dir.Keep, d.log)
+	if err != nil {
+		return d, err
+	}
+	if d.server, err = server.New(server.Options{Cache: d.cache, Publisher: publisher, Log: d.log, Access: d.access, Metrics: d.metrics, Ready: d.ready}); err != nil {
 		return d, err
 	}
 	if err = d.apply(c); err != nil {

@@ -66,7 +66,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 		if more.HasErrors() {
 			continue
 		}
-		defaults := describe.GetUpstreams()
+		defaults, urgent := describe.GetUpstreams(), describe.GetUrgent()
 		if p.Running() {
 			resp, err := p.Configure(d.ctx, r.Name, options)
 			if err != nil {
@@ -78,7 +78,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			if more.HasErrors() {
 				continue
 			}
-			defaults = resp.GetUpstreams()
+			defaults, urgent = resp.GetUpstreams(), resp.GetUrgent()
 		}
 		diags = append(diags, checkRoles(r, defaults)...)
 		set, err := upstream.New(upstream.Options{
@@ -91,7 +91,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			continue
 		}
 		site.Repositories = append(site.Repositories, &cache.Repository{
-			Repository: r, Ecosystem: p, Options: options, Upstreams: set, Describe: describe,
+			Repository: r, Ecosystem: p, Options: options, Upstreams: set, Describe: describe, Urgent: urgent,
 		})
 	}
 	return site, diags

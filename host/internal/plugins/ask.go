@@ -77,7 +77,7 @@ func (p *Plugin) Configure(ctx context.Context, repository, options string) (r *
 
 // Render has a document rendered, see [wire.Client.Render]. The sink is reset
 // before the question is asked again.
-func (p *Plugin) Render(ctx context.Context, start *pb.RenderStart, sources []*pb.Source, fetch wire.Fetch, sink wire.Sink) (done *pb.RenderDone, err error) {
+func (p *Plugin) Render(ctx context.Context, start *pb.RenderStart, hosted []*pb.HostedPackage, sources []*pb.Source, fetch wire.Fetch, sink wire.Sink) (done *pb.RenderDone, err error) {
 	ctx, cancel := context.WithTimeout(ctx, renderTime)
 	defer cancel()
 	first := true
@@ -88,10 +88,33 @@ func (p *Plugin) Render(ctx context.Context, start *pb.RenderStart, sources []*p
 			}
 		}
 		first = false
-		done, err = c.Render(ctx, start, sources, fetch, sink)
+		done, err = c.Render(ctx, start, hosted, sources, fetch, sink)
 		return err
 	})
 	return done, err
+}
+
+// Inspect asks what a package file is.
+func (p *Plugin) Inspect(ctx context.Context, file *pb.PackageFile, members []wire.Member) (r *pb.InspectResponse, err error) {
+	ctx, cancel := context.WithTimeout(ctx, renderTime)
+	defer cancel()
+	err = p.ask(ctx, func(c *wire.Client) error {
+		r, err = c.Inspect(ctx, file, members)
+		return err
+	})
+	return r, err
+}
+
+// Accept asks for a decision on an upload or a change. It only decides, so it
+// may be asked again.
+func (p *Plugin) Accept(ctx context.Context, publication wire.Publication) (r *pb.AcceptResponse, err error) {
+	ctx, cancel := context.WithTimeout(ctx, renderTime)
+	defer cancel()
+	err = p.ask(ctx, func(c *wire.Client) error {
+		r, err = c.Accept(ctx, publication)
+		return err
+	})
+	return r, err
 }
 
 // Watch starts the process again when it died, until the context ends.

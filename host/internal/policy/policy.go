@@ -44,6 +44,8 @@ func (e Exemption) key() string {
 // URL type, either of which the configuration may use.
 type Ecosystem struct {
 	Plugin, PURL string
+	// Urgent are patterns of names that only rules for packages hold back.
+	Urgent []string
 }
 
 // Engine holds the rules in force.
@@ -188,6 +190,11 @@ func (e *Engine) For(eco Ecosystem, names []string, now time.Time) *cooldown.Pol
 			continue
 		}
 		p.Rules = append(p.Rules, cooldown.Rule{Name: r.Name, Version: r.Version, Window: r.Window, Label: "package " + r.Pattern})
+	}
+	for _, pattern := range eco.Urgent {
+		if matchesAny(pattern, names) {
+			p.Rules = append(p.Rules, cooldown.Rule{Name: pattern, Label: "urgent " + pattern})
+		}
 	}
 	window, label := e.cooldown.Default, "default"
 	if d, ok := e.cooldown.Ecosystems[eco.PURL]; ok {

@@ -52,13 +52,16 @@ func TestMostSpecificRuleDecides(t *testing.T) {
 		want          time.Duration
 		label         string
 	}{
-		{Ecosystem{"npm", "npm"}, "lodash", "1.0.0", 20 * day, "package pkg:npm/*"},
-		{Ecosystem{"npm", "npm"}, "@acme/a", "1.0.0", 5 * day, "package pkg:npm/@acme/*"},
-		{Ecosystem{"npm", "npm"}, "@acme/tooling", "1.0.0", 6 * day, "package pkg:npm/@acme/tool*"},
-		{Ecosystem{"npm", "npm"}, "@acme/tools", "1.0.0", 0, "package pkg:npm/@acme/tools"},
-		{Ecosystem{"npm", "npm"}, "@acme/tools", "2.1.0", 9 * day, "package pkg:npm/@acme/tools@2.*"},
-		{Ecosystem{"crates", "cargo"}, "lodash", "1.0.0", 99 * day, "package pkg:cargo/lodash"},
-		{Ecosystem{"crates", "cargo"}, "serde", "1.0.0", 3 * day, "default"},
+		{Ecosystem{Plugin: "npm", PURL: "npm"}, "lodash", "1.0.0", 20 * day, "package pkg:npm/*"},
+		{Ecosystem{Plugin: "npm", PURL: "npm"}, "@acme/a", "1.0.0", 5 * day, "package pkg:npm/@acme/*"},
+		{Ecosystem{Plugin: "npm", PURL: "npm"}, "@acme/tooling", "1.0.0", 6 * day, "package pkg:npm/@acme/tool*"},
+		{Ecosystem{Plugin: "npm", PURL: "npm"}, "@acme/tools", "1.0.0", 0, "package pkg:npm/@acme/tools"},
+		{Ecosystem{Plugin: "npm", PURL: "npm"}, "@acme/tools", "2.1.0", 9 * day, "package pkg:npm/@acme/tools@2.*"},
+		{Ecosystem{Plugin: "crates", PURL: "cargo"}, "lodash", "1.0.0", 99 * day, "package pkg:cargo/lodash"},
+		{Ecosystem{Plugin: "crates", PURL: "cargo"}, "serde", "1.0.0", 3 * day, "default"},
+		{Ecosystem{Plugin: "npm", PURL: "npm", Urgent: []string{"@acme/*"}}, "@acme/a", "1.0.0", 5 * day, "package pkg:npm/@acme/*"},
+		{Ecosystem{Plugin: "crates", PURL: "cargo", Urgent: []string{"*-fixes"}}, "serde-fixes", "1.0.0", 0, "urgent *-fixes"},
+		{Ecosystem{Plugin: "crates", PURL: "cargo", Urgent: []string{"*-fixes"}}, "serde", "1.0.0", 3 * day, "default"},
 	} {
 		for _, names := range [][]string{{test.name}, nil} {
 			got := e.For(test.eco, names, now).Rule(test.name, test.version)
@@ -75,9 +78,9 @@ func TestEcosystemIsKnownByPluginAndByType(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for eco, want := range map[Ecosystem]time.Duration{{"a", "b"}: day, {"a", "generic"}: 2 * day, {"files", "generic"}: 4 * day} {
-		if got := e.For(eco, nil, time.Now()).Rule("x", "1").Window; got != want {
-			t.Errorf("%v: %s, want %s", eco, got, want)
+	for names, want := range map[[2]string]time.Duration{{"a", "b"}: day, {"a", "generic"}: 2 * day, {"files", "generic"}: 4 * day} {
+		if got := e.For(Ecosystem{Plugin: names[0], PURL: names[1]}, nil, time.Now()).Rule("x", "1").Window; got != want {
+			t.Errorf("%v: %s, want %s", names, got, want)
 		}
 	}
 }
@@ -90,7 +93,7 @@ func TestExemptionIsForOneVersionAndEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := func(name, version string, at time.Time) bool {
-		return e.For(Ecosystem{"npm", "npm"}, []string{name}, at).Judge(cooldown.Key{Name: name, Version: version}, at.Add(-time.Hour)).Held
+		return e.For(Ecosystem{Plugin: "npm", PURL: "npm"}, []string{name}, at).Judge(cooldown.Key{Name: name, Version: version}, at.Add(-time.Hour)).Held
 	}
 	epoch, now := e.Epoch(), time.Now()
 	if err := e.Exempt(Exemption{Plugin: "npm", Name: "a", Version: "1", Reason: "why", Expires: now.Add(2 * time.Hour)}); err != nil {

@@ -120,6 +120,10 @@ func (a *AccessLog) write(rec *recorder, r *http.Request, began time.Time) {
 		b = append(b, `,"repository":`...)
 		b = appendJSON(b, rec.repo.Name)
 	}
+	if user := rec.identity.User(); user != "" {
+		b = append(b, `,"user":`...)
+		b = appendJSON(b, user)
+	}
 	b = append(b, `,"status":`...)
 	b = strconv.AppendInt(b, int64(rec.status), 10)
 	b = append(b, `,"bytes":`...)

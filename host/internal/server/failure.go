@@ -30,6 +30,8 @@ var statuses = map[pb.ErrorKind]int{
 	pb.ErrorKind_ERROR_KIND_METHOD:       http.StatusMethodNotAllowed,
 	pb.ErrorKind_ERROR_KIND_RATE_LIMITED: http.StatusTooManyRequests,
 	pb.ErrorKind_ERROR_KIND_UNAVAILABLE:  http.StatusServiceUnavailable,
+	pb.ErrorKind_ERROR_KIND_CONFLICT:     http.StatusConflict,
+	pb.ErrorKind_ERROR_KIND_TOO_LARGE:    http.StatusRequestEntityTooLarge,
 	misdirected:                          http.StatusMisdirectedRequest,
 }
 
@@ -55,6 +57,9 @@ func (s *Server) fail(w *recorder, r *http.Request, repo *cache.Repository, err 
 	if status >= 500 {
 		s.log.Warn("request failed", "id", w.id, "repository", repo.Name, "path", r.URL.Path, "status", status, "error", err)
 	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("Www-Authenticate", challenge(w, repo))
+	}
 	writeFailure(w, r, f, status, format)
 }
 
@@ -75,19 +80,7 @@ func writeFailure(w *recorder, r *http.Request, f *cache.Failure, status int, fo
 
 // fill puts a failure into an ecosystem's template.
 func fill(format *pb.ErrorFormat, f *cache.Failure) string {
-	quote := func(s string) string { return s }
-	switch {
-	case strings.Contains(format.GetContentType(), "json"):
-		quote = func(s string) string {
-			b, err := json.Marshal(s)
-			if err != nil {
-				return `""`
-			}
-			return string(b)
-		}
-	case strings.Contains(format.GetContentType(), "html"), strings.Contains(format.GetContentType(), "xml"):
-		quote = html.EscapeString
-	}
+	quote := quoting(format.GetContentType())
 	until := ""
 	if !f.Until.IsZero() {
 		until = cooldown.Instant(f.Until)
@@ -103,6 +96,24 @@ func fill(format *pb.ErrorFormat, f *cache.Failure) string {
 		body += "\n"
 	}
 	return body
+}
+
+// quoting is how text is put into a body of a content type; into JSON with its
+// quotes.
+func quoting(contentType string) func(string) string {
+	switch {
+	case strings.Contains(contentType, "json"):
+		return func(s string) string {
+			b, err := json.Marshal(s)
+			if err != nil {
+				return `""`
+			}
+			return string(b)
+		}
+	case strings.Contains(contentType, "html"), strings.Contains(contentType, "xml"):
+		return html.EscapeString
+	}
+	return func(s string) string { return s }
 }
 
 func writePlain(w *recorder, r *http.Request, status int, text string) {

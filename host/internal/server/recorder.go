@@ -20,6 +20,9 @@ type recorder struct {
 	bytes  int64
 	id     string
 	repo   *cache.Repository
+	base   string // external address of the host
+	prefix string // where repo was asked at
+	asker
 	cached []string // Cache-Status
 }
 
@@ -40,6 +43,9 @@ func (r *recorder) giveBack() {
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 {
 		r.status = status
+	}
+	if r.private {
+		setPrivate(r.Header())
 	}
 	r.ResponseWriter.WriteHeader(status)
 }

@@ -194,6 +194,15 @@ var (
 	mutable   = []string{"no-cache"}
 )
 
+// lifetime is the Cache-Control of an artifact: the path of a snapshot's part
+// stands for other bytes in another state.
+func lifetime(a *pb.Artifact) []string {
+	if a.GetSnapshot() != "" && len(a.GetDigest().GetSum()) == 0 {
+		return mutable
+	}
+	return immutable
+}
+
 func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Repository, rt *route, a *pb.Artifact, control []string) error {
 	ask := s.cache.Artifact
 	if r.Method == http.MethodHead {

@@ -19,7 +19,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/maypok86/otter/v2"
 
+	"github.com/entrepot-registry/entrepot/host/internal/access"
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
+	"github.com/entrepot-registry/entrepot/host/internal/publish"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -42,20 +44,26 @@ type mount struct {
 
 // Server answers HTTP requests.
 type Server struct {
-	cache   *cache.Cache
-	log     hclog.Logger
-	access  *AccessLog
-	metrics *Metrics
-	ready   func() error
-	site    atomic.Pointer[Site]
-	routes  *otter.Cache[routeKey, *route]
-	ids     *requestIDs
+	cache     *cache.Cache
+	publisher *publish.Publisher
+	log       hclog.Logger
+	access    *AccessLog
+	metrics   *Metrics
+	ready     func() error
+	site      atomic.Pointer[Site]
+	routes    *otter.Cache[routeKey, *route]
+	ids       *requestIDs
+	tokens    *access.Keeper
+	failures  *access.Limiter
+	events    *access.Audit
 }
 
 // Options of a server.
 type Options struct {
 	// Cache carries plans out.
 	Cache *cache.Cache
+	// Publisher carries out what changes packages of ours.
+	Publisher *publish.Publisher
 	// Log gets what people should know.
 	Log hclog.Logger
 	// Access gets a line a request; nil: none.
@@ -64,12 +72,19 @@ type Options struct {
 	Metrics *Metrics
 	// Ready says why not all is well; nil: it is.
 	Ready func() error
+	// Tokens says who asks.
+	Tokens *access.Keeper
+	// Audit gets what is refused and what is changed; nil: none.
+	Audit *access.Audit
 }
 
 // New makes a server without a site; [Server.Use] gives it one.
 func New(o Options) (*Server, error) {
-	s := &Server{cache: o.Cache, log: o.Log, access: o.Access, metrics: o.Metrics, ready: o.Ready, ids: newRequestIDs()}
+	s := &Server{cache: o.Cache, publisher: o.Publisher, log: o.Log, access: o.Access, metrics: o.Metrics, ready: o.Ready, ids: newRequestIDs(), tokens: o.Tokens, events: o.Audit}
 	var err error
+	if s.failures, err = access.NewLimiter(); err != nil {
+		return nil, err
+	}
 	s.routes, err = otter.New(&otter.Options[routeKey, *route]{MaximumSize: 50_000})
 	return s, err
 }
@@ -96,6 +111,7 @@ type route struct {
 	request string // all that the plan depends on, for the kept plan
 	kept    atomic.Bool
 	etag    string // of a reply
+	needs   needs
 }
 
 // ServeHTTP answers a request.
@@ -106,6 +122,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["X-Request-Id"] = []string{rec.id}
 	defer func() {
 		s.metrics.request(rec, time.Since(began))
+		s.audit(rec, r)
 		if s.access != nil {
 			s.access.write(rec, r, began)
 		}
@@ -146,7 +163,7 @@ func (s *Server) serve(w *recorder, r *http.Request) {
 		plainFailure(w, r, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: "no repository is mounted at this address; " + base + "/ lists them"})
 		return
 	}
-	w.repo = m.repo
+	w.repo, w.base, w.prefix = m.repo, base, m.prefix
 	target := stripped[len(m.prefix):]
 	if target == "" {
 		target = "/"
@@ -159,6 +176,10 @@ func (s *Server) serve(w *recorder, r *http.Request) {
 
 // serveRepository plans a request and carries the plan out.
 func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, target string) {
+	if err := s.admit(w, r, m.repo); err != nil {
+		s.fail(w, r, m.repo, err)
+		return
+	}
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
@@ -172,16 +193,24 @@ func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, t
 			return
 		}
 	}
-	var err error
+	err := s.authorize(w, m.repo, rt)
+	if err != nil {
+		s.fail(w, r, m.repo, err)
+		return
+	}
 	switch p := rt.plan.GetPlan().(type) {
 	case *pb.PlanResponse_Document:
 		err = s.serveDocument(w, r, m.repo, rt, p.Document)
 	case *pb.PlanResponse_Artifact:
-		err = s.serveArtifact(w, r, m.repo, rt, p.Artifact, immutable)
+		err = s.serveArtifact(w, r, m.repo, rt, p.Artifact, lifetime(p.Artifact))
 	case *pb.PlanResponse_Reply:
 		err = s.serveReply(w, r, m.repo, rt, p.Reply)
 	case *pb.PlanResponse_Relay:
 		err = s.serveRelay(w, r, m.repo, p.Relay)
+	case *pb.PlanResponse_Upload:
+		err = s.serveUpload(w, r, m.repo, rt, target, p.Upload)
+	case *pb.PlanResponse_Identity:
+		err = s.serveIdentity(w, r, m.repo, rt, p.Identity)
 	case *pb.PlanResponse_Failure:
 		err = &cache.Failure{Kind: p.Failure.GetKind(), Message: p.Failure.GetMessage()}
 	default:
@@ -206,14 +235,8 @@ func (s *Server) plan(ctx context.Context, k routeKey, base string, r *http.Requ
 	}
 	if rt.plan == nil {
 		path, query, _ := strings.Cut(k.target, "?")
-		headers := map[string]string{}
-		for _, name := range k.repo.Describe.GetVary() {
-			if v := r.Header.Values(name); len(v) > 0 {
-				headers[strings.ToLower(name)] = strings.Join(v, ", ")
-			}
-		}
 		var err error
-		rt.plan, err = s.cache.Plan(ctx, k.repo, base, &pb.Request{Method: k.method, Path: path, Query: query, Headers: headers})
+		rt.plan, err = s.cache.Plan(ctx, k.repo, base, &pb.Request{Method: k.method, Path: path, Query: query, Headers: varied(k.repo, r)})
 		if err != nil {
 			return nil, err
 		}
@@ -222,6 +245,7 @@ func (s *Server) plan(ctx context.Context, k routeKey, base string, r *http.Requ
 		sum := sha256.Sum256(reply.GetBody())
 		rt.etag = `"` + hex.EncodeToString(sum[:16]) + `"`
 	}
+	rt.needs = needsOf(rt.plan)
 	if k.method == http.MethodGet {
 		s.routes.Set(k, rt)
 	}

@@ -282,7 +282,9 @@ type DescribeResponse struct {
 	// Routes whose answers policy cannot judge, each with the reason.
 	Ungated []*Ungated `protobuf:"bytes,13,rep,name=ungated,proto3" json:"ungated,omitempty"`
 	// What the plugin can do.
-	Capabilities  *Capabilities `protobuf:"bytes,14,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
+	Capabilities *Capabilities `protobuf:"bytes,14,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
+	// Patterns of package names that only a rule for packages holds back.
+	Urgent        []string `protobuf:"bytes,16,rep,name=urgent,proto3" json:"urgent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -418,6 +420,13 @@ func (x *DescribeResponse) GetUngated() []*Ungated {
 func (x *DescribeResponse) GetCapabilities() *Capabilities {
 	if x != nil {
 		return x.Capabilities
+	}
+	return nil
+}
+
+func (x *DescribeResponse) GetUrgent() []string {
+	if x != nil {
+		return x.Urgent
 	}
 	return nil
 }
@@ -903,7 +912,10 @@ type ConfigureResponse struct {
 	// What is wrong; empty: the configuration holds.
 	Diagnostics []*Diagnostic `protobuf:"bytes,1,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
 	// Default upstreams under these options.
-	Upstreams     []*Upstream `protobuf:"bytes,2,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
+	Upstreams []*Upstream `protobuf:"bytes,2,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
+	// Patterns of package names that only a rule for packages holds back, under
+	// these options.
+	Urgent        []string `protobuf:"bytes,3,rep,name=urgent,proto3" json:"urgent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -948,6 +960,13 @@ func (x *ConfigureResponse) GetDiagnostics() []*Diagnostic {
 func (x *ConfigureResponse) GetUpstreams() []*Upstream {
 	if x != nil {
 		return x.Upstreams
+	}
+	return nil
+}
+
+func (x *ConfigureResponse) GetUrgent() []string {
+	if x != nil {
+		return x.Urgent
 	}
 	return nil
 }
@@ -2523,7 +2542,10 @@ type RenderStart struct {
 	// Policy for the packages concerned.
 	Policy *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
 	// What earlier looks at a document with a history found, oldest first.
-	Known         []*Known `protobuf:"bytes,4,rep,name=known,proto3" json:"known,omitempty"`
+	Known []*Known `protobuf:"bytes,4,rep,name=known,proto3" json:"known,omitempty"`
+	// Patterns of the names that are ours: what upstream says of them does not
+	// count.
+	Ours          []string `protobuf:"bytes,5,rep,name=ours,proto3" json:"ours,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2582,6 +2604,13 @@ func (x *RenderStart) GetPolicy() *Policy {
 func (x *RenderStart) GetKnown() []*Known {
 	if x != nil {
 		return x.Known
+	}
+	return nil
+}
+
+func (x *RenderStart) GetOurs() []string {
+	if x != nil {
+		return x.Ours
 	}
 	return nil
 }
@@ -3745,7 +3774,7 @@ type HostedPackage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Canonical name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Number of changes so far.
+	// Grows with each change.
 	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Versions by tag.
 	Tags map[string]string `protobuf:"bytes,3,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -4370,7 +4399,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"%entrepot/ecosystem/v1/ecosystem.proto\x12\x15entrepot.ecosystem.v1\"4\n" +
 	"\x0fDescribeRequest\x12!\n" +
-	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"\xef\x04\n" +
+	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"\x87\x05\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -4387,7 +4416,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\tchallenge\x18\x0f \x01(\tR\tchallenge\x12+\n" +
 	"\x11complete_listings\x18\f \x01(\bR\x10completeListings\x128\n" +
 	"\aungated\x18\r \x03(\v2\x1e.entrepot.ecosystem.v1.UngatedR\aungated\x12G\n" +
-	"\fcapabilities\x18\x0e \x01(\v2#.entrepot.ecosystem.v1.CapabilitiesR\fcapabilities\"j\n" +
+	"\fcapabilities\x18\x0e \x01(\v2#.entrepot.ecosystem.v1.CapabilitiesR\fcapabilities\x12\x16\n" +
+	"\x06urgent\x18\x10 \x03(\tR\x06urgent\"j\n" +
 	"\bUpstream\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1c\n" +
@@ -4422,10 +4452,11 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"repository\x18\x01 \x01(\tR\n" +
 	"repository\x12!\n" +
-	"\foptions_json\x18\x02 \x01(\tR\voptionsJson\"\x97\x01\n" +
+	"\foptions_json\x18\x02 \x01(\tR\voptionsJson\"\xaf\x01\n" +
 	"\x11ConfigureResponse\x12C\n" +
 	"\vdiagnostics\x18\x01 \x03(\v2!.entrepot.ecosystem.v1.DiagnosticR\vdiagnostics\x12=\n" +
-	"\tupstreams\x18\x02 \x03(\v2\x1f.entrepot.ecosystem.v1.UpstreamR\tupstreams\">\n" +
+	"\tupstreams\x18\x02 \x03(\v2\x1f.entrepot.ecosystem.v1.UpstreamR\tupstreams\x12\x16\n" +
+	"\x06urgent\x18\x03 \x03(\tR\x06urgent\">\n" +
 	"\n" +
 	"Diagnostic\x12\x16\n" +
 	"\x06option\x18\x01 \x01(\tR\x06option\x12\x18\n" +
@@ -4532,14 +4563,15 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05piece\x18\x03 \x01(\fH\x00R\x05piece\x124\n" +
 	"\x03run\x18\x04 \x01(\v2 .entrepot.ecosystem.v1.RenderRunH\x00R\x03run\x12>\n" +
 	"\x06hosted\x18\x05 \x01(\v2$.entrepot.ecosystem.v1.HostedPackageH\x00R\x06hostedB\t\n" +
-	"\amessage\"\xcf\x01\n" +
+	"\amessage\"\xe3\x01\n" +
 	"\vRenderStart\x12A\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\v2!.entrepot.ecosystem.v1.RepositoryR\n" +
 	"repository\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x125\n" +
 	"\x06policy\x18\x03 \x01(\v2\x1d.entrepot.ecosystem.v1.PolicyR\x06policy\x122\n" +
-	"\x05known\x18\x04 \x03(\v2\x1c.entrepot.ecosystem.v1.KnownR\x05known\"S\n" +
+	"\x05known\x18\x04 \x03(\v2\x1c.entrepot.ecosystem.v1.KnownR\x05known\x12\x12\n" +
+	"\x04ours\x18\x05 \x03(\tR\x04ours\"S\n" +
 	"\x05Known\x12/\n" +
 	"\x04fact\x18\x01 \x01(\v2\x1b.entrepot.ecosystem.v1.FactR\x04fact\x12\x19\n" +
 	"\bfirst_ms\x18\x02 \x01(\x03R\afirstMs\"\v\n" +

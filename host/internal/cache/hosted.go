@@ -1,0 +1,160 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/catalog"
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Catalog is what is hosted.
+func (c *Cache) Catalog() *catalog.Catalog { return c.catalog }
+
+// Plain is a repository as plugins get it.
+func (r *Repository) Plain(base string) *pb.Repository { return r.wire(base) }
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return cooldown.Match(p, name) })
+}
+
+// MayPublish says why packages of a name cannot be published in a repository;
+// nil: they can.
+func (r *Repository) MayPublish(name string) *Failure {
+	h := r.Hosted
+	if h != nil && (h.Any || matches(h.Names, name) || matches(h.Merge, name)) {
+		return nil
+	}
+	f := &Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Name: name}
+	f.Message = fmt.Sprintf("repository %q takes no packages: its configuration has no hosted block", r.Name)
+	if h != nil {
+		f.Message = fmt.Sprintf("%s cannot be published in repository %q: its names are %s (hosted { names = […] } in the configuration)",
+			name, r.Name, strings.Join(append(slices.Clone(h.Names), h.Merge...), ", "))
+	}
+	return f
+}
+
+// upstreamHas reports whether upstream may be asked for a package: not for
+// names that are ours, nor for what we host, unless the two are merged.
+func (c *Cache) upstreamHas(repo *Repository, name string) (bool, error) {
+	h := repo.Hosted
+	switch {
+	case h == nil || name == "":
+		return true, nil
+	case matches(h.Merge, name):
+		return true, nil
+	case matches(h.Names, name):
+		return false, nil
+	}
+	p, err := c.catalog.Package(repo.Name, name)
+	return p == nil, err
+}
+
+// hostedNames are the packages of ours that a document is about.
+func (c *Cache) hostedNames(repo *Repository, d *pb.Document) ([]string, error) {
+	if repo.Hosted == nil {
+		return nil, nil
+	}
+	names := slices.Clone(d.GetNames())
+	if d.GetHosted() != "" {
+		more, err := c.catalog.Names(repo.Name, d.GetHosted())
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, more...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// hostedKey changes with what is hosted of a document.
+func (c *Cache) hostedKey(repo *Repository, names []string, pattern string) (string, error) {
+	if repo.Hosted == nil {
+		return "", nil
+	}
+	if pattern != "" {
+		return fmt.Sprint(c.catalog.Epoch(repo.Name)), nil
+	}
+	var b strings.Builder
+	for _, name := range names {
+		p, err := c.catalog.Package(repo.Name, name)
+		if err != nil {
+			return "", err
+		}
+		if p != nil {
+			fmt.Fprintf(&b, "%s %d ", name, p.Revision)
+		}
+		asked, err := c.upstreamHas(repo, name)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "%t;", asked)
+	}
+	return b.String(), nil
+}
+
+// hostedPackages are those that a document is about, as plugins get them.
+func (c *Cache) hostedPackages(repo *Repository, d *pb.Document) ([]*pb.HostedPackage, error) {
+	names, err := c.hostedNames(repo, d)
+	if err != nil {
+		return nil, err
+	}
+	var out []*pb.HostedPackage
+	for _, name := range names {
+		p, err := c.catalog.Package(repo.Name, name)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			out = append(out, p.Wire())
+		}
+	}
+	return out, nil
+}
+
+// hostedFile is a file of ours; nil: there is none at the path. A failure says
+// that upstream must not be asked for it either.
+func (c *Cache) hostedFile(repo *Repository, plan *pb.Artifact) (*File, error) {
+	if repo.Hosted == nil {
+		return nil, nil
+	}
+	_, f, err := c.catalog.At(repo.Name, plan.GetPath())
+	if err != nil {
+		return nil, err
+	}
+	if f != nil {
+		content, err := c.Open(Body{Digest: f.Body, Size: f.Size})
+		if err != nil {
+			return nil, fmt.Errorf("the file %s is in the catalogue, but cannot be read: %w", plan.GetPath(), err)
+		}
+		c.Stats.Hits.Add(1)
+		return &File{Content: content, Type: typeOf(plan, ""), Size: f.Size}, nil
+	}
+	name := plan.GetVersion().GetName()
+	asked, err := c.upstreamHas(repo, name)
+	if err != nil || asked {
+		return nil, err
+	}
+	return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: name, Version: plan.GetVersion().GetVersion(),
+		Message: fmt.Sprintf("%s is not published here, and upstream is not asked for %s", strings.TrimPrefix(plan.GetPath(), "/"), name)}
+}
+
+// absent is a source of which upstream is not asked.
+func absent() *source { return &source{Status: 404, Checked: time.Now()} }
+
+// ownNames reports whether a document is only about packages that upstream is
+// not asked for.
+func (m *making) ownNames(ctx context.Context) (bool, error) {
+	names := m.d.GetNames()
+	for _, name := range names {
+		asked, err := m.c.upstreamHas(m.repo, name)
+		if err != nil || asked {
+			return false, err
+		}
+	}
+	return len(names) > 0 && m.repo.Hosted != nil, ctx.Err()
+}

@@ -1,0 +1,250 @@
+// Package catalog keeps what is published here: packages with their tags,
+// owners and files.
+//
+// A package is one record with a revision that counts its changes, and a record
+// for each of its files, so that a publication writes little however many
+// versions there are. All records of a publication are written in one
+// transaction and synced before anybody is told. Bodies are pinned, so that
+// they are never evicted.
+package catalog
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Package is a hosted package. It is immutable; a change makes a new one.
+type Package struct {
+	// Name in canonical form.
+	Name string
+	// Revision grows with each change.
+	Revision uint64
+	// Tags are versions by tag.
+	Tags map[string]string `json:",omitempty"`
+	// Owners are users.
+	Owners []string `json:",omitempty"`
+	// Extra is the plugin's.
+	Extra []byte `json:",omitempty"`
+	// Next is the number of the next file.
+	Next uint64
+	// Files by number.
+	Files []*File `json:"-"`
+}
+
+// File is a file of a hosted package, or a version without files.
+type File struct {
+	// Number orders the files of a package.
+	Number uint64 `json:"-"`
+	// Version that it is of.
+	Version string
+	// Path is its canonical address in the repository; empty: none.
+	Path string `json:",omitempty"`
+	// Extra is the plugin's.
+	Extra []byte `json:",omitempty"`
+	// Digests by algorithm.
+	Digests map[string][]byte `json:",omitempty"`
+	// Body is the sha256 that it is kept by.
+	Body blobs.Digest
+	// Size in bytes.
+	Size int64
+	// Published is when it was stored.
+	Published time.Time
+	// Yanked is whether its version is yanked.
+	Yanked bool `json:",omitempty"`
+	// Message says why it is yanked or deprecated.
+	Message string `json:",omitempty"`
+}
+
+// Records of this package in the store.
+const (
+	packageKey = "hosted/package/" // repository, name → Package
+	fileKey    = "hosted/file/"    // repository, name, number → File
+	pathKey    = "hosted/path/"    // repository, path → name, number
+	epochKey   = "hosted/epoch/"   // repository → number
+	pinKey     = "pin/"            // as cache has it: digest, owner
+)
+
+// Catalog is all that is hosted.
+type Catalog struct {
+	db       *store.DB
+	packages *otter.Cache[string, *Package]
+	locks    [64]sync.Mutex // of packages, by name
+	epochs   sync.Map       // repository → *atomic.Uint64
+}
+
+// New makes a catalogue of what is in a store.
+func New(db *store.DB) (*Catalog, error) {
+	c := &Catalog{db: db}
+	var err error
+	c.packages, err = otter.New(&otter.Options[string, *Package]{
+		MaximumWeight: 64 << 20,
+		Weigher:       func(_ string, p *Package) uint32 { return p.weight() },
+	})
+	return c, err
+}
+
+func (p *Package) weight() uint32 {
+	n := 200 + len(p.Extra)
+	for _, f := range p.Files {
+		n += 400 + len(f.Extra)
+	}
+	return uint32(min(n, 1<<30))
+}
+
+func key(parts ...string) string { return strings.Join(parts, "\x00") }
+
+func number(n uint64) string { return fmt.Sprintf("%016x", n) }
+
+// Epoch changes whenever anything hosted in a repository does.
+func (c *Catalog) Epoch(repository string) uint64 { return c.epoch(repository).Load() }
+
+func (c *Catalog) epoch(repository string) *atomic.Uint64 {
+	if e, ok := c.epochs.Load(repository); ok {
+		return e.(*atomic.Uint64)
+	}
+	e := &atomic.Uint64{}
+	if value, err := c.db.Get(epochKey + repository); err == nil && len(value) == 8 {
+		e.Store(binary.BigEndian.Uint64(value))
+	}
+	known, _ := c.epochs.LoadOrStore(repository, e)
+	return known.(*atomic.Uint64)
+}
+
+// Package returns a package; nil: there is none.
+func (c *Catalog) Package(repository, name string) (*Package, error) {
+	id := key(packageKey+repository, name)
+	if p, ok := c.packages.GetIfPresent(id); ok {
+		if p.Revision == 0 {
+			return nil, nil
+		}
+		return p, nil
+	}
+	value, err := c.db.Get(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		c.packages.Set(id, &Package{Name: name}) // asked for again by every request
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := &Package{}
+	if err := json.Unmarshal(value, p); err != nil {
+		return nil, fmt.Errorf("package %s of %s: %w", name, repository, err)
+	}
+	var broken error
+	err = c.db.Each(key(fileKey+repository, name, ""), false, func(k string, value []byte) bool {
+		f := &File{}
+		if broken = json.Unmarshal(value, f); broken != nil {
+			return false
+		}
+		_, broken = fmt.Sscanf(k[strings.LastIndexByte(k, 0)+1:], "%x", &f.Number)
+		p.Files = append(p.Files, f)
+		return broken == nil
+	})
+	if err = errors.Join(err, broken); err != nil {
+		return nil, fmt.Errorf("files of %s in %s: %w", name, repository, err)
+	}
+	c.packages.Set(id, p)
+	return p, nil
+}
+
+// Names are those of the packages of a repository that match a pattern, as in
+// [cooldown.Match], sorted.
+func (c *Catalog) Names(repository, pattern string) ([]string, error) {
+	var names []string
+	prefix := key(packageKey+repository, "")
+	err := c.db.Each(prefix, true, func(k string, _ []byte) bool {
+		if name := strings.TrimPrefix(k, prefix); cooldown.Match(pattern, name) {
+			names = append(names, name)
+		}
+		return true
+	})
+	return names, err
+}
+
+// At returns the file at a path, with its package; nil: there is none.
+func (c *Catalog) At(repository, path string) (*Package, *File, error) {
+	value, err := c.db.Get(key(pathKey+repository, path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	name, at, _ := strings.Cut(string(value), "\x00")
+	p, err := c.Package(repository, name)
+	if err != nil || p == nil {
+		return nil, nil, err
+	}
+	for _, f := range p.Files {
+		if number(f.Number) == at {
+			return p, f, nil
+		}
+	}
+	return nil, nil, nil
+}
+
+// Size is how many bytes the files of a repository have.
+func (c *Catalog) Size(repository string) (int64, error) {
+	var total int64
+	err := c.db.Each(key(fileKey+repository, ""), false, func(_ string, value []byte) bool {
+		f := &File{}
+		if json.Unmarshal(value, f) == nil {
+			total += f.Size
+		}
+		return true
+	})
+	return total, err
+}
+
+// versionOf are the files of a version.
+func (p *Package) versionOf(version string) []*File {
+	var all []*File
+	for _, f := range p.Files {
+		if f.Version == version {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// clone is a copy to be changed, whose files may be replaced but not changed.
+func (p *Package) clone() *Package {
+	next := *p
+	next.Tags = maps.Clone(p.Tags)
+	next.Owners = slices.Clone(p.Owners)
+	next.Files = slices.Clone(p.Files)
+	return &next
+}
+
+// Wire is a package as plugins get it.
+func (p *Package) Wire() *pb.HostedPackage {
+	out := &pb.HostedPackage{Name: p.Name, Revision: p.Revision, Tags: p.Tags, Owners: p.Owners, Extra: p.Extra}
+	for _, f := range p.Files {
+		e := &pb.Entry{
+			Version: &pb.Version{Name: p.Name, Version: f.Version}, Path: f.Path, Extra: f.Extra, Size: f.Size,
+			PublishedMs: f.Published.UnixMilli(), Yanked: f.Yanked, Message: f.Message,
+		}
+		for _, algorithm := range slices.Sorted(maps.Keys(f.Digests)) {
+			e.Digests = append(e.Digests, &pb.Digest{Algorithm: algorithm, Sum: f.Digests[algorithm]})
+		}
+		out.Entries = append(out.Entries, e)
+	}
+	return out
+}

@@ -1,0 +1,309 @@
+package catalog
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Body is a file put aside, to be stored.
+type Body struct {
+	// Digest that it is kept by.
+	Digest blobs.Digest
+	// Size in bytes.
+	Size int64
+	// Digests by algorithm.
+	Digests map[string][]byte
+}
+
+// Change is what a publication does.
+type Change struct {
+	// Repository that it is made in.
+	Repository string
+	// Operations in order.
+	Operations []*pb.Operation
+	// Bodies that operations number.
+	Bodies []Body
+	// Revisions are those of the packages that the decision was made on.
+	Revisions map[string]uint64
+	// Now is when it happens.
+	Now time.Time
+	// Overwrite allows files to be replaced that were published.
+	Overwrite bool
+	// Records are written along with it.
+	Records store.Change
+}
+
+// ErrChanged says that a package changed since the decision was made: decide
+// again.
+var ErrChanged = errors.New("the package changed meanwhile")
+
+// ExistsError says that there is a file already.
+type ExistsError struct{ Name, Version, Path string }
+
+// Error names it.
+func (e *ExistsError) Error() string {
+	return fmt.Sprintf("%s %s is there already, and what is published does not change", e.Name, e.Version)
+}
+
+// Names are those of the packages that operations change, sorted.
+func Names(operations []*pb.Operation) []string {
+	var names []string
+	for _, o := range operations {
+		if name := o.GetVersion().GetName(); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Apply makes a change: all of it, or nothing.
+func (c *Catalog) Apply(ch Change) error {
+	names := Names(ch.Operations)
+	defer c.lock(ch.Repository, names)()
+	e := edit{Change: ch, catalog: c, records: store.Change{}, packages: map[string]*Package{}}
+	for k, v := range ch.Records {
+		e.records[k] = v
+	}
+	before := map[string]*Package{}
+	for _, name := range names {
+		p, err := c.Package(ch.Repository, name)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			p = &Package{Name: name}
+		}
+		if revision, ok := ch.Revisions[name]; !ok || revision != p.Revision {
+			return fmt.Errorf("%w: %s", ErrChanged, name)
+		}
+		before[name] = p
+		e.packages[name] = p.clone()
+	}
+	for _, o := range ch.Operations {
+		if err := e.apply(o); err != nil {
+			return err
+		}
+	}
+	if err := e.finish(before); err != nil {
+		return err
+	}
+	epoch := c.epoch(ch.Repository)
+	next := max(epoch.Load()+1, uint64(ch.Now.UnixNano()))
+	e.records[epochKey+ch.Repository] = binary.BigEndian.AppendUint64(nil, next)
+	if err := c.db.Apply(e.records); err != nil {
+		return err
+	}
+	for name := range e.packages {
+		c.packages.Invalidate(key(packageKey+ch.Repository, name))
+	}
+	epoch.Store(max(next, epoch.Load()+1))
+	return c.db.Sync()
+}
+
+// lock locks packages in an order that all agree on.
+func (c *Catalog) lock(repository string, names []string) (unlock func()) {
+	var at []int
+	for _, name := range names {
+		h := fnv.New32a()
+		h.Write([]byte(key(repository, name)))
+		if i := int(h.Sum32() % uint32(len(c.locks))); !slices.Contains(at, i) {
+			at = append(at, i)
+		}
+	}
+	sort.Ints(at)
+	for _, i := range at {
+		c.locks[i].Lock()
+	}
+	return func() {
+		for _, i := range at {
+			c.locks[i].Unlock()
+		}
+	}
+}
+
+// edit is a change under way.
+type edit struct {
+	Change
+	catalog  *Catalog
+	packages map[string]*Package
+	records  store.Change
+}
+
+func (e *edit) apply(o *pb.Operation) error {
+	p := e.packages[o.GetVersion().GetName()]
+	version := o.GetVersion().GetVersion()
+	switch o.GetKind() {
+	case pb.Operation_KIND_STORE:
+		return e.store(p, o)
+	case pb.Operation_KIND_TAG:
+		if len(p.versionOf(version)) == 0 {
+			return fmt.Errorf("%s has no version %s to tag", p.Name, version)
+		}
+		if p.Tags == nil {
+			p.Tags = map[string]string{}
+		}
+		p.Tags[o.GetValue()] = version
+	case pb.Operation_KIND_UNTAG:
+		delete(p.Tags, o.GetValue())
+	case pb.Operation_KIND_YANK:
+		return p.mark(version, func(f *File) { f.Yanked, f.Message = true, o.GetValue() })
+	case pb.Operation_KIND_UNYANK:
+		return p.mark(version, func(f *File) { f.Yanked, f.Message = false, "" })
+	case pb.Operation_KIND_DEPRECATE:
+		return p.mark(version, func(f *File) { f.Message = o.GetValue() })
+	case pb.Operation_KIND_DELETE:
+		p.remove(version, o.GetPath())
+	case pb.Operation_KIND_OWN:
+		if !slices.Contains(p.Owners, o.GetValue()) {
+			p.Owners = append(p.Owners, o.GetValue())
+		}
+	case pb.Operation_KIND_DISOWN:
+		p.Owners = slices.DeleteFunc(p.Owners, func(s string) bool { return s == o.GetValue() })
+	case pb.Operation_KIND_EXTRA:
+		p.Extra = o.GetExtra()
+	default:
+		return fmt.Errorf("operation %s is not known here; update entrepot", o.GetKind())
+	}
+	return nil
+}
+
+func (e *edit) store(p *Package, o *pb.Operation) error {
+	f := &File{
+		Version: o.GetVersion().GetVersion(), Path: o.GetPath(), Extra: o.GetExtra(), Published: e.Now, Number: p.Next,
+	}
+	if n := o.GetFile(); n >= 0 {
+		if int(n) >= len(e.Bodies) || f.Path == "" {
+			return fmt.Errorf("plugin stores file %d of %d at %q", n, len(e.Bodies), f.Path)
+		}
+		b := e.Bodies[n]
+		f.Body, f.Size, f.Digests = b.Digest, b.Size, b.Digests
+		if other, _, err := e.catalog.At(e.Repository, f.Path); err != nil || other != nil && other.Name != p.Name {
+			return errors.Join(err, fmt.Errorf("%s belongs to another package", f.Path))
+		}
+	}
+	for i, other := range p.Files {
+		if other.Version != f.Version || other.Path != f.Path {
+			continue
+		}
+		if !o.GetReplace() && !e.Overwrite {
+			return &ExistsError{p.Name, f.Version, f.Path}
+		}
+		f.Number, f.Yanked, f.Message = other.Number, other.Yanked, other.Message
+		p.Files[i] = f
+		return nil
+	}
+	p.Files = append(p.Files, f)
+	p.Next++
+	return nil
+}
+
+// mark changes the files of a version.
+func (p *Package) mark(version string, change func(*File)) error {
+	found := false
+	for i, f := range p.Files {
+		if f.Version == version {
+			marked := *f
+			change(&marked)
+			p.Files[i], found = &marked, true
+		}
+	}
+	if !found {
+		return fmt.Errorf("%s has no version %s", p.Name, version)
+	}
+	return nil
+}
+
+// remove removes a file, a version, or, without a version, everything.
+func (p *Package) remove(version, path string) {
+	p.Files = slices.DeleteFunc(p.Files, func(f *File) bool {
+		return (version == "" || f.Version == version) && (path == "" || f.Path == path)
+	})
+	for tag, v := range p.Tags {
+		if len(p.versionOf(v)) == 0 {
+			delete(p.Tags, tag)
+		}
+	}
+	if version == "" && path == "" {
+		p.Tags, p.Owners, p.Extra = nil, nil, nil
+	}
+}
+
+// finish turns the packages as they are now into records.
+func (e *edit) finish(before map[string]*Package) error {
+	for name, p := range e.packages {
+		old := map[uint64]*File{}
+		for _, f := range before[name].Files {
+			old[f.Number] = f
+		}
+		for _, f := range p.Files {
+			if old[f.Number] == f {
+				delete(old, f.Number)
+				continue
+			}
+			if was := old[f.Number]; was != nil {
+				e.forget(p, was)
+				delete(old, f.Number)
+			}
+			if err := e.put(p, f); err != nil {
+				return err
+			}
+		}
+		for _, f := range old {
+			e.forget(p, f)
+		}
+		if err := e.putPackage(p, before[name].Revision); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *edit) putPackage(p *Package, revision uint64) error {
+	id := key(packageKey+e.Repository, p.Name)
+	if len(p.Files) == 0 && len(p.Owners) == 0 && len(p.Extra) == 0 {
+		e.records[id] = nil
+		return nil
+	}
+	p.Revision = max(revision+1, uint64(e.Now.UnixNano())) // also after it was deleted
+	value, err := json.Marshal(p)
+	e.records[id] = value
+	return err
+}
+
+// put writes the records of a file. It must not hide another package's.
+func (e *edit) put(p *Package, f *File) error {
+	value, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	e.records[key(fileKey+e.Repository, p.Name, number(f.Number))] = value
+	if f.Path != "" {
+		e.records[key(pathKey+e.Repository, f.Path)] = []byte(key(p.Name, number(f.Number)))
+		e.records[e.pin(p, f)] = []byte{}
+	}
+	return nil
+}
+
+// forget deletes the records of a file, unless others were written since.
+func (e *edit) forget(p *Package, f *File) {
+	for _, k := range []string{key(fileKey+e.Repository, p.Name, number(f.Number)), key(pathKey+e.Repository, f.Path), e.pin(p, f)} {
+		if e.records[k] == nil {
+			e.records[k] = nil
+		}
+	}
+}
+
+func (e *edit) pin(p *Package, f *File) string {
+	return key(pinKey+f.Body.String(), fileKey+e.Repository, p.Name, number(f.Number))
+}

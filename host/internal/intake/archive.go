@@ -1,0 +1,282 @@
+package intake
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
+)
+
+// ErrArchive says that a package file is not one that may be published.
+var ErrArchive = errors.New("the archive is refused")
+
+// Bounds of an archive.
+const (
+	maxMembers      = 200_000
+	maxPeeked       = 16 << 20 // bytes of one member that is looked at
+	maxPeekedTotal  = 64 << 20
+	maxUnpacked     = 16 << 30 // bytes of all members
+	maxRatio        = 300      // unpacked to packed bytes
+	freeRatio       = 64 << 20 // unpacked bytes that any archive may have
+	maxNameOfMember = 4096
+)
+
+// peek is what a plugin wants to see of package files of one kind.
+type peek struct {
+	names []*regexp.Regexp
+	head  int64
+}
+
+// Members are those of a package file that patterns choose, see
+// [sdk.Package.Peek]. The whole archive is checked on the way: names that lead
+// out of it, members that stand twice, and more bytes than it may unpack to
+// are errors that wrap ErrArchive. A file that is no archive has no members.
+func Members(file string, patterns []string) ([]wire.Member, error) {
+	kinds, err := parsePatterns(patterns)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	u := &unpacking{packed: info.Size(), seen: map[string]bool{}}
+	if head := kinds["head"].head; head > 0 {
+		body := make([]byte, min(head, info.Size()))
+		if _, err := io.ReadFull(f, body); err != nil {
+			return nil, err
+		}
+		u.members = append(u.members, wire.Member{Name: "head", Body: body})
+	}
+	switch kind := kindOf(f); {
+	case kind == "":
+	case kinds[kind].names == nil:
+	case kind == "zip":
+		err = u.zip(f, info.Size(), kinds[kind].names)
+	case kind == "tar.gz":
+		var unzipped *gzip.Reader
+		if unzipped, err = gzip.NewReader(f); err == nil {
+			err = u.tar(unzipped, kinds[kind].names)
+		}
+	default:
+		err = u.tar(f, kinds[kind].names)
+	}
+	if err != nil && !errors.Is(err, ErrArchive) {
+		err = fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	return u.members, err
+}
+
+func parsePatterns(patterns []string) (map[string]peek, error) {
+	kinds := map[string]peek{}
+	for _, p := range patterns {
+		kind, pattern, _ := strings.Cut(p, ":")
+		k := kinds[kind]
+		switch kind {
+		case "head":
+			n, err := strconv.ParseInt(pattern, 10, 64)
+			if err != nil || n <= 0 || n > maxPeeked {
+				return nil, fmt.Errorf("plugin peeks at %q: write head: and a number of bytes up to %d", p, maxPeeked)
+			}
+			k.head = n
+		case "zip", "tar", "tar.gz":
+			k.names = append(k.names, sdk.Glob(pattern))
+		default:
+			return nil, fmt.Errorf("plugin peeks at %q: write tar:, tar.gz:, zip: or head:", p)
+		}
+		kinds[kind] = k
+	}
+	return kinds, nil
+}
+
+// kindOf tells an archive by how it begins; empty: it is none.
+func kindOf(f *os.File) string {
+	head := make([]byte, 262)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return ""
+	}
+	head = head[:n]
+	switch {
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
+		return "zip"
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return "tar.gz"
+	case n == 262 && string(head[257:]) == "ustar":
+		return "tar"
+	}
+	return ""
+}
+
+// unpacking goes through an archive.
+type unpacking struct {
+	packed, unpacked, peeked int64
+	seen                     map[string]bool
+	members                  []wire.Member
+}
+
+func refused(format string, a ...any) error {
+	return fmt.Errorf("%w: %s", ErrArchive, fmt.Sprintf(format, a...))
+}
+
+// checkName refuses names that lead out of the archive or stand twice.
+func (u *unpacking) checkName(name string, dir bool) (string, error) {
+	clean := strings.TrimPrefix(name, "./")
+	switch {
+	case len(name) > maxNameOfMember:
+		return "", refused("a member's name has %d bytes", len(name))
+	case strings.HasPrefix(clean, "/"), strings.Contains(clean, `\`), strings.ContainsRune(clean, 0), path.Clean("/"+clean) != "/"+strings.TrimSuffix(clean, "/") && clean != "" && clean != ".":
+		return "", refused("the name of its member %q leads elsewhere", name)
+	case len(u.seen) >= maxMembers:
+		return "", refused("it has more than %d members", maxMembers)
+	}
+	if !dir {
+		if u.seen[clean] {
+			return "", refused("its member %q stands twice", name)
+		}
+		u.seen[clean] = true
+	}
+	return clean, nil
+}
+
+// checkLink refuses links that lead out of the archive.
+func checkLink(name, target string) error {
+	if strings.HasPrefix(target, "/") || strings.HasPrefix(path.Join(path.Dir(name), target), "..") {
+		return refused("its link %q leads out of it, to %q", name, target)
+	}
+	return nil
+}
+
+// grow counts unpacked bytes.
+func (u *unpacking) grow(n int64) error {
+	u.unpacked += n
+	if u.unpacked > maxUnpacked || u.unpacked > freeRatio && u.unpacked > maxRatio*u.packed {
+		return refused("it unpacks to more than %d bytes from %d", u.unpacked, u.packed)
+	}
+	return nil
+}
+
+// member goes through the bytes of a member and keeps those of one that is
+// wanted.
+func (u *unpacking) member(name string, from io.Reader, names []*regexp.Regexp) error {
+	wanted := false
+	for _, re := range names {
+		wanted = wanted || re.MatchString(name)
+	}
+	var body bytes.Buffer
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		if wanted {
+			body.Write(buf[:n])
+			if u.peeked += int64(n); body.Len() > maxPeeked || u.peeked > maxPeekedTotal {
+				return refused("its member %q is too large to be read", name)
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if errors.Is(err, ErrArchive) {
+			return err
+		}
+		if err != nil {
+			return refused("its member %q cannot be read: %s", name, err)
+		}
+	}
+	if wanted {
+		u.members = append(u.members, wire.Member{Name: name, Body: body.Bytes()})
+	}
+	return nil
+}
+
+func (u *unpacking) tar(r io.Reader, names []*regexp.Regexp) error {
+	archive := tar.NewReader(&counted{r, u})
+	for {
+		h, err := archive.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if errors.Is(err, ErrArchive) {
+			return err
+		}
+		if err != nil {
+			return refused("it cannot be read: %s", err)
+		}
+		name, err := u.checkName(h.Name, h.Typeflag == tar.TypeDir)
+		if err != nil {
+			return err
+		}
+		switch h.Typeflag {
+		case tar.TypeSymlink:
+			err = checkLink(name, h.Linkname)
+		case tar.TypeLink:
+			err = checkLink("", h.Linkname)
+		case tar.TypeReg:
+			err = u.member(name, archive, names)
+		case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
+			err = refused("its member %q is a device", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// counted bounds what is unpacked.
+type counted struct {
+	io.Reader
+	u *unpacking
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if grown := c.u.grow(int64(n)); grown != nil {
+		return 0, grown
+	}
+	return n, err
+}
+
+func (u *unpacking) zip(r io.ReaderAt, size int64, names []*regexp.Regexp) error {
+	archive, err := zip.NewReader(r, size)
+	if err != nil {
+		return refused("it cannot be read: %s", err)
+	}
+	for _, f := range archive.File {
+		dir := strings.HasSuffix(f.Name, "/")
+		name, err := u.checkName(f.Name, dir)
+		if err != nil {
+			return err
+		}
+		if dir {
+			continue
+		}
+		if f.Mode()&os.ModeSymlink != 0 {
+			return refused("its member %q is a link", name)
+		}
+		from, err := f.Open()
+		if err == nil {
+			err = u.member(name, &counted{from, u}, names)
+			from.Close()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,333 @@
+// Package publish carries out uploads and changes: it takes a request's body
+// apart, has the plugin look into package files and decide, checks what it
+// ordered and has the catalogue do it, all or nothing.
+package publish
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/cache"
+	"github.com/entrepot-registry/entrepot/host/internal/catalog"
+	"github.com/entrepot-registry/entrepot/host/internal/intake"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Publisher publishes.
+type Publisher struct {
+	cache *cache.Cache
+	blobs *blobs.Store
+	keep  *store.DB
+	log   hclog.Logger
+}
+
+// New makes a publisher and drops what a killed host left half done.
+func New(c *cache.Cache, b *blobs.Store, keep *store.DB, log hclog.Logger) (*Publisher, error) {
+	p := &Publisher{cache: c, blobs: b, keep: keep, log: log}
+	return p, p.sweep()
+}
+
+// Request is an upload or a change.
+type Request struct {
+	// Repository it is for.
+	Repository *cache.Repository
+	// Base is the repository's external address.
+	Base string
+	// Plan says how the body comes apart.
+	Plan *pb.Upload
+	// Asked is the request as the plugin gets it.
+	Asked *pb.Request
+	// HTTP is the request.
+	HTTP *http.Request
+	// User who asks; empty: nobody in particular.
+	User string
+	// Allowed says why packages may not be changed; nil: they may.
+	Allowed func(names []string) error
+}
+
+// Bounds of a publication.
+const (
+	maxFieldBytes = 64 << 20
+	rounds        = 4 // of states that a plugin asks for
+	tries         = 5 // when packages change meanwhile
+)
+
+// Do carries a request out and returns the answer. The error says why nothing
+// was done.
+func (p *Publisher) Do(ctx context.Context, r Request) (*pb.Reply, error) {
+	if r.Repository.Hosted == nil {
+		return nil, r.Repository.MayPublish("")
+	}
+	for _, name := range r.Plan.GetNames() {
+		if f := r.Repository.MayPublish(name); f != nil {
+			return nil, f
+		}
+	}
+	body, err := intake.Open(p.blobs, r.Plan.GetBody(), r.HTTP, intake.Limits{File: r.Repository.MaxArtifact, Fields: maxFieldBytes})
+	if err != nil {
+		return nil, asFailure(err)
+	}
+	defer body.Abort()
+	files, err := p.inspect(ctx, r, body)
+	if err != nil {
+		return nil, err
+	}
+	set, err := p.putAside(body)
+	if err != nil {
+		return nil, err
+	}
+	defer p.release(set)
+	return p.decide(ctx, r, body, files, set)
+}
+
+// asFailure tells the client's mistakes from ours.
+func asFailure(err error) error {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.Is(err, intake.ErrTooLarge), errors.As(err, &tooLarge):
+		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_TOO_LARGE, Message: err.Error()}
+	case errors.Is(err, intake.ErrMalformed), errors.Is(err, intake.ErrArchive):
+		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_BAD_REQUEST, Message: err.Error()}
+	}
+	return err
+}
+
+// inspect has the plugin look into the files.
+func (p *Publisher) inspect(ctx context.Context, r Request, body *intake.Body) ([]*pb.UploadedFile, error) {
+	var files []*pb.UploadedFile
+	for _, f := range body.Files {
+		up := &pb.UploadedFile{Name: f.Name, Filename: f.Filename, Size: f.Writer.Size(), Digests: digests(f.Digests())}
+		files = append(files, up)
+		if !r.Repository.Describe.GetCapabilities().GetHost() {
+			continue
+		}
+		members, err := intake.Members(f.Writer.Path(), r.Repository.Describe.GetCapabilities().GetPeek())
+		if err != nil {
+			return nil, asFailure(err)
+		}
+		name := f.Filename
+		if name == "" {
+			name = f.Name
+		}
+		said, err := r.Repository.Ecosystem.Inspect(ctx, &pb.PackageFile{
+			Repository: r.Repository.Plain(r.Base), Name: name, Size: up.GetSize(), Digests: up.GetDigests(),
+		}, members)
+		if err != nil {
+			return nil, err
+		}
+		up.Entry, up.Failure = said.GetEntry(), said.GetFailure()
+	}
+	return files, nil
+}
+
+func digests(all map[string][]byte) []*pb.Digest {
+	var out []*pb.Digest
+	for _, algorithm := range slices.Sorted(maps.Keys(all)) {
+		out = append(out, &pb.Digest{Algorithm: algorithm, Sum: all[algorithm]})
+	}
+	return out
+}
+
+// aside are files of a publication that are on disk, pinned until it ends.
+type aside struct {
+	id     string
+	pins   []string
+	bodies []catalog.Body
+}
+
+const (
+	asideKey = "aside/" // id → pins, of publications under way
+	pinKey   = "pin/"
+)
+
+// putAside commits the files to disk. What is written there is recorded first,
+// so that what a killed host leaves is found.
+func (p *Publisher) putAside(body *intake.Body) (*aside, error) {
+	set := &aside{id: rand.Text()}
+	change := store.Change{}
+	for _, f := range body.Files {
+		d := f.Writer.Digest()
+		pin := pinKey + d.String() + "\x00" + asideKey + set.id
+		set.pins = append(set.pins, pin)
+		set.bodies = append(set.bodies, catalog.Body{Digest: d, Size: f.Writer.Size(), Digests: f.Digests()})
+		change[pin] = []byte{}
+	}
+	if len(set.pins) == 0 {
+		return set, nil
+	}
+	record, err := json.Marshal(set.pins)
+	if err != nil {
+		return nil, err
+	}
+	change[asideKey+set.id] = record
+	if err := p.keep.Apply(change); err != nil {
+		return nil, err
+	}
+	for _, f := range body.Files {
+		if _, err := f.Writer.Commit(nil, true); err != nil {
+			p.release(set)
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+// released are the records by which files are no longer put aside.
+func (a *aside) released() store.Change {
+	change := store.Change{}
+	if len(a.pins) > 0 {
+		change[asideKey+a.id] = nil
+	}
+	for _, pin := range a.pins {
+		change[pin] = nil
+	}
+	return change
+}
+
+func (p *Publisher) release(set *aside) {
+	if err := p.keep.Apply(set.released()); err != nil {
+		p.log.Error("files of a publication stay on disk until the next start", "error", err)
+	}
+}
+
+// sweep drops what was put aside when the host was killed.
+func (p *Publisher) sweep() error {
+	change := store.Change{}
+	err := p.keep.Each(asideKey, false, func(k string, value []byte) bool {
+		change[k] = nil
+		var pins []string
+		if json.Unmarshal(value, &pins) == nil {
+			for _, pin := range pins {
+				change[pin] = nil
+			}
+		}
+		return true
+	})
+	if err != nil || len(change) == 0 {
+		return err
+	}
+	return p.keep.ApplyAll(change)
+}
+
+// decide asks the plugin what to do and has it done, again when a package
+// changed meanwhile.
+func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, files []*pb.UploadedFile, set *aside) (*pb.Reply, error) {
+	for range tries {
+		now := time.Now()
+		decision, revisions, err := p.ask(ctx, r, wire.Publication{
+			Start:  &pb.AcceptStart{Repository: r.Repository.Plain(r.Base), Request: r.Asked, User: r.User, NowMs: now.UnixMilli()},
+			Fields: body.Fields,
+			Files:  files,
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := p.check(r, decision, set); err != nil {
+			return nil, err
+		}
+		if len(decision.GetOperations()) == 0 {
+			return decision.GetReply(), nil
+		}
+		err = p.cache.Catalog().Apply(catalog.Change{
+			Repository: r.Repository.Name,
+			Operations: decision.GetOperations(),
+			Bodies:     set.bodies,
+			Revisions:  revisions,
+			Now:        now,
+			Overwrite:  r.Repository.Hosted.Overwrite,
+			Records:    set.released(),
+		})
+		var exists *catalog.ExistsError
+		switch {
+		case err == nil:
+			set.pins = nil
+			return decision.GetReply(), nil
+		case errors.As(err, &exists):
+			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error(), Name: exists.Name, Version: exists.Version}
+		case !errors.Is(err, catalog.ErrChanged):
+			return nil, err
+		}
+	}
+	return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: "the package is being changed by others; try again"}
+}
+
+// ask asks the plugin, with the states of the packages that it needs.
+func (p *Publisher) ask(ctx context.Context, r Request, question wire.Publication) (*pb.AcceptResponse, map[string]uint64, error) {
+	revisions := map[string]uint64{}
+	needed := r.Plan.GetNames()
+	for range rounds {
+		for _, name := range needed {
+			if _, known := revisions[name]; known {
+				continue
+			}
+			known, err := p.cache.Catalog().Package(r.Repository.Name, name)
+			if err != nil {
+				return nil, nil, err
+			}
+			state := &pb.HostedPackage{Name: name}
+			if known != nil {
+				state = known.Wire()
+			}
+			revisions[name] = state.GetRevision()
+			question.Packages = append(question.Packages, state)
+		}
+		decision, err := r.Repository.Ecosystem.Accept(ctx, question)
+		if err != nil {
+			return nil, nil, err
+		}
+		if f := decision.GetFailure(); f != nil {
+			return nil, nil, &cache.Failure{Kind: f.GetKind(), Message: f.GetMessage()}
+		}
+		if needed = decision.GetNeeded(); len(needed) == 0 {
+			return decision, revisions, nil
+		}
+	}
+	return nil, nil, fmt.Errorf("plugin %s asks for packages more than %d times", r.Repository.Plugin, rounds)
+}
+
+// check holds what a plugin ordered against what the one who asks, and the
+// repository, allow.
+func (p *Publisher) check(r Request, decision *pb.AcceptResponse, set *aside) error {
+	names := catalog.Names(decision.GetOperations())
+	for _, name := range names {
+		if name == "" {
+			return fmt.Errorf("plugin %s changes a package without a name", r.Repository.Plugin)
+		}
+		if f := r.Repository.MayPublish(name); f != nil {
+			return f
+		}
+	}
+	if err := r.Allowed(names); err != nil {
+		return err
+	}
+	quota := int64(0)
+	if r.Repository.Hosted != nil {
+		quota = r.Repository.Hosted.Quota
+	}
+	if quota == 0 || len(set.bodies) == 0 {
+		return nil
+	}
+	used, err := p.cache.Catalog().Size(r.Repository.Name)
+	if err != nil {
+		return err
+	}
+	for _, b := range set.bodies {
+		used += b.Size
+	}
+	if used > quota {
+		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_TOO_LARGE, Message: fmt.Sprintf("repository %q would have %d bytes, but its quota is %d", r.Repository.Name, used, quota)}
+	}
+	return nil
+}
