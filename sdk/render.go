@@ -155,8 +155,10 @@ type Known struct {
 // Keep again. How many are remembered is bounded by the host.
 func (in *Input) Earlier() []Known { return in.known }
 
-// Part names a file of a snapshot: its Path and URL, and its digests and size,
-// which must be known. Index is the Path of the document that tells facts of
+// Part names a file of a snapshot: its Path, and its digests, of which one is a
+// sha256, and size. Its URL is where upstream has it by its content; without, or
+// where it is not there, upstream has it beside the document's first source as
+// its Path lies beside the document's. Index is the Path of the document that tells facts of
 // the files that the part lists; empty: it lists none.
 func (in *Input) Part(f File, index string) {
 	in.facts = append(in.facts, &pb.Fact{

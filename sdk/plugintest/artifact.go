@@ -21,6 +21,9 @@ func (h *host) artifact(a *pb.Artifact) (*answer, error) {
 	if a.GetSnapshot() != "" {
 		return h.part(a)
 	}
+	if body, ok := h.script.catalogue.files[a.GetPath()]; ok {
+		return &answer{status: 200, header: map[string]string{"content-type": or(a.GetContentType(), "application/octet-stream")}, body: body}, nil
+	}
 	fact, err := h.judge(a)
 	if err != nil {
 		return nil, err
@@ -46,16 +49,17 @@ func (h *host) artifact(a *pb.Artifact) (*answer, error) {
 				return nil, err
 			}
 		}
-		contentType := a.GetContentType()
-		if contentType == "" {
-			contentType = doc.header["content-type"]
-		}
-		if contentType == "" {
-			contentType = "application/octet-stream"
-		}
+		contentType := or(a.GetContentType(), or(doc.header["content-type"], "application/octet-stream"))
 		return &answer{status: 200, header: map[string]string{"content-type": contentType}, body: doc.body}, nil
 	}
 	return nil, &failure{kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, message: fmt.Sprintf("upstream does not have %s (asked %q)", a.GetPath(), addresses)}
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
 }
 
 // judge finds an artifact's facts and judges it: by those of its path, or else

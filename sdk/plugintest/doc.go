@@ -42,7 +42,19 @@
 //	floor lodash 4.17.22 PATH 2025-06-09  not there before (PATH "-": none)
 //	options {"upstream": "…"}           the repository's options, as JSON
 //
+//	tag lodash latest 4.17.21           of a hosted package
+//	yanked lodash 4.17.20 it is broken  a hosted version, with the reason
+//	ours @acme/*                        names that upstream is not asked for
+//	merge left-*                        names that both have; else ours hide upstream's
+//
 // Without now it is 2025-01-01; without cooldown nothing is held back.
+//
+// # Hosted packages
+//
+//	-- hosted NAME VERSION [PATH] --
+//
+// is a file of a package of ours, in the order in which they were published.
+// The text is both the extra that its entry has and the bytes of the file.
 //
 // # Upstream
 //

@@ -103,6 +103,7 @@ func (h *host) configure() error {
 	for _, u := range c.GetUpstreams() {
 		h.upstreams[u.GetRole()] = true
 	}
+	h.script.judgeUrgent(c.GetUrgent())
 	return nil
 }
 
@@ -238,11 +239,12 @@ func (h *host) render(d *pb.Document) (*rendering, error) {
 	sink.Reset()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	start := &pb.RenderStart{Repository: h.repository, Path: d.GetPath(), Policy: h.script.policy}
+	start := &pb.RenderStart{Repository: h.repository, Path: d.GetPath(), Policy: h.script.policy, Ours: h.script.catalogue.ours}
+	hosted := h.hosted(d)
 	fetch := func(_ context.Context, sources []*pb.Source) ([]wire.Document, error) {
-		return h.fetch(r, sources)
+		return h.fetch(r, sources, h.own(d), len(hosted) > 0)
 	}
-	done, err := h.client.Render(ctx, start, nil, d.GetSources(), fetch, sink)
+	done, err := h.client.Render(ctx, start, hosted, d.GetSources(), fetch, sink)
 	if f, ok := errors.AsType[*failure](err); ok {
 		r.failure = f
 	} else if err != nil {
@@ -256,8 +258,9 @@ func (h *host) render(d *pb.Document) (*rendering, error) {
 	return r, nil
 }
 
-// fetch gets upstream documents for a rendering.
-func (h *host) fetch(r *rendering, sources []*pb.Source) ([]wire.Document, error) {
+// fetch gets upstream documents for a rendering. Upstream is not asked about
+// what is our own; where there are packages of ours, it may lack any of them.
+func (h *host) fetch(r *rendering, sources []*pb.Source, own, hosted bool) ([]wire.Document, error) {
 	var docs []wire.Document
 	for _, s := range sources {
 		if role := s.GetRole(); role != "" && !h.upstreams[role] && !h.upstreams["*"] {
@@ -271,7 +274,10 @@ func (h *host) fetch(r *rendering, sources []*pb.Source) ([]wire.Document, error
 				return nil, err
 			}
 		}
-		if doc.status != 200 && !s.GetOptional() {
+		if own && !s.GetHere() {
+			doc = &upstreamDoc{status: 404}
+		}
+		if doc.status != 200 && !(hosted && doc.status == 404) && !s.GetOptional() {
 			if doc.status == 404 || doc.status == 410 {
 				return nil, &failure{kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, message: "upstream does not have " + s.GetUrl()}
 			}

@@ -24,6 +24,9 @@ func linksLead(r reporter, h *host) {
 		for _, f := range x.facts {
 			names[f.GetName()] = true
 		}
+		for name := range h.script.catalogue.packages {
+			names[name] = true
+		}
 		for _, output := range slices.Sorted(maps.Keys(x.outputs)) {
 			for _, link := range links(string(x.outputs[output].body), h.repository.GetBaseUrl()) {
 				h.follow(r, x.path, link, names)
@@ -43,6 +46,9 @@ func (h *host) follow(r reporter, from, link string, names map[string]bool) {
 	}
 	a := plan.GetArtifact()
 	if a == nil {
+		return
+	}
+	if _, ours := h.script.catalogue.files[a.GetPath()]; ours {
 		return
 	}
 	name := a.GetVersion().GetName()

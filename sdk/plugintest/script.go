@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ type script struct {
 	options   string                  // JSON; empty: none
 	upstream  map[string]*upstreamDoc // by absolute address
 	exchanges []*exchange
+	catalogue catalogue
+	yanked    [][]string // arguments of the directives
 
 	rewrite   bool // expectations that do not hold are rewritten in archive
 	rewritten bool // some were
@@ -91,6 +94,8 @@ func parseScript(data []byte) (*script, error) {
 		var err error
 		if title, ok := strings.CutPrefix(f.Name, "upstream "); ok {
 			err = s.parseUpstream(title, f.Data)
+		} else if title, ok := strings.CutPrefix(f.Name, "hosted "); ok {
+			err = s.parseHosted(title, f)
 		} else {
 			err = s.parseExchange(i, f)
 		}
@@ -98,6 +103,7 @@ func parseScript(data []byte) (*script, error) {
 			return nil, fmt.Errorf("section %q: %w", f.Name, err)
 		}
 	}
+	s.yank()
 	if len(s.exchanges) == 0 {
 		return nil, errors.New("the script asks nothing: add a section as -- GET /path --")
 	}
@@ -124,7 +130,7 @@ func (s *script) parseComment(comment string) error {
 			if known, err := s.directive(line); err != nil {
 				return fmt.Errorf("directive %q: %w", line, err)
 			} else if !known {
-				return fmt.Errorf("unknown directive %q: there are now, cooldown, exempt, floor and options, and a paragraph of prose begins with an upper-case letter", line)
+				return fmt.Errorf("unknown directive %q: there are now, cooldown, exempt, floor, options, tag, yanked, ours and merge, and a paragraph of prose begins with an upper-case letter", line)
 			}
 		}
 	}
@@ -135,6 +141,20 @@ func (s *script) parseComment(comment string) error {
 		return errors.New("begin with a sentence that says what the script shows")
 	}
 	return nil
+}
+
+// judgeUrgent adds a plugin's urgent names to the policy, after the rules for
+// packages.
+func (s *script) judgeUrgent(patterns []string) {
+	packages := s.policy.Rules
+	if s.fallback == nil || slices.ContainsFunc(packages, func(r *pb.CooldownRule) bool { return strings.HasPrefix(r.GetLabel(), "urgent ") }) {
+		return // nothing is held back, or another host did it
+	}
+	packages = packages[:len(packages)-1]
+	for _, p := range patterns {
+		packages = append(packages, &pb.CooldownRule{Name: p, Label: "urgent " + p})
+	}
+	s.policy.Rules = append(packages, s.fallback)
 }
 
 // directive reads one directive; false: it is none.
@@ -188,7 +208,7 @@ func (s *script) directive(line string) (bool, error) {
 		}
 		return true, nil
 	}
-	return false, nil
+	return s.hostedDirective(words)
 }
 
 func (s *script) parseUpstream(title string, body []byte) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -35,18 +36,34 @@ func (h *host) part(a *pb.Artifact) (*answer, error) {
 		if !isPart(f, a) {
 			continue
 		}
-		resolved := &pb.Artifact{Path: f.GetPath(), ContentType: a.GetContentType(), Ungated: true}
-		for _, address := range []string{f.GetUrl(), f.GetPath()} {
-			if address != "" {
-				resolved.Sources = append(resolved.Sources, &pb.Source{Url: address, Role: d.GetSources()[0].GetRole()})
+		resolved := &pb.Artifact{Path: f.GetPath(), ContentType: a.GetContentType(), Ungated: true, Sources: partSources(d, f)}
+		for _, digest := range f.GetDigests() {
+			if digest.GetAlgorithm() == "sha256" {
+				resolved.Digest = digest
 			}
 		}
-		for _, digest := range f.GetDigests() {
-			resolved.Digest = digest
+		if resolved.Digest == nil {
+			return nil, fmt.Errorf("the part %s has no sha256", f.GetPath())
 		}
 		return h.artifact(resolved)
 	}
 	return nil, &failure{kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, message: fmt.Sprintf("%s is not part of %s", a.GetPath(), d.GetPath())}
+}
+
+// partSources are where upstream has a part: by its content, else beside the
+// root as it lies here.
+func partSources(root *pb.Document, part *pb.Fact) []*pb.Source {
+	first := root.GetSources()[0]
+	var sources []*pb.Source
+	if part.GetUrl() != "" {
+		sources = append(sources, &pb.Source{Url: part.GetUrl(), Role: first.GetRole()})
+	}
+	folder := strings.TrimSuffix(path.Dir(root.GetPath()), "/") + "/"
+	if beside, ok := strings.CutPrefix(part.GetPath(), folder); ok {
+		address := strings.TrimSuffix(path.Dir(first.GetUrl()), "/") + "/" + beside
+		sources = append(sources, &pb.Source{Url: address, Role: first.GetRole()})
+	}
+	return sources
 }
 
 func isPart(f *pb.Fact, a *pb.Artifact) bool {
@@ -71,8 +88,8 @@ func (h *host) factsAddresses(a *pb.Artifact) ([]string, error) {
 			all = append(all, address)
 			continue
 		}
-		for _, path := range slices.Sorted(maps.Keys(h.kept)) {
-			r := h.kept[path]
+		for _, document := range slices.Sorted(maps.Keys(h.kept)) {
+			r := h.kept[document]
 			if r.state == nil || !strings.HasPrefix(r.path, address) {
 				continue
 			}
@@ -91,8 +108,8 @@ func (h *host) factsAddresses(a *pb.Artifact) ([]string, error) {
 
 // here is a file of ours as a plugin's source.
 func (h *host) here(s *pb.Source) (*upstreamDoc, error) {
-	path, query, _ := strings.Cut(s.GetUrl(), "?")
-	got, err := h.ask(&exchange{method: "GET", path: path, query: query})
+	address, query, _ := strings.Cut(s.GetUrl(), "?")
+	got, err := h.ask(&exchange{method: "GET", path: address, query: query})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,134 @@
+package plugintest
+
+import (
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"errors"
+	"slices"
+	"strings"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// catalogue is what a script hosts.
+type catalogue struct {
+	packages map[string]*pb.HostedPackage
+	files    map[string][]byte // by path
+	ours     []string          // patterns of names that upstream is not asked for
+	merge    []string          // patterns of names that both have
+}
+
+func (c *catalogue) of(name string) *pb.HostedPackage {
+	if c.packages == nil {
+		c.packages, c.files = map[string]*pb.HostedPackage{}, map[string][]byte{}
+	}
+	if c.packages[name] == nil {
+		c.packages[name] = &pb.HostedPackage{Name: name, Revision: 1, Tags: map[string]string{}}
+	}
+	return c.packages[name]
+}
+
+// parseHosted reads a section "hosted NAME VERSION [PATH]", whose text is both
+// the entry's extra and the bytes of its file.
+func (s *script) parseHosted(title string, f txtar.File) error {
+	words := strings.Fields(title)
+	if len(words) != 2 && len(words) != 3 {
+		return errors.New("write it as -- hosted NAME VERSION [PATH] --")
+	}
+	p := s.catalogue.of(words[0])
+	e := &pb.Entry{Version: &pb.Version{Name: words[0], Version: words[1]}, Extra: f.Data, PublishedMs: s.policy.GetNowMs()}
+	if len(words) == 3 {
+		e.Path, e.Size = words[2], int64(len(f.Data))
+		md5sum, sha1sum, sha256sum, sha512sum := md5.Sum(f.Data), sha1.Sum(f.Data), sha256.Sum256(f.Data), sha512.Sum512(f.Data)
+		e.Digests = []*pb.Digest{
+			{Algorithm: "md5", Sum: md5sum[:]}, {Algorithm: "sha1", Sum: sha1sum[:]},
+			{Algorithm: "sha256", Sum: sha256sum[:]}, {Algorithm: "sha512", Sum: sha512sum[:]},
+		}
+		s.catalogue.files[e.Path] = f.Data
+	}
+	p.Entries = append(p.Entries, e)
+	return nil
+}
+
+// hostedDirective reads a directive about what is hosted; false: it is none.
+func (s *script) hostedDirective(words []string) (bool, error) {
+	args := words[1:]
+	switch words[0] {
+	case "tag":
+		if len(args) != 3 {
+			return true, errors.New(`write it as "tag NAME TAG VERSION"`)
+		}
+		s.catalogue.of(args[0]).Tags[args[1]] = args[2]
+	case "yanked":
+		if len(args) < 2 {
+			return true, errors.New(`write it as "yanked NAME VERSION [REASON]"`)
+		}
+		s.yanked = append(s.yanked, args)
+	case "ours":
+		if len(args) != 1 {
+			return true, errors.New(`write it as "ours PATTERN"`)
+		}
+		s.catalogue.ours = append(s.catalogue.ours, args[0])
+	case "merge":
+		if len(args) != 1 {
+			return true, errors.New(`write it as "merge PATTERN"`)
+		}
+		s.catalogue.merge = append(s.catalogue.merge, args[0])
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+// yank marks the versions that a script says are yanked.
+func (s *script) yank() {
+	for _, args := range s.yanked {
+		for _, e := range s.catalogue.of(args[0]).GetEntries() {
+			if e.GetVersion().GetVersion() == args[1] {
+				e.Yanked, e.Message = true, strings.Join(args[2:], " ")
+			}
+		}
+	}
+}
+
+func matchesAny(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return cooldown.Match(p, name) })
+}
+
+// hosted are the packages of ours that a document is about.
+func (h *host) hosted(d *pb.Document) []*pb.HostedPackage {
+	var out []*pb.HostedPackage
+	for _, name := range sortedNames(h.script.catalogue.packages) {
+		p := h.script.catalogue.packages[name]
+		if len(p.GetEntries()) > 0 && (slices.Contains(d.GetNames(), name) || d.GetHosted() != "" && cooldown.Match(d.GetHosted(), name)) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func sortedNames(packages map[string]*pb.HostedPackage) []string {
+	var names []string
+	for name := range packages {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// own reports whether a document is only about names that upstream is not asked
+// for.
+func (h *host) own(d *pb.Document) bool {
+	c := &h.script.catalogue
+	for _, name := range d.GetNames() {
+		if matchesAny(c.merge, name) || !matchesAny(c.ours, name) && len(c.packages[name].GetEntries()) == 0 {
+			return false
+		}
+	}
+	return len(d.GetNames()) > 0
+}
