@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
+	"path/filepath"
 	"reflect"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -39,8 +42,10 @@ import (
 // [OptionError] at the option's line.
 //
 // Started by the host, Serve answers until the host goes away. Started by a
-// person, "describe" prints what the plugin is, as JSON; anything else says
-// that it is a plugin. Nothing else may be printed to standard output.
+// person, "describe" prints what the plugin is, as JSON; "debug" serves until it
+// is interrupted and prints the plugin block by which a host attaches to it, for
+// a debugger; anything else says that it is a plugin. Nothing else may be
+// printed to standard output.
 func Serve[C any](open func(C) (Ecosystem, error)) {
 	server, err := NewServer(open)
 	if err != nil {
@@ -61,15 +66,36 @@ func Serve[C any](open func(C) (Ecosystem, error)) {
 		fmt.Println(string(text))
 		return
 	}
-	go dieWithParent(os.Getppid())
-	plugin.Serve(&plugin.ServeConfig{
+	serve := &plugin.ServeConfig{
 		HandshakeConfig: wire.Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{
 			wire.ProtocolVersion: {wire.PluginName: &wire.Plugin{Service: server}},
 		},
 		GRPCServer: func(o []grpc.ServerOption) *grpc.Server { return grpc.NewServer(o...) },
 		Logger:     Logger(),
-	})
+	}
+	if len(os.Args) == 2 && os.Args[1] == "debug" {
+		debugged(serve)
+		return
+	}
+	go dieWithParent(os.Getppid())
+	plugin.Serve(serve)
+}
+
+// debugged serves a plugin that no host started, until it is interrupted.
+func debugged(serve *plugin.ServeConfig) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	reattach := make(chan *plugin.ReattachConfig, 1)
+	closed := make(chan struct{})
+	serve.Test = &plugin.ServeTestConfig{Context: ctx, ReattachConfigCh: reattach, CloseCh: closed}
+	go func() {
+		if r := <-reattach; r != nil {
+			fmt.Printf("plugin %q { attach = \"%d:%s\" }\n", filepath.Base(os.Args[0]), r.Pid, r.Addr)
+		}
+	}()
+	plugin.Serve(serve)
+	<-closed
 }
 
 // Logger returns the logger whose lines the host prints with the plugin's name.

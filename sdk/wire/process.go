@@ -6,11 +6,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +31,9 @@ type Options struct {
 	SocketDir string
 	// SHA256 is the checksum that the binary must have, in hex; empty: any.
 	SHA256 string
+	// Memory is what the plugin's garbage collector keeps within, in bytes
+	// (GOMEMLIMIT); 0: no bound.
+	Memory int64
 	// Logger gets the plugin's log lines; nil: they are dropped.
 	Logger hclog.Logger
 	// Wrap changes the command before it is started, to sandbox it; nil: it runs
@@ -82,6 +87,9 @@ func Start(o Options) (*Process, error) {
 	// go-plugin tells a plugin of the directory only when a runner of one's own
 	// starts it.
 	cmd.Env = []string{plugin.EnvUnixSocketDir + "=" + o.SocketDir}
+	if o.Memory > 0 {
+		cmd.Env = append(cmd.Env, "GOMEMLIMIT="+strconv.FormatInt(o.Memory, 10))
+	}
 	dieWithParent(cmd)
 	if o.Wrap != nil {
 		o.Wrap(cmd)
@@ -101,17 +109,52 @@ func Start(o Options) (*Process, error) {
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(4<<20), grpc.MaxCallSendMsgSize(4<<20)),
 		},
 	})
+	if err := p.dispense(); err != nil {
+		return nil, startError(name, err, early.String())
+	}
+	return p, nil
+}
+
+// dispense connects to the process and gets its service.
+func (p *Process) dispense() error {
 	rpc, err := p.plugin.Client()
 	if err != nil {
 		p.Kill()
-		return nil, startError(name, err, early.String())
+		return err
 	}
 	raw, err := rpc.Dispense(PluginName)
 	if err != nil {
 		p.Kill()
-		return nil, fmt.Errorf("plugin %s: %w", name, err)
+		return err
 	}
 	p.Client = raw.(*Client)
+	return nil
+}
+
+// Attach connects to a plugin that somebody else runs, in a debugger for one: to
+// what its "debug" printed, a process id, a colon and the path of a socket. That
+// process is not ended by Kill.
+func Attach(name, to string) (*Process, error) {
+	id, socket, _ := strings.Cut(to, ":")
+	pid, err := strconv.Atoi(id)
+	if err != nil || socket == "" {
+		return nil, fmt.Errorf("plugin %s cannot be attached to at %q: write what its \"debug\" prints, a process id, a colon and a path", name, to)
+	}
+	sum := sha256.Sum256([]byte(to)) // nobody knows what it was built from
+	p := &Process{SHA256: hex.EncodeToString(sum[:])}
+	p.plugin = plugin.NewClient(&plugin.ClientConfig{
+		HandshakeConfig:  Handshake,
+		Plugins:          plugin.PluginSet{PluginName: &Plugin{}},
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
+		Reattach: &plugin.ReattachConfig{
+			Protocol: plugin.ProtocolGRPC, ProtocolVersion: ProtocolVersion, Pid: pid, Test: true,
+			Addr: &net.UnixAddr{Name: socket, Net: "unix"},
+		},
+	})
+	if err := p.dispense(); err != nil {
+		return nil, fmt.Errorf("plugin %s cannot be attached to at %s: %w", name, to, err)
+	}
 	return p, nil
 }
 

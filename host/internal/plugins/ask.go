@@ -28,6 +28,7 @@ func (p *Plugin) ask(ctx context.Context, question func(*wire.Client) error) err
 		}
 		g.calls.Add(1)
 		err = question(g.process.Client)
+		g.last.Store(time.Now().UnixMilli())
 		g.calls.Add(-1)
 		if errors.Is(err, wire.ErrGone) && try == 0 && ctx.Err() == nil {
 			waitExit(ctx, g.process)
@@ -125,8 +126,9 @@ func (p *Plugin) Watch(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
-			if !p.Running() {
+		case now := <-tick.C:
+			p.stopIdle(now)
+			if !p.Running() && !p.Idle() {
 				_, _ = p.ensure(ctx) // logged there; tried again at the next tick
 			}
 		}

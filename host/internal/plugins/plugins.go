@@ -51,6 +51,20 @@ type Options struct {
 	Log hclog.Logger
 }
 
+// Settings are what the configuration says of a plugin.
+type Settings struct {
+	// SHA256 that the binary must have, in hex; empty: any.
+	SHA256 string
+	// Memory is what its garbage collector keeps within, in bytes; 0: no bound.
+	Memory int64
+	// Idle is after how long without a question the process is stopped, to be
+	// started again by the next; 0: never.
+	Idle time.Duration
+	// Attach is a process that somebody else started, as its "debug" printed;
+	// empty: the binary is started.
+	Attach string
+}
+
 // Plugin is one ecosystem plugin. Its methods may be called by many at once.
 type Plugin struct {
 	// Name of the plugin and its binary.
@@ -64,12 +78,12 @@ type Plugin struct {
 	current atomic.Pointer[generation]
 	// other is whether another binary was started than the one that the
 	// configuration in force was checked with.
-	other   atomic.Bool
-	pinned  string
-	failed  error     // why the last start failed
-	next    time.Time // when the next start may be tried
-	backoff time.Duration
-	closed  bool
+	other    atomic.Bool
+	settings Settings
+	failed   error     // why the last start failed
+	next     time.Time // when the next start may be tried
+	backoff  time.Duration
+	closed   bool
 }
 
 // generation is one binary, as it described itself, and its running process.
@@ -79,6 +93,8 @@ type generation struct {
 	process  *wire.Process         // nil: known from before, not running
 	stamp    atomic.Pointer[stamp] // of the file when it was last looked at
 	calls    atomic.Int64          // questions under way
+	last     atomic.Int64          // when the last question ended, Unix milliseconds
+	idle     atomic.Bool           // whether it was stopped because nobody asked
 }
 
 // stamp tells whether a file was changed.
@@ -94,10 +110,9 @@ func stampOf(path string) stamp {
 	return stamp{}
 }
 
-// New makes a plugin that is not started yet. Pinned is the checksum its
-// binary must have; empty: any.
-func New(name, pinned string, o Options) *Plugin {
-	return &Plugin{Name: name, pinned: pinned, o: o, log: o.Log.Named(name)}
+// New makes a plugin that is not started yet.
+func New(name string, settings Settings, o Options) *Plugin {
+	return &Plugin{Name: name, settings: settings, o: o, log: o.Log.Named(name)}
 }
 
 func (p *Plugin) path() string { return filepath.Join(p.o.Dir, p.Name) }
@@ -109,6 +124,27 @@ func (p *Plugin) Restarts() int64 { return p.restarts.Load() }
 func (p *Plugin) Running() bool {
 	g := p.current.Load()
 	return g != nil && g.process != nil && !g.process.Exited()
+}
+
+// Idle reports whether the process was stopped because nobody asked it.
+func (p *Plugin) Idle() bool {
+	g := p.current.Load()
+	return g != nil && g.idle.Load()
+}
+
+// stopIdle stops the process when nobody has asked it for long enough. A
+// question that comes in this very moment is asked again of a new one.
+func (p *Plugin) stopIdle(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.current.Load()
+	if p.settings.Idle == 0 || p.settings.Attach != "" || g == nil || g.process == nil || g.idle.Load() || g.calls.Load() > 0 ||
+		now.Sub(time.UnixMilli(g.last.Load())) < p.settings.Idle {
+		return
+	}
+	g.idle.Store(true)
+	g.process.Kill()
+	p.log.Info("plugin stopped, because nobody asks it; the next question starts it again")
 }
 
 // PID is the id of the process; 0: none runs.
@@ -168,7 +204,9 @@ func (p *Plugin) ensure(ctx context.Context) (*generation, error) {
 	if p.closed {
 		return nil, ErrDown
 	}
-	if wait := time.Until(p.next); wait > patience {
+	if wait := time.Until(p.next); old != nil && old.idle.Load() {
+		// It did not fail.
+	} else if wait > patience {
 		return nil, fmt.Errorf("%w: %w", ErrDown, p.failed)
 	} else if wait > 0 {
 		select {
@@ -177,7 +215,7 @@ func (p *Plugin) ensure(ctx context.Context) (*generation, error) {
 		case <-time.After(wait):
 		}
 	}
-	if old != nil && old.process != nil {
+	if old != nil && old.process != nil && !old.idle.Load() {
 		old.process.Kill() // reaps what is left of it
 		p.restarts.Add(1)
 		p.log.Warn("plugin went away; starting it again")
@@ -220,13 +258,7 @@ func (p *Plugin) noteStart(err error) {
 // launch starts a process and has it describe itself.
 func (p *Plugin) launch(ctx context.Context) (*generation, error) {
 	began, stamp := time.Now(), stampOf(p.path())
-	process, err := wire.Start(wire.Options{
-		Path:      p.path(),
-		SocketDir: p.o.SocketDir,
-		SHA256:    p.pinned,
-		Wrap:      p.o.Wrap,
-		Logger:    p.log,
-	})
+	process, err := p.process()
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("there is no plugin binary %s; build or copy it there", p.path())
 	}
@@ -245,9 +277,25 @@ func (p *Plugin) launch(ctx context.Context) (*generation, error) {
 	}
 	g := &generation{sum: process.SHA256, describe: d, process: process}
 	g.stamp.Store(&stamp)
+	g.last.Store(time.Now().UnixMilli())
 	p.remember(g)
 	p.log.Info("plugin started", "version", d.GetVersion(), "sha256", g.sum[:12], "pid", process.PID(), "took", time.Since(began).Round(time.Millisecond))
 	return g, nil
+}
+
+// process starts a process, or attaches to the one that the configuration names.
+func (p *Plugin) process() (*wire.Process, error) {
+	if p.settings.Attach != "" {
+		return wire.Attach(p.Name, p.settings.Attach)
+	}
+	return wire.Start(wire.Options{
+		Path:      p.path(),
+		SocketDir: p.o.SocketDir,
+		SHA256:    p.settings.SHA256,
+		Memory:    p.settings.Memory,
+		Wrap:      p.o.Wrap,
+		Logger:    p.log,
+	})
 }
 
 func (p *Plugin) remember(g *generation) {
@@ -289,18 +337,20 @@ func (p *Plugin) Changed() bool {
 
 // Replace starts the binary on disk beside the one that runs, has check accept
 // it, and lets it take over. On an error the old one goes on answering.
-func (p *Plugin) Replace(ctx context.Context, pinned string, check func(*wire.Client, *pb.DescribeResponse) error) error {
+func (p *Plugin) Replace(ctx context.Context, settings Settings, check func(*wire.Client, *pb.DescribeResponse) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := p.current.Load()
-	p.pinned = pinned
+	same := settings.Memory == p.settings.Memory && settings.Attach == p.settings.Attach
+	p.settings = settings
 	if old != nil {
 		// Whatever comes of it, this file is not tried again by itself.
 		now := stampOf(p.path())
 		old.stamp.Store(&now)
 	}
-	if old != nil && old.process != nil && !old.process.Exited() {
-		if sum, err := wire.Checksum(p.path()); err == nil && sum == old.sum && (pinned == "" || pinned == sum) {
+	if same && old != nil && old.process != nil && !old.process.Exited() {
+		sum, err := wire.Checksum(p.path())
+		if settings.Attach != "" || err == nil && sum == old.sum && (settings.SHA256 == "" || settings.SHA256 == sum) {
 			return p.accept(old, check)
 		}
 	}
