@@ -223,6 +223,14 @@ func (p *Publication) Store(f UploadedFile, e Entry, replace bool) {
 	})
 }
 
+// StoreBytes stores a file that was not uploaded as such, of up to a MiB: what
+// stands beside a package's file, as its metadata does. It fails like Store.
+func (p *Publication) StoreBytes(body []byte, e Entry, replace bool) {
+	p.order(&pb.Operation{
+		Kind: pb.Operation_KIND_STORE, Version: e.Version.wire(), Path: e.Path, Extra: e.Extra, File: -1, Body: body, Replace: replace,
+	})
+}
+
 // StoreVersion stores a version that has no file of its own, or what is known
 // of one.
 func (p *Publication) StoreVersion(e Entry, replace bool) {

@@ -150,6 +150,12 @@ type Relay struct {
 	// Headers are request headers to pass on, besides Content-Type,
 	// Content-Encoding and Accept; nil: none.
 	Headers []string
+	// Names are RFC 6901 pointers to where package names stand in a JSON body, as
+	// keys or as strings, in which * stands for any member and ** for any number
+	// of them. Members that are called like packages of ours are taken out, so
+	// that upstream does not hear of them; a body that cannot be read is refused
+	// then. Nil: the body has no names.
+	Names []string
 }
 
 // Kind says what went wrong. Zero is none of them, and answers 500.
@@ -244,7 +250,7 @@ func (p Reply) response(Request) *pb.PlanResponse {
 }
 
 func (p Relay) response(Request) *pb.PlanResponse {
-	return &pb.PlanResponse{Plan: &pb.PlanResponse_Relay{Relay: &pb.Relay{Source: p.To.wire(), Headers: p.Headers}}}
+	return &pb.PlanResponse{Plan: &pb.PlanResponse_Relay{Relay: &pb.Relay{Source: p.To.wire(), Headers: p.Headers, Names: p.Names}}}
 }
 
 func (f Failure) response(Request) *pb.PlanResponse {

@@ -128,6 +128,7 @@ func (h *host) facts(a *pb.Artifact) ([]*pb.Fact, error) {
 	if err != nil {
 		return nil, err
 	}
+	absent := false
 	for _, address := range addresses {
 		plan, err := h.planGET(address)
 		if err != nil {
@@ -155,9 +156,16 @@ func (h *host) facts(a *pb.Artifact) ([]*pb.Fact, error) {
 		if len(byVersion) > 0 {
 			return byVersion, nil
 		}
-		if r.failure != nil && r.failure.kind != pb.ErrorKind_ERROR_KIND_NOT_FOUND {
+		switch {
+		case r.failure == nil:
+		case r.failure.kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND:
+			absent = true
+		default:
 			failed = r.failure
 		}
+	}
+	if failed == nil && absent && !h.about.GetCompleteListings() {
+		failed = &failure{kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, message: "upstream has no " + strings.TrimPrefix(a.GetPath(), "/")}
 	}
 	return nil, failed
 }
@@ -218,7 +226,7 @@ func verifyMembers(body []byte, digests []*pb.Digest, address string) error {
 func verify(body []byte, digests []*pb.Digest, address string) error {
 	for _, a := range algorithms {
 		for _, d := range digests {
-			if d.GetAlgorithm() != a.name {
+			if d.GetAlgorithm() != a.name || len(d.GetSum()) == 0 {
 				continue
 			}
 			h := a.make()

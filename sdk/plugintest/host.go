@@ -283,7 +283,9 @@ func (h *host) fetch(r *rendering, sources []*pb.Source, own, hosted bool) ([]wi
 			}
 			return nil, &failure{kind: pb.ErrorKind_ERROR_KIND_UPSTREAM, message: fmt.Sprintf("upstream answers %d for %s", doc.status, s.GetUrl())}
 		}
-		r.asked = append(r.asked, address)
+		if !own && !s.GetHere() {
+			r.asked = append(r.asked, address)
+		}
 		body := doc.body
 		if s.GetHead() {
 			body = nil

@@ -263,7 +263,7 @@ func documentsCutOff(r reporter, h *host) {
 				h.kept = map[string]*rendering{}
 				h.cut = func(a string, body []byte) []byte {
 					if a == address {
-						return body[:end]
+						return body[:min(end, len(body))]
 					}
 					return body
 				}

@@ -3,6 +3,7 @@ package plugintest
 import (
 	"context"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 // Question asks for one rendering.
 type Question struct {
-	// Path is the document's canonical address.
+	// Path is the document's canonical address, with its query.
 	Path string
 	// Now is the instant to judge at.
 	Now time.Time
@@ -49,9 +50,10 @@ func Renderer[C any](tb testing.TB, open func(C) (sdk.Ecosystem, error)) func(te
 	repository := &pb.Repository{Name: "entrepot", BaseUrl: "http://entrepot"}
 	return func(tb testing.TB, q Question) Rendering {
 		tb.Helper()
+		path, query, _ := strings.Cut(q.Path, "?")
 		plan, err := service.Plan(context.Background(), &pb.PlanRequest{
 			Repository: repository,
-			Subject:    &pb.PlanRequest_Request{Request: &pb.Request{Method: "GET", Path: q.Path}},
+			Subject:    &pb.PlanRequest_Request{Request: &pb.Request{Method: "GET", Path: path, Query: query}},
 		})
 		if err != nil {
 			tb.Fatal(err)

@@ -1944,7 +1944,11 @@ type Relay struct {
 	// Where to.
 	Source *Source `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// Request headers to pass on, besides Content-Type and Content-Encoding.
-	Headers       []string `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
+	Headers []string `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
+	// Pointers (RFC 6901) to where package names stand in a JSON body, as keys or
+	// as strings, with * for any member and ** for any number of them. What is
+	// called like a package that upstream must not hear of is taken out.
+	Names         []string `protobuf:"bytes,3,rep,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1989,6 +1993,13 @@ func (x *Relay) GetSource() *Source {
 func (x *Relay) GetHeaders() []string {
 	if x != nil {
 		return x.Headers
+	}
+	return nil
+}
+
+func (x *Relay) GetNames() []string {
+	if x != nil {
+		return x.Names
 	}
 	return nil
 }
@@ -4309,7 +4320,9 @@ type Operation struct {
 	// Number of the uploaded file, from 0; -1: the entry has no file.
 	File int32 `protobuf:"varint,6,opt,name=file,proto3" json:"file,omitempty"`
 	// Whether a file at the path may be replaced.
-	Replace       bool `protobuf:"varint,7,opt,name=replace,proto3" json:"replace,omitempty"`
+	Replace bool `protobuf:"varint,7,opt,name=replace,proto3" json:"replace,omitempty"`
+	// The file itself, where it was not uploaded; empty: file tells.
+	Body          []byte `protobuf:"bytes,8,opt,name=body,proto3" json:"body,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4391,6 +4404,13 @@ func (x *Operation) GetReplace() bool {
 		return x.Replace
 	}
 	return false
+}
+
+func (x *Operation) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
 }
 
 var File_entrepot_ecosystem_v1_ecosystem_proto protoreflect.FileDescriptor
@@ -4528,10 +4548,11 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x04body\x18\x03 \x01(\fR\x04body\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"X\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"n\n" +
 	"\x05Relay\x125\n" +
 	"\x06source\x18\x01 \x01(\v2\x1d.entrepot.ecosystem.v1.SourceR\x06source\x12\x18\n" +
-	"\aheaders\x18\x02 \x03(\tR\aheaders\"Y\n" +
+	"\aheaders\x18\x02 \x03(\tR\aheaders\x12\x14\n" +
+	"\x05names\x18\x03 \x03(\tR\x05names\"Y\n" +
 	"\aFailure\x124\n" +
 	"\x04kind\x18\x01 \x01(\x0e2 .entrepot.ecosystem.v1.ErrorKindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"J\n" +
@@ -4695,7 +4716,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"operations\x122\n" +
 	"\x05reply\x18\x02 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x05reply\x128\n" +
 	"\afailure\x18\x03 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\x12\x16\n" +
-	"\x06needed\x18\x04 \x03(\tR\x06needed\"\xaf\x03\n" +
+	"\x06needed\x18\x04 \x03(\tR\x06needed\"\xc3\x03\n" +
 	"\tOperation\x129\n" +
 	"\x04kind\x18\x01 \x01(\x0e2%.entrepot.ecosystem.v1.Operation.KindR\x04kind\x128\n" +
 	"\aversion\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
@@ -4703,7 +4724,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05value\x18\x04 \x01(\tR\x05value\x12\x14\n" +
 	"\x05extra\x18\x05 \x01(\fR\x05extra\x12\x12\n" +
 	"\x04file\x18\x06 \x01(\x05R\x04file\x12\x18\n" +
-	"\areplace\x18\a \x01(\bR\areplace\"\xbe\x01\n" +
+	"\areplace\x18\a \x01(\bR\areplace\x12\x12\n" +
+	"\x04body\x18\b \x01(\fR\x04body\"\xbe\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
