@@ -1,0 +1,71 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+// file is a file of an upstream's.
+type file struct {
+	// upstream is the role, which the configuration names.
+	upstream string
+	// path is below the upstream's address, with its escapes and a slash at its
+	// beginning.
+	path string
+	// sha256 is the digest that the request names, as bytes; nil: none.
+	sha256 []byte
+}
+
+// requested is the file that a request names.
+func requested(r sdk.Request) (file, error) {
+	f := named(strings.TrimPrefix(r.Path, "/"))
+	if r.Query == "" {
+		return f, nil
+	}
+	query, err := url.ParseQuery(r.Query)
+	if sums := query["sha256"]; err == nil && len(query) == 1 && len(sums) == 1 {
+		if sum, err := hex.DecodeString(sums[0]); err == nil && len(sum) == sha256.Size {
+			f.sha256 = sum
+			return f, nil
+		}
+	}
+	return f, errors.New("a file has no query here but sha256=… with 64 hexadecimal digits")
+}
+
+// named is a file by its name: its address here without the first slash. Names
+// keep the escapes that clients send, as not all of them mean the same to
+// every server.
+func named(name string) file {
+	upstream, path, _ := strings.Cut(name, "/")
+	return file{upstream: upstream, path: "/" + escaped(path)}
+}
+
+// escaped is a path with escapes for all that an address cannot have; those
+// that it has stay.
+func escaped(path string) string {
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		plain = path
+	}
+	return (&url.URL{Path: plain, RawPath: path}).EscapedPath()
+}
+
+// name is what the file is called in rules and messages.
+func (f file) name() string { return f.upstream + f.path }
+
+// folder reports whether it is a folder's address, for which servers answer
+// with listings.
+func (f file) folder() bool { return strings.HasSuffix(f.path, "/") }
+
+// address is the canonical address here.
+func (f file) address() string {
+	if f.sha256 == nil {
+		return "/" + f.name()
+	}
+	return "/" + f.name() + "?sha256=" + hex.EncodeToString(f.sha256)
+}

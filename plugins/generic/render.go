@@ -1,0 +1,126 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+// document is what leads to a file's content. Its address alone does not say
+// which content that is, so what upstream says of the file without sending it
+// is its version; what was seen of it is its listing. A digest in the request
+// does say which: once the file was there, nothing more is asked, but that it is
+// old enough is judged by what was seen of it without the digest.
+func (f file) document() sdk.Document {
+	pinned := f.sha256 != nil
+	return sdk.Document{
+		Path:      f.address(),
+		Name:      f.name(),
+		From:      []sdk.Source{{URL: f.path, Role: f.upstream, Head: true}},
+		Query:     pinned,
+		Immutable: pinned,
+		History:   !pinned,
+		Render: func(in *sdk.Input) error {
+			if pinned {
+				return f.renderPinned(in)
+			}
+			return f.render(in)
+		},
+	}
+}
+
+// render leads to what upstream has now, or while that is held back to the
+// newest of what it had before. That is only in the cache: upstream would send
+// something else.
+func (f file) render(in *sdk.Input) error {
+	now, size, err := f.state(in.Docs()[0])
+	if err != nil {
+		return err
+	}
+	in.Keep(now) // as those who ask by a digest are told of another file
+	content := sdk.File{Path: f.address() + "?content=" + now.Version, Size: size}
+	if in.Keep(now, content) {
+		return in.Answer(f.artifact(now, content, f.source()))
+	}
+	for _, k := range slices.Backward(in.Earlier()) {
+		if k.File.Path != "" && k.File.Path != content.Path && in.Keep(k.Version, k.File) {
+			return in.Answer(f.artifact(k.Version, k.File, nil))
+		}
+	}
+	return in.HeldVersion(now.Name, now.Version)
+}
+
+// renderPinned leads to the content of the digest.
+func (f file) renderPinned(in *sdk.Input) error {
+	now, _, err := f.state(in.Docs()[0])
+	if err != nil {
+		return err
+	}
+	digest := sdk.Digest{Algorithm: "sha256", Sum: f.sha256}
+	content := sdk.File{Path: f.address(), Digests: []sdk.Digest{digest}}
+	if !in.Keep(now, content) {
+		return in.HeldVersion(now.Name, now.Version)
+	}
+	a := f.artifact(now, content, f.source())
+	a.Digest = digest
+	return in.Answer(a)
+}
+
+// source is where upstream has the file.
+func (f file) source() []sdk.Source { return []sdk.Source{{URL: f.path, Role: f.upstream}} }
+
+// artifact is one of the contents that the file has had.
+func (f file) artifact(v sdk.Version, content sdk.File, from []sdk.Source) sdk.Artifact {
+	return sdk.Artifact{Version: v, Path: content.Path, From: from, Facts: []string{f.address()}}
+}
+
+// state is the version that upstream has now, by all that it says of the
+// content without sending it. Where it says nothing, all contents are one
+// version. The size is 0 where it is not known.
+func (f file) state(doc *sdk.Doc) (v sdk.Version, size int64, err error) {
+	if u, err := url.Parse(doc.URL); err == nil && strings.HasSuffix(u.Path, "/") {
+		return v, 0, sdk.NotFound("listings are off, and this is a folder")
+	}
+	modified, err := lastModified(doc)
+	if err != nil {
+		return v, 0, err
+	}
+	if text := doc.Header["content-length"]; text != "" {
+		if size, err = strconv.ParseInt(text, 10, 64); err != nil || size < 0 {
+			return v, 0, errors.New("its content-length is no number")
+		}
+	}
+	version := shortHash(strings.TrimPrefix(doc.Header["etag"], "W/"), doc.Header["last-modified"], doc.Header["content-length"])
+	if !modified.IsZero() {
+		version = modified.Format("20060102T150405Z") + "-" + version
+	}
+	return sdk.Version{Name: f.name(), Version: version, Published: modified}, size, nil
+}
+
+// lastModified is when the file was changed, as upstream says; zero: it does
+// not.
+func lastModified(doc *sdk.Doc) (time.Time, error) {
+	text := doc.Header["last-modified"]
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := http.ParseTime(text)
+	if err != nil {
+		return time.Time{}, errors.New("its last-modified is no time")
+	}
+	return t.UTC(), nil
+}
+
+// shortHash tells texts apart.
+func shortHash(texts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(texts, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}

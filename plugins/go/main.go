@@ -1,0 +1,68 @@
+// Command go serves Go modules: the GOPROXY protocol, and the checksum database
+// passed through.
+package main
+
+import "github.com/entrepot-registry/entrepot/sdk"
+
+func main() { sdk.Serve(open) }
+
+type options struct {
+	Proxy   string `hcl:"proxy" env:"GOPROXY" help:"Module proxies to ask, as GOPROXY lists them: after a comma the next is asked when one has nothing, after a bar also when it fails. \"direct\" and \"off\" end the list."`
+	SumDB   string `hcl:"sumdb" env:"GOSUMDB" help:"Checksum database, as GOSUMDB names it: its name or key, and after a space its address where that is not https:// and the name. Modules are verified against it, and clients reach it here. \"off\": none."`
+	NoSumDB string `hcl:"nosumdb" env:"GONOSUMDB" help:"Patterns of module paths that the checksum database is never asked about, as GONOSUMDB has them: \"*.corp.example.com,example.org/team\"."`
+}
+
+// Roles of the upstreams.
+const (
+	roleMain  = "main"  // module proxies
+	roleSumDB = "sumdb" // checksum database
+)
+
+func open(o options) (sdk.Ecosystem, error) {
+	proxies, err := parseProxies(o.Proxy)
+	if err != nil {
+		return sdk.Ecosystem{}, sdk.OptionError{Option: "proxy", Message: err.Error()}
+	}
+	name, address, err := parseSumDB(o.SumDB)
+	if err != nil {
+		return sdk.Ecosystem{}, sdk.OptionError{Option: "sumdb", Message: err.Error()}
+	}
+	db := database{name: name, private: o.NoSumDB}
+	return sdk.Ecosystem{
+		Name:      "go",
+		Title:     "Go",
+		PURL:      "golang",
+		Upstreams: append(proxies, sdk.Upstream{Role: roleSumDB, URL: address}),
+		Routes: []sdk.Route{
+			{Match: "GET /sumdb/{db...}/supported", Plan: db.planSupported},
+			{Match: "GET /sumdb/{db...}/latest", Plan: db.planLatest},
+			{Match: lookupRoute, Plan: db.planLookup},
+			{Match: tileRoute, Plan: db.planTile},
+			{Match: "GET /{module...}/@v/list", Plan: planList},
+			{Match: "GET /{module...}/@v/{version}.info", Plan: db.planInfo},
+			{Match: "GET /{module...}/@v/{version}.mod", Plan: planMod},
+			{Match: "GET /{module...}/@v/{version}.zip", Plan: planZip},
+			{Match: "GET /{module...}/@latest", Plan: planLatest},
+		},
+		About: db.about,
+		Setup: []sdk.Snippet{
+			{Client: "go", Text: "go env -w GOPROXY={url}"},
+			{Client: "go, modules that the checksum database must not hear of", Text: "go env -w GONOSUMDB='*.corp.example.com'"},
+		},
+		Ungated: []sdk.Ungated{
+			{Route: lookupRoute, Reason: "the checksum database is signed as a whole: clients verify what it says, and nothing can be left out of it"},
+			{Route: tileRoute, Reason: "tiles are hashes of the whole checksum database, which clients verify"},
+		},
+	}, nil
+}
+
+// about is the document that tells about a version: its own, or without a
+// version the list of its module. A module's name may have its upper case
+// escaped, because package URLs of this type have none.
+func (db database) about(v sdk.Version) sdk.Document {
+	m := named(v.Name, v.Version)
+	if check(m) == nil {
+		return db.version(m)
+	}
+	return listOf(m.Path)
+}

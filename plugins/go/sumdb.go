@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+// Routes that policy does not judge.
+const (
+	lookupRoute = "GET /sumdb/{db...}/lookup/{module...}@{version}"
+	tileRoute   = "GET /sumdb/{db...}/tile/{tile...}"
+)
+
+// database is the checksum database (go.dev/ref/mod, "Checksum database").
+type database struct {
+	// name; empty: there is none.
+	name string
+	// private are patterns of module paths, as in GONOSUMDB, that it must not
+	// hear of.
+	private string
+}
+
+// knows reports whether the database may be asked about a module.
+func (db database) knows(path string) bool {
+	return db.name != "" && !module.MatchPrefixPatterns(db.private, path)
+}
+
+// is reports whether a request is for this database.
+func (db database) is(r sdk.Request) bool { return db.name != "" && r.Get("db") == db.name }
+
+// unsupported is the answer for other databases: clients then ask those
+// themselves.
+func unsupported(r sdk.Request) sdk.Plan {
+	return sdk.NotFound("not found: the checksum database " + r.Get("db") + " is not passed on here")
+}
+
+// path is the canonical address here of something of the database's.
+func (db database) path(rest string) string {
+	return (&url.URL{Path: "/sumdb/" + db.name}).EscapedPath() + rest
+}
+
+// planSupported tells clients whether to ask the database here.
+func (db database) planSupported(r sdk.Request) sdk.Plan {
+	if !db.is(r) {
+		return unsupported(r)
+	}
+	return sdk.Reply{Header: map[string]string{"Content-Type": "text/plain; charset=utf-8"}}
+}
+
+// planLatest serves the signed tree head, as it is.
+func (db database) planLatest(r sdk.Request) sdk.Plan {
+	if !db.is(r) {
+		return unsupported(r)
+	}
+	return sdk.Document{
+		Path:  db.path("/latest"),
+		Query: true,
+		From:  []sdk.Source{{URL: "/latest", Role: roleSumDB}},
+		Render: func(in *sdk.Input) error {
+			_, err := in.Output("", "text/plain; charset=utf-8").Write(in.Docs()[0].Body)
+			return err
+		},
+	}
+}
+
+// planLookup serves a record, once it is there for good.
+func (db database) planLookup(r sdk.Request) sdk.Plan {
+	if !db.is(r) {
+		return unsupported(r)
+	}
+	m, err := fixedVersion(r)
+	if err != nil {
+		return notFound(err)
+	}
+	if !db.knows(m.Path) {
+		return sdk.Failure{Kind: sdk.KindRefused, Message: fmt.Sprintf("%s is not looked up in the checksum database, because this repository's nosumdb matches it: set GONOSUMDB=%s", m.Path, db.private)}
+	}
+	source := lookupSource(m)
+	source.Optional = false
+	return db.record(source, "text/plain; charset=utf-8")
+}
+
+// planTile serves a tile of the log's hashes.
+func (db database) planTile(r sdk.Request) sdk.Plan {
+	if !db.is(r) {
+		return unsupported(r)
+	}
+	tile, err := tlog.ParseTilePath("tile/" + r.Get("tile"))
+	if err != nil {
+		return notFound(err)
+	}
+	return db.record(sdk.Source{URL: "/" + tile.Path(), Role: roleSumDB}, "application/octet-stream")
+}
+
+// record is a file of the database's that never changes.
+func (db database) record(source sdk.Source, contentType string) sdk.Plan {
+	return sdk.Artifact{
+		Path:    db.path(source.URL),
+		From:    []sdk.Source{source},
+		Type:    contentType,
+		Ungated: true,
+	}
+}
+
+// lookupSource is where the database has the record of a version.
+func lookupSource(m module.Version) sdk.Source {
+	path := strings.TrimSuffix(folder(m.Path), "/@v/")
+	version := strings.TrimPrefix(filePath(m, ""), folder(m.Path))
+	return sdk.Source{URL: "/lookup" + path + "@" + version, Role: roleSumDB, Optional: true}
+}
+
+// sums are the digests of a version's files; nil: none is known.
+type sums struct{ zip, mod []sdk.Digest }
+
+// parseLookup reads the record of a version. One that is not there says
+// nothing; a database that does not answer is an error, as what nobody verified
+// would be kept for good.
+func parseLookup(m module.Version, doc *sdk.Doc) (sums, error) {
+	switch doc.Status {
+	case http.StatusOK:
+	case http.StatusNotFound, http.StatusGone:
+		return sums{}, nil
+	default:
+		return sums{}, fmt.Errorf("the checksum database, the upstream in the role of %q, does not tell the hashes of %s %s (status %d)", roleSumDB, m.Path, m.Version, doc.Status)
+	}
+	_, text, _, err := tlog.ParseRecord(doc.Body)
+	if err != nil {
+		return sums{}, fmt.Errorf("the checksum database's record of %s %s: %w", m.Path, m.Version, err)
+	}
+	var s sums
+	for line := range bytes.Lines(text) {
+		fields := strings.Fields(string(line))
+		if len(fields) != 3 || fields[0] != m.Path {
+			continue
+		}
+		switch fields[1] {
+		case m.Version:
+			s.zip = append(s.zip, digest("h1", fields[2]))
+		case m.Version + "/go.mod":
+			s.mod = append(s.mod, digest("h1:go.mod", fields[2]))
+		}
+	}
+	if len(s.zip) == 0 || len(s.mod) == 0 {
+		return sums{}, fmt.Errorf("the checksum database's record of %s %s is about something else", m.Path, m.Version)
+	}
+	return s, nil
+}
+
+// digest is a hash as go.sum writes it. One that cannot be read is a digest
+// that no file has, so that nothing is served unverified.
+func digest(algorithm, text string) sdk.Digest {
+	sum, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text, "h1:"))
+	if err != nil || !strings.HasPrefix(text, "h1:") || len(sum) != sha256.Size {
+		sum = make([]byte, sha256.Size)
+	}
+	return sdk.Digest{Algorithm: algorithm, Sum: sum}
+}
