@@ -10,11 +10,17 @@ plugin_dir = "bin/plugins" # drop a plugin's binary in, name it below
 
 # base_url = "https://packages.example.com"   # how clients reach us; default: as they ask
 # hosts    = ["packages.example.com"]         # names accepted besides loopback and base_url's
-# trusted_proxies = ["10.0.0.0/8"]            # may send X-Forwarded-Host, -Proto and -Prefix
+# trusted_proxies = ["10.0.0.0/8"]            # may send X-Forwarded-Host, -Proto, -Prefix and -For
+
+# tls {                                       # TLS 1.2 and later; changed files are read again
+#   certificate = "packages.pem"              # with those that vouch for it
+#   key         = "packages.key"
+# }
 
 # log_level  = "info"        # trace, debug, info, warn, error
 # log_format = "text"        # or json
 # access_log = "-"           # a file, "-" for standard output, "" for none
+# audit_log  = "audit.log"   # who was refused, what was changed; default: audit.log in data_dir
 
 # cache_size    = "50GB"     # cached bodies; the least recently used go first
 # memory_cache  = "128MiB"   # small bodies kept in memory
@@ -38,6 +44,28 @@ cooldown {
 repository "npm" {}
 repository "cargo" {}
 repository "pypi" {}
+repository "maven" {}
+repository "nuget" {}
+
+# Go's proxy and checksum database come from the variables GOPROXY and GOSUMDB,
+# as `go env` prints them, or from here.
+# repository "go" {
+#   options {
+#     proxy = "https://proxy.example.com,direct"
+#     sumdb = "sum.example.com"
+#   }
+# }
+
+# Signed archives: each upstream is one, served at /debian/NAME.
+# repository "debian" {
+#   upstream "main"     { url = "https://archive.example.com/debian" }
+#   upstream "security" { url = "https://archive.example.com/security" }
+# }
+
+# Any files: each upstream is one folder, served at /generic/NAME.
+# repository "generic" {
+#   upstream "tools" { url = "https://downloads.example.com/tools" }
+# }
 
 # repository "company-npm" {
 #   plugin = "npm"
@@ -51,6 +79,10 @@ repository "pypi" {}
 #     failover = true                        # ask the next upstream also when this one fails
 #   }
 #
+#   anonymous = ["read"]     # what needs no token of `entrepot token create`: read, publish,
+#                            # delete, admin. Default: ["read"] where only this machine can
+#                            # reach the host, else nothing
+#
 #   ttl          = "5m"      # documents are not asked for again within
 #   negative_ttl = "1m"      # the same for "not found"
 #   max_stale    = "7d"      # how long they are served when upstream is down
@@ -59,8 +91,23 @@ repository "pypi" {}
 #   max_document = "256MiB"
 #   max_artifact = "16GiB"
 #   allow_hosts  = ["files.internal"]        # private hosts that documents may point at
+#
+#   hosted {                                 # packages of your own, published here
+#     names     = ["@acme/*"]                # ours alone: upstream is never asked for them
+#     merge     = ["left-*"]                 # both ours and upstream's
+#     any       = false                      # true: any name may be published, and hides upstream's
+#     overwrite = false                      # true: published files may be replaced
+#     quota     = "100GB"                    # of all files together; default: no bound
+#   }
+#
+#   directory "/srv/packages" {              # package files that lie there are served, too
+#     match   = ["release/**.tgz"]           # default: all files
+#     refresh = "1h"                         # how often it is looked at, besides on SIGHUP
+#   }
 # }
 
 # plugin "npm" {
 #   sha256 = "…"             # refuse any other binary
+#   memory = "256MiB"        # what its garbage collector keeps within
+#   idle   = "10m"           # stopped when nobody asks, started again by the next question
 # }

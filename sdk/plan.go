@@ -27,9 +27,9 @@ type Artifact struct {
 	// Digest is one that the request itself names; zero: none.
 	Digest Digest
 	// Facts are canonical addresses here of documents that may tell its age,
-	// address and digests, tried in order. One that ends in a slash stands for
-	// the indexes of all parts, below it, of snapshots in force that clients
-	// asked for. Empty: it cannot be judged and is served only where cool-down
+	// address and digests, tried in order. One that ends in /* stands for the
+	// indexes of all parts, below it, of snapshots in force that clients asked
+	// for. Empty: it cannot be judged and is served only where cool-down
 	// is off.
 	Facts []string
 	// Type is the content type; empty: what upstream says, else
@@ -39,8 +39,9 @@ type Artifact struct {
 	// guarded by something better. Its route stands in [Ecosystem.Ungated].
 	Ungated bool
 	// Snapshot is the Path of the snapshot that it is part of, see
-	// [Document.Snapshot]: with a Digest a part of any state that is kept, else
-	// the part of its Path in the state in force. Empty: of none.
+	// [Document.Snapshot]: with a Digest a part of any state that is kept and not
+	// held back, else the part of its Path in the state whose root clients got
+	// last. Empty: of none.
 	Snapshot string
 }
 
@@ -70,7 +71,7 @@ type Document struct {
 	// with the version given to [Input.State], is judged. The newest state that
 	// policy serves is in force; until there is one the first that was seen is,
 	// and never one that has expired while there is a newer. Parts that clients
-	// asked for are kept for each state.
+	// ask for are kept for each state, and a new one waits for them for a while.
 	Snapshot bool
 	// History has the files that Keep is told of remembered, so that later
 	// renderings find them in [Input.Earlier].
@@ -105,6 +106,9 @@ type Source struct {
 	// Here says that URL is a path of this repository, whose plan is an
 	// artifact: what clients get there is read.
 	Here bool
+	// Immutable says that what is there once stays as it is, so that it is not
+	// asked again.
+	Immutable bool
 }
 
 // From makes sources of addresses at the first upstream, none of them optional.
@@ -285,11 +289,11 @@ func digestsFromWire(digests []*pb.Digest) []Digest {
 }
 
 func (s Source) wire() *pb.Source {
-	return &pb.Source{Url: s.URL, Role: s.Role, Accept: s.Accept, Optional: s.Optional, Head: s.Head, Here: s.Here}
+	return &pb.Source{Url: s.URL, Role: s.Role, Accept: s.Accept, Optional: s.Optional, Head: s.Head, Here: s.Here, Immutable: s.Immutable}
 }
 
 func sourceFromWire(s *pb.Source) Source {
-	return Source{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Head: s.GetHead(), Here: s.GetHere()}
+	return Source{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Head: s.GetHead(), Here: s.GetHere(), Immutable: s.GetImmutable()}
 }
 
 func wireSources(sources []Source) []*pb.Source {

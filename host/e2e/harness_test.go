@@ -103,7 +103,7 @@ func startHostIn(t testing.TB, dir, config string) *Host {
 			t.Logf("the host's log:\n%s", h.log.tail(8<<10))
 		}
 	})
-	address := regexp.MustCompile(`serving: address=(http://[0-9.:]+)/`)
+	address := regexp.MustCompile(`serving: address=(https?://[0-9.:]+)/`)
 	h.wait(t, "to serve", func() bool {
 		if m := address.FindStringSubmatch(h.log.String()); m != nil {
 			h.URL = m[1]
@@ -167,6 +167,17 @@ func (h *Host) Run(t testing.TB, args ...string) (string, error) {
 	cmd := exec.Command(filepath.Join(built(t), "entrepot"), append(args, "--config", filepath.Join(h.Dir, "config.hcl"))...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// token makes a token and returns it.
+func (h *Host) token(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	out, err := h.Run(t, append([]string{"token", "create", name}, args...)...)
+	token := regexp.MustCompile(`(?m)^ent_[0-9A-Za-z]{46}$`).FindString(out)
+	if err != nil || token == "" {
+		t.Fatalf("token create: %v\n%s", err, out)
+	}
+	return token
 }
 
 // Configure replaces the configuration below the lines that startHost adds,

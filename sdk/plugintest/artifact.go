@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"hash"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,7 +154,7 @@ func (h *host) facts(a *pb.Artifact) ([]*pb.Fact, error) {
 		if len(byPath) > 0 {
 			return byPath, nil
 		}
-		if len(byVersion) > 0 {
+		if len(byVersion) > 0 && slices.Contains(a.GetFacts(), address) {
 			return byVersion, nil
 		}
 		switch {

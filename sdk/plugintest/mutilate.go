@@ -68,7 +68,7 @@ func (h *host) planMutilated(method, address string) error {
 	case *pb.PlanResponse_Artifact:
 		sources = p.Artifact.GetSources()
 		for _, facts := range p.Artifact.GetFacts() {
-			if strings.HasSuffix(facts, "/") {
+			if strings.HasSuffix(facts, "/*") {
 				continue // stands for the indexes of snapshots
 			}
 			if err := h.leadsToItself(facts); err != nil {

@@ -79,18 +79,19 @@ func isPart(f *pb.Fact, a *pb.Artifact) bool {
 }
 
 // factsAddresses are the documents that may hold an artifact's facts. For one
-// that ends in a slash they are the indexes of the snapshots asked for so far,
-// as far as the script has the parts that they are of.
+// that ends in /* they are the indexes of the snapshots asked for so far, as far
+// as the script has the parts that they are of.
 func (h *host) factsAddresses(a *pb.Artifact) ([]string, error) {
 	var all []string
 	for _, address := range a.GetFacts() {
-		if !strings.HasSuffix(address, "/") {
+		below, snapshots := strings.CutSuffix(address, "*")
+		if !snapshots {
 			all = append(all, address)
 			continue
 		}
 		for _, document := range slices.Sorted(maps.Keys(h.kept)) {
 			r := h.kept[document]
-			if r.state == nil || !strings.HasPrefix(r.path, address) {
+			if r.state == nil || !strings.HasPrefix(r.path, below) {
 				continue
 			}
 			for _, f := range r.facts {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -161,9 +162,8 @@ type File struct {
 
 // Artifact answers an artifact plan: it judges, and finds or fetches the file.
 func (c *Cache) Artifact(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*File, error) {
-	plan, err := c.resolved(ctx, repo, plan, base)
-	if err != nil {
-		return nil, err
+	if plan.GetSnapshot() != "" {
+		return c.partFile(ctx, repo, plan, base)
 	}
 	if f, err := c.hostedFile(repo, plan); f != nil || err != nil {
 		return f, err
@@ -183,7 +183,8 @@ func (c *Cache) resolved(ctx context.Context, repo *Repository, plan *pb.Artifac
 	if plan.GetSnapshot() == "" {
 		return plan, nil
 	}
-	return c.part(ctx, repo, plan, base)
+	resolved, _, err := c.part(ctx, repo, plan, base)
+	return resolved, err
 }
 
 // Head answers a HEAD of an artifact plan without fetching the file.
@@ -292,7 +293,7 @@ func heldFailure(name, version string, v cooldown.Verdict) *Failure {
 // waiting for it, so that what upstream withdraws is noticed.
 func (c *Cache) refreshFacts(repo *Repository, plan *pb.Artifact, base string) {
 	path := plan.GetFacts()[0]
-	if strings.HasSuffix(path, "/") {
+	if ofSnapshots(path) {
 		return // what is in a state stays in it
 	}
 	c.wg.Add(1)
@@ -372,15 +373,16 @@ type found struct {
 	floored bool
 }
 
-// factsPaths are the documents that may hold a file's facts.
+// factsPaths are the documents that may hold a file's facts: those that the
+// plan names, and indexes of snapshots.
 func (c *Cache) factsPaths(repo *Repository, plan *pb.Artifact) ([]string, error) {
 	var all []string
 	for _, path := range plan.GetFacts() {
-		if !strings.HasSuffix(path, "/") {
+		if !ofSnapshots(path) {
 			all = append(all, path)
 			continue
 		}
-		indexes, err := c.indexes(repo, path)
+		indexes, err := c.indexes(repo, strings.TrimSuffix(path, "*"))
 		if err != nil {
 			return nil, err
 		}
@@ -388,6 +390,10 @@ func (c *Cache) factsPaths(repo *Repository, plan *pb.Artifact) ([]string, error
 	}
 	return all, nil
 }
+
+// ofSnapshots reports whether a path of facts stands for the indexes of
+// snapshots.
+func ofSnapshots(path string) bool { return strings.HasSuffix(path, "/*") }
 
 // findFact looks a file up in the documents that its plan names, and asks
 // upstream again before it gives up. Nil: nobody knows it.
@@ -398,7 +404,7 @@ func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifac
 	if err != nil {
 		return nil, err
 	}
-	absent := len(paths) > 0
+	absent := slices.ContainsFunc(plan.GetFacts(), func(path string) bool { return !ofSnapshots(path) })
 	// Asked again no more often than "not found" is believed.
 	for _, since := range []time.Time{{}, began.Add(-repo.NegativeTTL)} {
 		for _, path := range paths {
@@ -411,9 +417,10 @@ func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifac
 				failed, absent = err, false
 				continue
 			}
-			absent = absent && set.absent
+			named := slices.Contains(plan.GetFacts(), path)
+			absent = absent && (set.absent || !named)
 			f := &found{fact: set.path(plan.GetPath()), exact: true}
-			if f.fact == nil {
+			if f.fact == nil && named { // a snapshot's index says nothing of what it does not list
 				f.fact, f.exact = set.version(plan.GetVersion()), false
 			}
 			if f.fact == nil {
@@ -423,10 +430,13 @@ func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifac
 			if err != nil {
 				return nil, err
 			}
+			floors := seen.floors()
 			if d.GetQuery() && seen != nil { // the listing may not have it yet
-				seen, _ = seen.observe([]*pb.Fact{f.fact}, began, repo.HoldUnknown, true, 2*c.policy.Longest())
+				if floors, err = c.floorsElsewhere(repo, d, seen, []*pb.Fact{f.fact}, began, true); err != nil {
+					return nil, err
+				}
 			}
-			f.since, f.floored = sinceOf(f.fact, seen.floors())
+			f.since, f.floored = sinceOf(f.fact, floors)
 			return f, nil
 		}
 	}

@@ -129,6 +129,7 @@ type Cache struct {
 	small      *otter.Cache[blobs.Digest, []byte]
 	missing    *otter.Cache[string, missed]
 	snapshots  *otter.Cache[string, *snapshot]
+	shown      sync.Map // list of parts of the state whose root clients got last, by the snapshot's name
 
 	group     singleflight.Group
 	flightsMu sync.Mutex
@@ -260,11 +261,21 @@ func (c *Cache) Plan(ctx context.Context, repo *Repository, base string, r *pb.R
 
 // Relay passes a request on and returns upstream's answer, unkept.
 func (c *Cache) Relay(ctx context.Context, repo *Repository, plan *pb.Relay, r *http.Request) (*upstream.Response, error) {
+	if repo.alone() {
+		return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: "this is for upstream to answer, which this repository does not ask: all of its names are ours"}
+	}
 	header := http.Header{}
 	for _, name := range append([]string{"Content-Type", "Content-Encoding", "Accept"}, plan.GetHeaders()...) {
 		if v := r.Header.Values(name); len(v) > 0 {
 			header[http.CanonicalHeaderKey(name)] = v
 		}
 	}
-	return repo.Upstreams.Get(ctx, upstream.Request{Source: plan.GetSource(), Method: r.Method, Body: r.Body, Header: header})
+	body := r.Body
+	if repo.Hosted != nil && len(plan.GetNames()) > 0 {
+		var err error
+		if body, err = c.withoutOurs(repo, plan.GetNames(), r.Body, header); err != nil {
+			return nil, err
+		}
+	}
+	return repo.Upstreams.Get(ctx, upstream.Request{Source: plan.GetSource(), Method: r.Method, Body: body, Header: header})
 }

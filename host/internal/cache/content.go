@@ -5,11 +5,13 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"os"
 
 	kgzip "github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -22,6 +24,7 @@ type Content struct {
 
 	small []byte
 	file  *blobs.File
+	plain *os.File // in a directory
 }
 
 // Reader reads the body and can seek. For a file it is an *os.File, so that
@@ -29,6 +32,9 @@ type Content struct {
 func (c *Content) Reader() io.ReadSeeker {
 	if c.file != nil {
 		return c.file.File
+	}
+	if c.plain != nil {
+		return c.plain
 	}
 	return bytes.NewReader(c.small)
 }
@@ -43,6 +49,28 @@ func (c *Content) Close() {
 		c.file.Release()
 		c.file = nil
 	}
+	if c != nil && c.plain != nil {
+		c.plain.Close()
+		c.plain = nil
+	}
+}
+
+// openSource opens a file in a directory, if it is still the one that was
+// looked at.
+func openSource(f *catalog.File) (*Content, error) {
+	file, err := os.Open(f.Source)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && (info.Size() != f.Size || !info.ModTime().Equal(f.Modified)) {
+		err = errors.New("it has changed and was not looked at since")
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return &Content{Digest: f.Body, Size: f.Size, plain: file}, nil
 }
 
 // Open opens a kept body; fs.ErrNotExist: it was evicted.

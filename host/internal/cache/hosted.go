@@ -127,7 +127,7 @@ func (c *Cache) hostedFile(repo *Repository, plan *pb.Artifact) (*File, error) {
 		return nil, err
 	}
 	if f != nil {
-		content, err := c.Open(Body{Digest: f.Body, Size: f.Size})
+		content, err := c.openHosted(f)
 		if err != nil {
 			return nil, fmt.Errorf("the file %s is in the catalogue, but cannot be read: %w", plan.GetPath(), err)
 		}
@@ -143,13 +143,35 @@ func (c *Cache) hostedFile(repo *Repository, plan *pb.Artifact) (*File, error) {
 		Message: fmt.Sprintf("%s is not published here, and upstream is not asked for %s", strings.TrimPrefix(plan.GetPath(), "/"), name)}
 }
 
+func (c *Cache) openHosted(f *catalog.File) (*Content, error) {
+	if f.Source != "" {
+		return openSource(f)
+	}
+	return c.Open(Body{Digest: f.Body, Size: f.Size})
+}
+
+// alone reports whether all names are ours, so that there is nothing to ask
+// upstream for.
+func (r *Repository) alone() bool {
+	return r.Hosted != nil && len(r.Hosted.Merge) == 0 && slices.Contains(r.Hosted.Names, "*")
+}
+
 // absent is a source of which upstream is not asked.
 func absent() *source { return &source{Status: 404, Checked: time.Now()} }
+
+// answersAlone reports whether a document can be rendered without what upstream
+// does not have: from packages of ours, of which a list may also be empty.
+func (m *making) answersAlone() bool {
+	return len(m.hosted) > 0 || m.repo.Hosted != nil && m.d.GetHosted() != ""
+}
 
 // ownNames reports whether a document is only about packages that upstream is
 // not asked for.
 func (m *making) ownNames(ctx context.Context) (bool, error) {
 	names := m.d.GetNames()
+	if m.repo.alone() {
+		return true, nil // also what a search is for is not told
+	}
 	for _, name := range names {
 		asked, err := m.c.upstreamHas(m.repo, name)
 		if err != nil || asked {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type making struct {
 
 	mu      sync.Mutex // guards what follows while sources are fetched together
 	used    map[string]*source
+	settled map[string]bool    // sources that do not change once they are there
 	before  map[string]*source // what was kept when this began; nil: nothing
 	order   []usedSource
 	stale   error // why a source could not be confirmed
@@ -54,7 +56,7 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 	if s.GetOptional() && !upstream.Absolute(s.GetUrl()) && !m.repo.Upstreams.Role(s.GetRole()) {
 		return &source{Checked: time.Now()}, nil
 	}
-	if !s.GetHere() && (m.own || len(m.hosted) > 0 && !m.repo.Upstreams.Role(s.GetRole())) {
+	if !s.GetHere() && (m.own || m.repo.Hosted != nil && !m.repo.Upstreams.Role(s.GetRole())) {
 		return absent(), nil
 	}
 	if s.GetHere() {
@@ -67,7 +69,11 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 		return got, err
 	}
 	before := m.c.knownSource(name)
-	got, stale, err := m.c.source(ctx, m.repo, s, m.accept)
+	accept := m.accept
+	if s.GetImmutable() {
+		accept = func(kept *source) bool { return kept.found() || m.accept(kept) }
+	}
+	got, stale, err := m.c.source(ctx, m.repo, s, accept)
 	if err != nil {
 		if !s.GetOptional() {
 			return nil, err
@@ -82,6 +88,9 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 		m.stale = stale
 	}
 	m.used[name] = got
+	if s.GetImmutable() || m.d.GetImmutable() {
+		m.settled[name] = true
+	}
 	if _, noted := m.before[name]; !noted {
 		m.before[name] = before
 	}
@@ -126,7 +135,7 @@ func (m *making) getAll(ctx context.Context, sources []*pb.Source) ([]*source, e
 		return nil, err
 	}
 	for i, s := range sources {
-		u := usedSource{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Head: s.GetHead(), Here: s.GetHere(), Status: got[i].Status, Digest: got[i].Digest}
+		u := usedSource{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Head: s.GetHead(), Here: s.GetHere(), Immutable: s.GetImmutable(), Status: got[i].Status, Digest: got[i].Digest}
 		if !slices.Contains(m.order, u) {
 			m.order = append(m.order, u)
 		}
@@ -162,8 +171,8 @@ func (m *making) freshUntil() time.Time {
 	if m.d.GetImmutable() {
 		until = time.Now().Add(forever)
 	}
-	for _, s := range m.used {
-		if s.found() && m.d.GetImmutable() {
+	for name, s := range m.used {
+		if s.found() && m.settled[name] {
 			continue
 		}
 		if at := s.freshUntil(m.repo); at.Before(until) {
@@ -218,7 +227,7 @@ func (m *making) fetchOnce(ctx context.Context, sources []*pb.Source) ([]wire.Do
 	}
 	var size int64
 	for i, s := range sources {
-		if !got[i].found() && !s.GetOptional() && len(m.hosted) == 0 {
+		if !got[i].found() && !s.GetOptional() && !m.answersAlone() {
 			m.missing = s
 			return nil, errMissing
 		}
@@ -303,13 +312,13 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 		done, err := m.repo.Ecosystem.Render(ctx, m.start(p), m.hosted, m.d.GetSources(), m.fetch, sink)
 		failure := done.GetFailure()
 		if m.d.GetSnapshot() && err == nil {
-			return m.snapshot(done, sink, p, generation)
+			return m.snapshot(ctx, done, sink, p, generation)
 		}
 		if err == nil && sink.tooMany {
 			err = fmt.Errorf("plugin %s tells more than %d facts of %s", m.repo.Plugin, maxFacts, m.d.GetPath())
 		}
 		if errors.Is(err, errMissing) {
-			failure, err = notFoundUpstream(m.missing), nil
+			failure, err = m.notFound(), nil
 			done = &pb.RenderDone{Failure: failure}
 		}
 		if err != nil {
@@ -355,7 +364,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 
 // snapshot keeps what a snapshot's root was rendered to. It is judged as a
 // whole, when it is served.
-func (m *making) snapshot(done *pb.RenderDone, sink *outputs, p *cooldown.Policy, generation string) (*Rendering, error) {
+func (m *making) snapshot(ctx context.Context, done *pb.RenderDone, sink *outputs, p *cooldown.Policy, generation string) (*Rendering, error) {
 	r := &Rendering{renderingRecord: renderingRecord{
 		Plugin: generation, Policy: policy.Key(p), Names: m.d.GetNames(), Sources: m.order,
 	}}
@@ -374,7 +383,12 @@ func (m *making) snapshot(done *pb.RenderDone, sink *outputs, p *cooldown.Policy
 		return nil, err
 	}
 	next, _ := seen.observe(nil, m.checked(), false, false, 0)
-	return r, m.c.putSightings(m.repo, m.d.GetPath(), next, false)
+	if err := m.c.putSightings(m.repo, m.d.GetPath(), next, false); err != nil {
+		return nil, err
+	}
+	m.release()
+	m.c.complete(ctx, m.repo, m.d.GetPath())
+	return r, nil
 }
 
 // judge adds the floors of files that are new to a policy and reports whether
@@ -392,7 +406,11 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 	if err != nil {
 		return false, fmt.Errorf("reading what was seen before: %w", err)
 	}
-	next, fresh := seen.observe(facts, m.checked(), m.repo.HoldUnknown, observed != m.d.GetPath(), 2*m.c.policy.Longest())
+	if observed != m.d.GetPath() {
+		p.Floors, err = m.c.floorsElsewhere(m.repo, m.d, seen, facts, m.checked(), m.stale == nil)
+		return shown(p, facts), err
+	}
+	next, fresh := seen.observe(facts, m.checked(), m.repo.HoldUnknown, false, 2*m.c.policy.Longest())
 	if m.d.GetHistory() {
 		next.remember(seen, facts, m.checked())
 	}
@@ -401,10 +419,60 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 		return true, nil
 	}
 	// Names that do not exist are without end, and nothing is known of them.
-	if observed != m.d.GetPath() || m.stale != nil || seen == nil && len(facts) == 0 {
+	if m.stale != nil || seen == nil && len(facts) == 0 {
 		return false, nil
 	}
 	return false, m.c.putSightings(m.repo, observed, next, fresh)
+}
+
+// coolsDown reports whether versions of a package can be held back at all.
+func (c *Cache) coolsDown(repo *Repository, name string) bool {
+	for _, r := range c.policy.For(repo.eco(), []string{name}, time.Now()).Rules {
+		if r.Window > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// floorsElsewhere are the floors of facts of a document that the listing of its
+// package judges. What the listing did not have when it was last looked at is
+// no older than that look; the first such look is what counts, so it is
+// remembered for the document.
+func (c *Cache) floorsElsewhere(repo *Repository, d *pb.Document, listing *sightings, facts []*pb.Fact, at time.Time, keep bool) (map[cooldown.Key]time.Time, error) {
+	if !repo.Describe.GetCompleteListings() {
+		return listing.floors(), nil // that it lacks a version says nothing
+	}
+	next, fresh := listing.observe(facts, at, repo.HoldUnknown, true, 2*c.policy.Longest())
+	floors := next.floors()
+	if !fresh {
+		return floors, nil
+	}
+	own, err := c.sightings(repo, d.GetPath())
+	if err != nil {
+		return nil, err
+	}
+	known := listing.floors()
+	remembered := &sightings{First: at, Last: at}
+	if own != nil {
+		remembered.Floors = append(remembered.Floors, own.Floors...)
+	}
+	added := false
+	for _, f := range next.Floors {
+		k := cooldown.Key{Name: f.Name, Version: f.Version, Path: f.Path}
+		if _, listed := known[k]; listed {
+			continue
+		}
+		if first, ok := own.floors()[k]; ok {
+			floors[k] = first
+			continue
+		}
+		remembered.Floors, added = append(remembered.Floors, f), true
+	}
+	if !added || !keep {
+		return floors, nil
+	}
+	return floors, c.putSightings(repo, d.GetPath(), remembered, true)
 }
 
 // floorsOfHits are the floors of versions that a search found, as far as their
@@ -449,7 +517,7 @@ func (c *Cache) observedPath(ctx context.Context, repo *Repository, d *pb.Docume
 	if err != nil || about == nil {
 		return ""
 	}
-	if seen, err := c.sightings(repo, about.GetPath()); err == nil && seen == nil && !about.GetQuery() {
+	if seen, err := c.sightings(repo, about.GetPath()); err == nil && seen == nil && !about.GetQuery() && c.coolsDown(repo, d.GetNames()[0]) {
 		// Nobody asked for the listing yet: without a look at it now, nothing
 		// would tell later what was there at first.
 		if _, _, _, err := c.rendering(ctx, repo, about, base); err != nil {
@@ -495,8 +563,15 @@ func (m *making) keep(r *Rendering, sink *outputs, done *pb.RenderDone) (err err
 	return err
 }
 
-func notFoundUpstream(s *pb.Source) *pb.Failure {
-	return &pb.Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: "upstream has no " + s.GetUrl()}
+func (m *making) notFound() *pb.Failure {
+	f := &pb.Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: "upstream has no " + m.missing.GetUrl()}
+	if m.own {
+		f.Message = strings.Join(m.d.GetNames(), ", ") + " is not published here, and upstream is not asked for it"
+	}
+	if m.own && len(m.d.GetNames()) == 0 {
+		f.Message = "there is no such thing here, and upstream is not asked: all names of this repository are ours"
+	}
+	return f
 }
 
 // shown reports whether a rendering shows a file that policy holds.

@@ -2,7 +2,9 @@ package cache
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +43,7 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 	if err != nil {
 		return nil, err
 	}
-	seen, err := c.sightings(repo, d.GetPath())
+	seen, err := c.sightings(repo, c.observedPath(ctx, repo, d, base))
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +137,38 @@ func (c *Cache) purgeDocument(repo *Repository, d *pb.Document, collect func(str
 		return err
 	}
 	prefix := key(renderingKey+repo.Name, d.GetPath(), "")
-	return collect(renderingKey, func(k string, _ []byte) bool { return strings.HasPrefix(k, prefix) })
+	if err := collect(renderingKey, func(k string, _ []byte) bool { return strings.HasPrefix(k, prefix) }); err != nil {
+		return err
+	}
+	return c.purgeQueries(repo, d.GetNames(), collect)
+}
+
+// purgeQueries drops what answers questions about one package, and what that
+// was made of.
+func (c *Cache) purgeQueries(repo *Repository, names []string, collect func(string, func(string, []byte) bool) error) error {
+	if len(names) != 1 {
+		return nil
+	}
+	sources, facts := map[string]bool{}, map[string]bool{}
+	err := collect(renderingKey, func(k string, v []byte) bool {
+		r := renderingRecord{}
+		if json.Unmarshal(v, &r) != nil || !slices.Equal(r.Names, names) {
+			return false
+		}
+		for _, u := range r.Sources {
+			sources[sourceName(repo, u.wire())] = true
+		}
+		path, _, _ := strings.Cut(strings.TrimPrefix(k, key(renderingKey+repo.Name, "")), "\x00")
+		facts[factsName(repo, path)] = true
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if err := collect(sourceKey, func(k string, _ []byte) bool { return sources[k] }); err != nil {
+		return err
+	}
+	return collect(factsKey, func(k string, _ []byte) bool { return facts[k] })
 }
 
 // PurgeAll drops everything that is cached of a repository.

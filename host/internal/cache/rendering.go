@@ -69,12 +69,13 @@ type usedSource struct {
 	URL, Role, Accept string `json:",omitempty"`
 	Optional          bool   `json:",omitempty"`
 	Head, Here        bool   `json:",omitempty"`
+	Immutable         bool   `json:",omitempty"`
 	Status            int
 	Digest            blobs.Digest
 }
 
 func (u usedSource) wire() *pb.Source {
-	return &pb.Source{Url: u.URL, Role: u.Role, Accept: u.Accept, Optional: u.Optional, Head: u.Head, Here: u.Here}
+	return &pb.Source{Url: u.URL, Role: u.Role, Accept: u.Accept, Optional: u.Optional, Head: u.Head, Here: u.Here, Immutable: u.Immutable}
 }
 
 // Output is one of a rendering's bodies.
@@ -94,8 +95,12 @@ type Body struct {
 
 const renderingKey = "r/"
 
-// How long a client waits for a revalidation before it gets the stale answer.
-const revalidateWait = 300 * time.Millisecond
+// How long a client waits for a revalidation before it gets the stale answer:
+// longer for a snapshot, of which all that clients ask for is fetched first.
+const (
+	revalidateWait = 300 * time.Millisecond
+	snapshotWait   = 5 * time.Second
+)
 
 // retryRefresh is how long a failed refresh is not tried again.
 const retryRefresh = 5 * time.Second
@@ -109,6 +114,8 @@ type Answer struct {
 	Instead *pb.PlanResponse
 	// Verbatim says that it is sent as it is, in no encoding.
 	Verbatim bool
+	// Modified is when it was published; zero: unknown.
+	Modified time.Time
 	// Stale says that upstream could not confirm it in time.
 	Stale bool
 	// Hit says that it was served from what is kept.
@@ -213,7 +220,11 @@ func (c *Cache) revalidated(ctx context.Context, repo *Repository, d *pb.Documen
 		}
 		return r, err
 	})
-	wait := time.NewTimer(revalidateWait)
+	patience := revalidateWait
+	if d.GetSnapshot() {
+		patience = snapshotWait
+	}
+	wait := time.NewTimer(patience)
 	defer wait.Stop()
 	select {
 	case <-ctx.Done():
@@ -351,7 +362,7 @@ func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base
 	if ttl := accept; d.GetImmutable() {
 		accept = func(s *source) bool { return s.found() || ttl(s) }
 	}
-	m := &making{c: c, repo: repo, d: d, base: base, accept: accept, used: map[string]*source{}, before: map[string]*source{}}
+	m := &making{c: c, repo: repo, d: d, base: base, accept: accept, used: map[string]*source{}, settled: map[string]bool{}, before: map[string]*source{}}
 	var err error
 	if m.own, err = m.ownNames(ctx); err != nil {
 		return nil, err
@@ -364,6 +375,9 @@ func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base
 		if unchanged && c.bodiesThere(old) {
 			old.unconfirmed.Store(m.stale != nil)
 			old.freshUntil.Store(m.freshUntil().UnixMilli())
+			if d.GetSnapshot() {
+				c.complete(ctx, repo, d.GetPath())
+			}
 			if lasting(d) && m.stale == nil {
 				return old, c.confirm(repo, d.GetPath(), m.checked())
 			}

@@ -1,11 +1,13 @@
 package cache
 
 import (
+	"cmp"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -24,20 +26,29 @@ import (
 type snapshot struct {
 	// Path is the canonical address of its root, Name what policy calls it.
 	Path, Name string
-	// Role is the upstream that it comes from.
-	Role string
+	// Role is the upstream that it comes from, Dir the folder of the root there.
+	Role, Dir string
 	// States from the oldest to the newest; there is at least one.
 	States []*state
-	// Wanted are the paths of the parts that clients asked for, sorted.
-	Wanted []string
+	// Wanted are the parts that clients ask for, sorted by path.
+	Wanted []wanted
 
 	parts map[blobs.Digest][]*pb.Fact // of each state, by the digest of its list, sorted by path
+}
+
+// wanted is a part that clients ask for.
+type wanted struct {
+	Path string
+	// Asked is when one last did, to the day.
+	Asked time.Time
 }
 
 // state is one state of a snapshot.
 type state struct {
 	Version            string
 	Published, Expires time.Time `json:",omitzero"`
+	// Seen is when it was first seen.
+	Seen time.Time
 	// Floor is when it was known not to be there yet; zero: it is the first that
 	// was seen.
 	Floor time.Time `json:",omitzero"`
@@ -54,6 +65,15 @@ const (
 	// expiryMargin is how long before its end a state is no longer served while
 	// there is a newer one.
 	expiryMargin = time.Hour
+	// completion is how long a new state waits for the parts that clients ask
+	// for: upstream may show its root before all else.
+	completion = time.Hour
+	// wantedFor is how long a part is fetched of new states after a client last
+	// asked for it, and wantedAgain how often that is noted.
+	wantedFor   = 30 * 24 * time.Hour
+	wantedAgain = 24 * time.Hour
+	// completing is how many parts are fetched at once.
+	completing = 4
 )
 
 func snapshotName(repo *Repository, path string) string { return key(snapshotKey+repo.Name, path) }
@@ -89,52 +109,113 @@ func (c *Cache) snapshotAt(repo *Repository, path string) (*snapshot, error) {
 }
 
 // inForce is the index of the state that is served now: the newest that policy
-// serves, or the first one seen, but none that is about to expire while there
-// is a newer one.
-func (s *snapshot) inForce(p *cooldown.Policy) int {
-	at := len(s.States) - 1
+// serves and that is whole, or the first one seen, but none that is about to
+// expire while there is a newer one. Nothing is whole for long only because it
+// lacks parts.
+func (s *snapshot) inForce(p *cooldown.Policy, whole func(at int) bool) int {
+	last := len(s.States) - 1
+	at := last
 	for ; at > 0; at-- {
-		k := cooldown.Key{Name: s.Name, Version: s.States[at].Version}
-		p.Floors = map[cooldown.Key]time.Time{k: s.States[at].Floor}
-		if !p.Judge(k, s.States[at].Published).Held {
+		st := s.States[at]
+		k := cooldown.Key{Name: s.Name, Version: st.Version}
+		p.Floors = map[cooldown.Key]time.Time{k: st.Floor}
+		if !p.Judge(k, st.Published).Held && (whole(at) || p.Now.Sub(st.Seen) > completion) {
 			break
 		}
 	}
-	for at < len(s.States)-1 && !s.States[at].Expires.IsZero() && p.Now.After(s.States[at].Expires.Add(-expiryMargin)) {
+	for at < last && s.States[at].expired(p.Now) {
 		at++
 	}
 	return at
 }
 
+// expired reports whether a state is about to expire, or has.
+func (st *state) expired(now time.Time) bool {
+	return !st.Expires.IsZero() && now.After(st.Expires.Add(-expiryMargin))
+}
+
 func (c *Cache) stateInForce(repo *Repository, s *snapshot) int {
-	return s.inForce(c.policy.For(repo.eco(), []string{s.Name}, time.Now()))
+	shown := c.lastShown(repo, s)
+	return s.inForce(c.policy.For(repo.eco(), []string{s.Name}, time.Now()), func(at int) bool {
+		return at <= shown || c.whole(s, s.States[at])
+	})
+}
+
+// whole reports whether the parts of a state that clients ask for are there.
+func (c *Cache) whole(s *snapshot, st *state) bool {
+	for _, f := range s.wanted(st) {
+		if d, ok := partDigest(f); ok && !c.blobs.Has(d) {
+			return false
+		}
+	}
+	return true
+}
+
+// wanted are the parts of a state that clients ask for.
+func (s *snapshot) wanted(st *state) []*pb.Fact {
+	var parts []*pb.Fact
+	for _, w := range s.Wanted {
+		if f := s.part(st, w.Path); f != nil {
+			parts = append(parts, f)
+		}
+	}
+	return parts
+}
+
+// part is a part of a state; nil: there is no such.
+func (s *snapshot) part(st *state, path string) *pb.Fact {
+	return (&factSet{facts: s.parts[st.Parts.Digest]}).path(path)
+}
+
+// lastShown is the index of the state whose root clients got last; -1: none
+// since the host was started.
+func (c *Cache) lastShown(repo *Repository, s *snapshot) int {
+	list, ok := c.shown.Load(snapshotName(repo, s.Path))
+	if !ok {
+		return -1
+	}
+	return slices.IndexFunc(s.States, func(st *state) bool { return st.Parts.Digest == list })
 }
 
 // snapshotDocument answers a document plan of a snapshot's root.
 func (c *Cache) snapshotDocument(ctx context.Context, repo *Repository, d *pb.Document, base string) (*Answer, error) {
 	r, stale, hit, err := c.rendering(ctx, repo, d, base)
 	s, failed := c.snapshotAt(repo, d.GetPath())
-	if failed != nil {
+	switch {
+	case failed != nil:
 		return nil, failed
-	}
-	if s == nil {
-		if err == nil && r.Failure != nil {
-			err = r.Failure
-		}
-		if err == nil {
-			err = fmt.Errorf("plugin %s says nothing of the state of %s", repo.Plugin, d.GetPath())
-		}
+	case err == nil && r.Failure != nil && (s == nil || r.missing() && !repo.ServeRemoved):
+		return nil, r.Failure
+	case s == nil && err == nil:
+		return nil, fmt.Errorf("what plugin %s says of the state of %s is not confirmed by upstream", repo.Plugin, d.GetPath())
+	case s == nil:
+		c.Stats.Misses.Add(1)
 		return nil, err
+	case err != nil:
+		c.log.Warn("a snapshot is served as it was: upstream's state cannot be had", "repository", repo.Name, "document", d.GetPath(), "error", err)
 	}
-	out := s.States[c.stateInForce(repo, s)].Outputs[d.GetOutput()]
+	at := c.stateInForce(repo, s)
+	st := s.States[at]
+	out := st.Outputs[d.GetOutput()]
 	if out == nil {
-		return nil, notFound("upstream has no %s", strings.TrimPrefix(d.GetPath(), "/"))
+		return nil, notFound("upstream has no %s of %s", cmp.Or(d.GetOutput(), "such form"), strings.TrimPrefix(d.GetPath(), "/"))
 	}
-	return &Answer{Rendering: r, Output: out, Verbatim: true, Stale: stale || err != nil, Hit: hit}, nil
+	c.shown.Store(snapshotName(repo, s.Path), st.Parts.Digest)
+	if hit {
+		c.Stats.Hits.Add(1)
+	} else {
+		c.Stats.Misses.Add(1)
+	}
+	answer := &Answer{Rendering: r, Output: out, Verbatim: true, Stale: stale || err != nil, Hit: hit}
+	if at == 0 || !s.States[at-1].Published.Equal(st.Published) {
+		answer.Modified = st.Published
+	}
+	return answer, nil
 }
 
 // observeState adds what was rendered to a snapshot, if it is a state that was
-// not seen before.
+// not seen before. What upstream shows after something newer, as mirrors do
+// that lag behind, is left alone.
 func (m *making) observeState(r *Rendering, told *pb.State, facts []*pb.Fact) error {
 	if told == nil {
 		return fmt.Errorf("plugin %s says nothing of the state of %s", m.repo.Plugin, m.d.GetPath())
@@ -147,38 +228,48 @@ func (m *making) observeState(r *Rendering, told *pb.State, facts []*pb.Fact) er
 	if err != nil {
 		return err
 	}
-	fresh := &state{Version: told.GetVersion(), Outputs: r.Outputs}
-	if ms := told.GetPublishedMs(); ms != 0 {
-		fresh.Published = time.UnixMilli(ms)
-	}
-	if ms := told.GetExpiresMs(); ms != 0 {
-		fresh.Expires = time.UnixMilli(ms)
-	}
-	next := &snapshot{Path: m.d.GetPath(), Role: m.d.GetSources()[0].GetRole(), parts: map[blobs.Digest][]*pb.Fact{}}
-	if names := m.d.GetNames(); len(names) == 1 {
-		next.Name = names[0]
-	}
+	fresh := &state{Version: told.GetVersion(), Published: instantOf(told.GetPublishedMs()), Expires: instantOf(told.GetExpiresMs()), Seen: time.Now(), Outputs: r.Outputs}
+	next := m.emptySnapshot()
 	if old != nil {
 		newest := old.States[len(old.States)-1]
-		if sameOutputs(newest.Outputs, fresh.Outputs) {
+		next.States, next.Wanted = slices.Clone(old.States), old.Wanted
+		maps.Copy(next.parts, old.parts)
+		switch {
+		case sameOutputs(newest.Outputs, fresh.Outputs):
+			return nil
+		case sameRoot(newest.Outputs, fresh.Outputs):
+			again := *newest
+			again.Outputs = fresh.Outputs
+			next.States[len(next.States)-1] = &again
+			return m.c.putSnapshot(m.repo, old, next)
+		case fresh.Published.Before(newest.Published) && !fresh.Published.IsZero():
+			m.c.log.Warn("upstream shows an older state of a snapshot than before, which does not count", "repository", m.repo.Name, "document", m.d.GetPath(), "state", fresh.Version, "newest", newest.Version)
 			return nil
 		}
 		fresh.Floor = m.looked(newest)
-		next.States, next.Wanted = slices.Clone(old.States), old.Wanted
-		for d, list := range old.parts {
-			next.parts[d] = list
-		}
 	}
 	if fresh.Parts, err = m.c.putParts(name, facts); err != nil {
 		return err
 	}
 	next.States = append(next.States, fresh)
 	next.parts[fresh.Parts.Digest] = facts
-	if err := m.c.putSnapshot(m.repo, old, next); err != nil {
-		return err
+	return m.c.putSnapshot(m.repo, old, next)
+}
+
+func (m *making) emptySnapshot() *snapshot {
+	root := m.d.GetSources()[0]
+	s := &snapshot{Path: m.d.GetPath(), Role: root.GetRole(), Dir: path.Dir(root.GetUrl()), parts: map[blobs.Digest][]*pb.Fact{}}
+	if names := m.d.GetNames(); len(names) == 1 {
+		s.Name = names[0]
 	}
-	m.c.fetchWanted(m.repo, next, fresh)
-	return nil
+	return s
+}
+
+func instantOf(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
 }
 
 // looked is when upstream last showed the newest state: the one after it cannot
@@ -190,16 +281,14 @@ func (m *making) looked(newest *state) time.Time {
 	return newest.Floor
 }
 
+// sameRoot reports whether the main outputs are there and the same: what
+// differs is only which other forms upstream has of them.
+func sameRoot(a, b map[string]*Output) bool {
+	return a[""] != nil && b[""] != nil && a[""].Plain == b[""].Plain
+}
+
 func sameOutputs(a, b map[string]*Output) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for name, out := range a {
-		if b[name] == nil || b[name].Plain != out.Plain {
-			return false
-		}
-	}
-	return true
+	return maps.EqualFunc(a, b, func(x, y *Output) bool { return x.Plain == y.Plain })
 }
 
 // putParts keeps the list of a state's parts, pinned.
@@ -225,13 +314,19 @@ func (c *Cache) putParts(owner string, parts []*pb.Fact) (Body, error) {
 	return Body{Digest: digest, Size: int64(len(body))}, err
 }
 
-// putSnapshot drops the states that nobody can need any more and keeps what is
-// left, with its bodies pinned.
+// putSnapshot drops the states that nobody can need any more, and parts that
+// nobody asks for, and keeps what is left, with its bodies pinned.
 func (c *Cache) putSnapshot(repo *Repository, old, next *snapshot) error {
 	name := snapshotName(repo, next.Path)
 	if at := c.stateInForce(repo, next); at > olderStates {
-		next.States = next.States[at-olderStates:]
+		next.States = slices.Clone(next.States[at-olderStates:])
 	}
+	next.Wanted = slices.DeleteFunc(slices.Clone(next.Wanted), func(w wanted) bool { return time.Since(w.Asked) > wantedFor })
+	lists := map[blobs.Digest]bool{}
+	for _, st := range next.States {
+		lists[st.Parts.Digest] = true
+	}
+	maps.DeleteFunc(next.parts, func(d blobs.Digest, _ []*pb.Fact) bool { return !lists[d] })
 	change := store.Change{}
 	if old != nil {
 		for _, d := range old.bodies() {
@@ -254,7 +349,7 @@ func (c *Cache) putSnapshot(repo *Repository, old, next *snapshot) error {
 }
 
 // bodies are those that a snapshot needs: roots, lists of parts, and the parts
-// that clients asked for.
+// that clients ask for.
 func (s *snapshot) bodies() []blobs.Digest {
 	var all []blobs.Digest
 	for _, st := range s.States {
@@ -262,146 +357,13 @@ func (s *snapshot) bodies() []blobs.Digest {
 		for _, out := range st.Outputs {
 			all = append(all, out.Plain.Digest)
 		}
-		for _, path := range s.Wanted {
-			if f := (&factSet{facts: s.parts[st.Parts.Digest]}).path(path); f != nil {
-				if d, ok := partDigest(f); ok {
-					all = append(all, d)
-				}
+		for _, f := range s.wanted(st) {
+			if d, ok := partDigest(f); ok {
+				all = append(all, d)
 			}
 		}
 	}
 	return all
-}
-
-// partDigest is the sha256 of a part, by which it is kept.
-func partDigest(f *pb.Fact) (blobs.Digest, bool) {
-	for _, d := range f.GetDigests() {
-		if strings.EqualFold(d.GetAlgorithm(), "sha256") && len(d.GetSum()) == len(blobs.Digest{}) {
-			return blobs.Digest(d.GetSum()), true
-		}
-	}
-	return blobs.Digest{}, false
-}
-
-// errNoPart says that a state has no such part, or one that cannot be verified.
-var errNoPart = errors.New("no such part")
-
-// part turns the plan of a snapshot's part into that of a file with a digest:
-// the part of the state in force, or the one with the digest that is asked for.
-func (c *Cache) part(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*pb.Artifact, error) {
-	root := plan.GetSnapshot()
-	r := c.knownRendering(renderingName(repo, root, base))
-	if r == nil || r.staleAt(time.Now()) || !c.agrees(repo, r, time.Now()) {
-		d, err := c.factsDocument(ctx, repo, root, base)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := c.snapshotDocument(ctx, repo, d, base); err != nil {
-			return nil, err
-		}
-	}
-	s, err := c.snapshotAt(repo, root)
-	if err != nil {
-		return nil, err
-	}
-	if s == nil {
-		return nil, notFound("upstream has no %s", strings.TrimPrefix(root, "/"))
-	}
-	f := c.findPart(repo, s, plan)
-	if f == nil {
-		return nil, notFound("%s is not part of %s as it is served", strings.TrimPrefix(plan.GetPath(), "/"), strings.TrimPrefix(root, "/"))
-	}
-	resolved, err := s.artifact(f)
-	if err != nil {
-		return nil, fmt.Errorf("plugin %s: %s: %w", repo.Plugin, f.GetPath(), err)
-	}
-	resolved.ContentType = plan.GetContentType()
-	return resolved, c.want(repo, s, f)
-}
-
-func (c *Cache) findPart(repo *Repository, s *snapshot, plan *pb.Artifact) *pb.Fact {
-	at := c.stateInForce(repo, s)
-	if len(plan.GetDigest().GetSum()) == 0 {
-		return (&factSet{facts: s.parts[s.States[at].Parts.Digest]}).path(plan.GetPath())
-	}
-	// Older states are for readers under way; newer ones are not served yet.
-	for _, st := range slices.Backward(s.States[:at+1]) {
-		for _, f := range s.parts[st.Parts.Digest] {
-			for _, d := range f.GetDigests() {
-				if strings.EqualFold(d.GetAlgorithm(), plan.GetDigest().GetAlgorithm()) && string(d.GetSum()) == string(plan.GetDigest().GetSum()) {
-					return f
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// artifact is the plan of a part: of its bytes, wherever they stand.
-func (s *snapshot) artifact(f *pb.Fact) (*pb.Artifact, error) {
-	d, ok := partDigest(f)
-	if !ok {
-		return nil, errNoPart
-	}
-	a := &pb.Artifact{
-		Path:    s.Path + "@" + hex.EncodeToString(d[:]),
-		Digest:  &pb.Digest{Algorithm: "sha256", Sum: d[:]},
-		Ungated: true,
-		Version: &pb.Version{Name: s.Name},
-	}
-	if f.GetUrl() != "" {
-		a.Sources = append(a.Sources, &pb.Source{Url: f.GetUrl(), Role: s.Role})
-	}
-	a.Sources = append(a.Sources, &pb.Source{Url: f.GetPath(), Role: s.Role})
-	return a, nil
-}
-
-// want remembers that clients ask for a part, and fetches it of the states to
-// come, which upstream may not have for long.
-func (c *Cache) want(repo *Repository, s *snapshot, f *pb.Fact) error {
-	if _, known := slices.BinarySearch(s.Wanted, f.GetPath()); known {
-		return nil
-	}
-	name := snapshotName(repo, s.Path)
-	mu := c.lockRecord(name)
-	mu.Lock()
-	defer mu.Unlock()
-	old, err := c.snapshotAt(repo, s.Path)
-	if err != nil {
-		return err
-	}
-	at, known := slices.BinarySearch(old.Wanted, f.GetPath())
-	if known {
-		return nil
-	}
-	next := *old
-	next.Wanted = slices.Insert(slices.Clone(old.Wanted), at, f.GetPath())
-	if err := c.putSnapshot(repo, old, &next); err != nil {
-		return err
-	}
-	for _, st := range next.States[min(c.stateInForce(repo, &next)+1, len(next.States)):] {
-		c.fetchWanted(repo, &next, st)
-	}
-	return nil
-}
-
-// fetchWanted begins to fetch the parts of a state that clients asked for
-// before.
-func (c *Cache) fetchWanted(repo *Repository, s *snapshot, st *state) {
-	for _, path := range s.Wanted {
-		f := (&factSet{facts: s.parts[st.Parts.Digest]}).path(path)
-		if f == nil {
-			continue
-		}
-		plan, err := s.artifact(f)
-		if err != nil {
-			continue
-		}
-		name := artifactName(repo, plan.GetPath())
-		if a := c.knownArtifact(repo, name); a == nil || !c.blobs.Has(a.Digest) {
-			c.join(repo, plan, "", name)
-		}
-	}
 }
 
 // indexes are the documents that list files for the parts, below a path, of
@@ -411,24 +373,24 @@ func (c *Cache) indexes(repo *Repository, below string) ([]string, error) {
 	err := c.eachSnapshot(repo, below, func(s *snapshot) {
 		at := c.stateInForce(repo, s)
 		for i := at; i >= 0; i-- {
-			for _, path := range s.Wanted {
-				f := (&factSet{facts: s.parts[s.States[i].Parts.Digest]}).path(path)
+			for _, f := range s.wanted(s.States[i]) {
 				switch {
 				case f.GetIndex() == "":
 				case i == at:
 					current = append(current, f.GetIndex())
-				case !slices.Contains(older, f.GetIndex()):
+				default:
 					older = append(older, f.GetIndex())
 				}
 			}
 		}
 	})
-	for _, path := range older {
-		if !slices.Contains(current, path) {
-			current = append(current, path)
+	var all []string
+	for _, index := range append(current, older...) {
+		if !slices.Contains(all, index) {
+			all = append(all, index)
 		}
 	}
-	return current, err
+	return all, err
 }
 
 func (c *Cache) eachSnapshot(repo *Repository, below string, visit func(*snapshot)) error {
@@ -455,7 +417,7 @@ func (c *Cache) Look(ctx context.Context, repo *Repository) {
 	err := c.eachSnapshot(repo, "/", func(s *snapshot) {
 		d, err := c.factsDocument(ctx, repo, s.Path, "")
 		if err == nil {
-			_, _, _, err = c.rendering(ctx, repo, d, "")
+			_, _, _, err = c.rendering(ctx, repo, d, "") // which completes it, too
 		}
 		if err != nil && ctx.Err() == nil {
 			c.log.Warn("a snapshot cannot be compared with upstream", "repository", repo.Name, "document", s.Path, "error", err)

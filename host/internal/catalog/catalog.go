@@ -61,6 +61,10 @@ type File struct {
 	Digests map[string][]byte `json:",omitempty"`
 	// Body is the sha256 that it is kept by.
 	Body blobs.Digest
+	// Source is the file in a directory that it lies in, as it was at Modified;
+	// empty: it is kept by its digest.
+	Source   string    `json:",omitempty"`
+	Modified time.Time `json:",omitzero"`
 	// Size in bytes.
 	Size int64
 	// Published is when it was stored.
@@ -135,6 +139,14 @@ func (c *Catalog) Package(repository, name string) (*Package, error) {
 		}
 		return p, nil
 	}
+	// What is read while a change is written must not be kept.
+	defer c.lock(repository, []string{name})()
+	return c.load(repository, name)
+}
+
+// load reads a package of which the lock is held.
+func (c *Catalog) load(repository, name string) (*Package, error) {
+	id := key(packageKey+repository, name)
 	value, err := c.db.Get(id)
 	if errors.Is(err, fs.ErrNotExist) {
 		c.packages.Set(id, &Package{Name: name}) // asked for again by every request
@@ -198,6 +210,16 @@ func (c *Catalog) At(repository, path string) (*Package, *File, error) {
 		}
 	}
 	return nil, nil, nil
+}
+
+// owner is the name of the package that has a file at a path; empty: none.
+func (c *Catalog) owner(repository, path string) (string, error) {
+	value, err := c.db.Get(key(pathKey+repository, path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	name, _, _ := strings.Cut(string(value), "\x00")
+	return name, err
 }
 
 // Size is how many bytes the files of a repository have.

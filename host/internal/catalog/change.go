@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"sort"
 	"time"
@@ -23,6 +24,10 @@ type Body struct {
 	Size int64
 	// Digests by algorithm.
 	Digests map[string][]byte
+	// Source is the file that it lies in, of which Modified is the time; empty:
+	// it is kept by its digest.
+	Source   string
+	Modified time.Time
 }
 
 // Change is what a publication does.
@@ -33,7 +38,8 @@ type Change struct {
 	Operations []*pb.Operation
 	// Bodies that operations number.
 	Bodies []Body
-	// Revisions are those of the packages that the decision was made on.
+	// Revisions are those of the packages that the decision was made on, which
+	// need not be all that are changed, nor only those.
 	Revisions map[string]uint64
 	// Now is when it happens.
 	Now time.Time
@@ -41,6 +47,11 @@ type Change struct {
 	Overwrite bool
 	// Records are written along with it.
 	Records store.Change
+	// Blind allows packages to be changed that nobody looked at, because what is
+	// done does not depend on them.
+	Blind bool
+	// Unsynced leaves it to the caller to have it survive a power failure.
+	Unsynced bool
 }
 
 // ErrChanged says that a package changed since the decision was made: decide
@@ -70,25 +81,39 @@ func Names(operations []*pb.Operation) []string {
 // Apply makes a change: all of it, or nothing.
 func (c *Catalog) Apply(ch Change) error {
 	names := Names(ch.Operations)
-	defer c.lock(ch.Repository, names)()
+	defer c.lock(ch.Repository, append(slices.Collect(maps.Keys(ch.Revisions)), names...))()
 	e := edit{Change: ch, catalog: c, records: store.Change{}, packages: map[string]*Package{}}
 	for k, v := range ch.Records {
 		e.records[k] = v
 	}
 	before := map[string]*Package{}
-	for _, name := range names {
-		p, err := c.Package(ch.Repository, name)
+	for name, revision := range ch.Revisions {
+		p, err := c.load(ch.Repository, name)
 		if err != nil {
 			return err
 		}
 		if p == nil {
 			p = &Package{Name: name}
 		}
-		if revision, ok := ch.Revisions[name]; !ok || revision != p.Revision {
+		if revision != p.Revision {
 			return fmt.Errorf("%w: %s", ErrChanged, name)
 		}
 		before[name] = p
-		e.packages[name] = p.clone()
+	}
+	for _, name := range names {
+		if before[name] == nil && !ch.Blind {
+			return fmt.Errorf("%s is changed without a look at it", name)
+		}
+		if before[name] == nil {
+			p, err := c.load(ch.Repository, name)
+			if err != nil {
+				return err
+			}
+			if before[name] = p; p == nil {
+				before[name] = &Package{Name: name}
+			}
+		}
+		e.packages[name] = before[name].clone()
 	}
 	for _, o := range ch.Operations {
 		if err := e.apply(o); err != nil {
@@ -108,6 +133,9 @@ func (c *Catalog) Apply(ch Change) error {
 		c.packages.Invalidate(key(packageKey+ch.Repository, name))
 	}
 	epoch.Store(max(next, epoch.Load()+1))
+	if ch.Unsynced {
+		return nil
+	}
 	return c.db.Sync()
 }
 
@@ -187,10 +215,13 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 			return fmt.Errorf("plugin stores file %d of %d at %q", n, len(e.Bodies), f.Path)
 		}
 		b := e.Bodies[n]
-		f.Body, f.Size, f.Digests = b.Digest, b.Size, b.Digests
-		if other, _, err := e.catalog.At(e.Repository, f.Path); err != nil || other != nil && other.Name != p.Name {
+		f.Body, f.Size, f.Digests, f.Source, f.Modified = b.Digest, b.Size, b.Digests, b.Source, b.Modified
+		if owner, err := e.catalog.owner(e.Repository, f.Path); err != nil || owner != "" && owner != p.Name {
 			return errors.Join(err, fmt.Errorf("%s belongs to another package", f.Path))
 		}
+	}
+	if of := p.versionOf(f.Version); len(of) > 0 {
+		f.Yanked, f.Message = of[0].Yanked, of[0].Message // which are the version's
 	}
 	for i, other := range p.Files {
 		if other.Version != f.Version || other.Path != f.Path {
@@ -199,7 +230,7 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 		if !o.GetReplace() && !e.Overwrite {
 			return &ExistsError{p.Name, f.Version, f.Path}
 		}
-		f.Number, f.Yanked, f.Message = other.Number, other.Yanked, other.Message
+		f.Number = other.Number
 		p.Files[i] = f
 		return nil
 	}
@@ -290,7 +321,9 @@ func (e *edit) put(p *Package, f *File) error {
 	e.records[key(fileKey+e.Repository, p.Name, number(f.Number))] = value
 	if f.Path != "" {
 		e.records[key(pathKey+e.Repository, f.Path)] = []byte(key(p.Name, number(f.Number)))
-		e.records[e.pin(p, f)] = []byte{}
+		if f.Source == "" {
+			e.records[e.pin(p, f)] = []byte{}
+		}
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
 // Package cli is the entrepot command: serve, validate, explain, purge,
-// verify, exempt, plugin, version.
+// verify, exempt, token, plugin, version.
 //
 // Commands about a host's state ask the host that runs on the data directory;
 // when none runs, they open the data directory themselves.
@@ -48,6 +48,7 @@ type commands struct {
 	Purge    purgeCommand    `cmd:"" help:"Drop what is cached of a package, a version or a repository."`
 	Verify   verifyCommand   `cmd:"" help:"Read every cached body and drop those that are damaged, so that they are fetched again."`
 	Exempt   exemptCommand   `cmd:"" help:"Serve one version whatever the cool-down says; takes effect at once."`
+	Token    tokenCommand    `cmd:"" help:"Make, list, rotate and revoke tokens."`
 	Plugin   pluginCommand   `cmd:"" help:"List, describe, test and write plugins."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }

@@ -62,7 +62,9 @@ func (serveCommand) Run(e *env) error {
 			}
 		}
 	}()
-	return d.Run(ctx, func(at net.Addr) { log.Info("serving", "address", "http://"+at.String()+"/", "data", c.DataDir) })
+	return d.Run(ctx, func(scheme string, at net.Addr) {
+		log.Info("serving", "address", scheme+"://"+at.String()+"/", "data", c.DataDir)
+	})
 }
 
 // limitMemory has the collector work harder before the host grows beyond what
@@ -82,7 +84,7 @@ func (validateCommand) Run(e *env) error {
 	if diags.HasErrors() {
 		return daemon.Diagnostics{Diagnostics: diags}
 	}
-	printDiagnostics(e.err, diags)
+	printDiagnostics(e.err, append(diags, c.Warnings()...))
 	if err := daemon.Validate(c, Version(), self(), e.logger(c)); err != nil {
 		return err
 	}

@@ -84,6 +84,12 @@ type Plugin struct {
 	Name string
 	// SHA256 that the binary must have, in hex; empty: any.
 	SHA256 string
+	// Memory is what its garbage collector keeps within, in bytes; 0: no bound.
+	Memory int64
+	// Idle is after how long without a question it is stopped; 0: never.
+	Idle time.Duration
+	// Attach is a process to use instead of starting one; empty: none.
+	Attach string
 	// Range is where it is configured.
 	Range hcl.Range
 }
@@ -113,6 +119,8 @@ type Repository struct {
 	MaxDocument, MaxArtifact int64
 	// Hosted says which packages of its own it has; nil: none.
 	Hosted *Hosted
+	// Directories hold package files that are served, too.
+	Directories []*Directory
 	// AllowHosts are hosts with private addresses that upstream's documents may
 	// point at, besides the upstreams' own.
 	AllowHosts []string
@@ -138,6 +146,17 @@ type Hosted struct {
 	Overwrite bool
 	// Quota bounds the bytes of the repository's files; 0: no bound.
 	Quota int64
+}
+
+// Directory is a tree with package files.
+type Directory struct {
+	// Path of it.
+	Path string
+	// Match are patterns of the files' paths below it, in which * stands for any
+	// run of characters without a slash and ** for any run; nil: all files.
+	Match []string
+	// Refresh is how often it is looked at.
+	Refresh time.Duration
 }
 
 // Upstream is one registry to ask.
@@ -168,6 +187,7 @@ type Upstream struct {
 
 // Defaults where the file says nothing.
 const (
+	DefaultRefresh      = time.Hour
 	DefaultTTL          = 5 * time.Minute
 	DefaultNegativeTTL  = time.Minute
 	DefaultMaxStale     = 7 * 24 * time.Hour

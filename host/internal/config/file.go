@@ -60,6 +60,9 @@ type cooldownFile struct {
 type pluginFile struct {
 	Name   string         `hcl:"name,label"`
 	SHA256 *hcl.Attribute `hcl:"sha256"`
+	Memory *hcl.Attribute `hcl:"memory"`
+	Idle   *hcl.Attribute `hcl:"idle"`
+	Attach *string        `hcl:"attach"`
 	Range  hcl.Range      `hcl:",def_range"`
 }
 
@@ -77,6 +80,7 @@ type repositoryHCL struct {
 	AllowHosts  *hcl.Attribute `hcl:"allow_hosts"`
 	Anonymous   *hcl.Attribute `hcl:"anonymous"`
 	Hosted      *hostedHCL     `hcl:"hosted,block"`
+	Directories []directoryHCL `hcl:"directory,block"`
 	Upstreams   []upstreamHCL  `hcl:"upstream,block"`
 	Options     *optionsHCL    `hcl:"options,block"`
 	Range       hcl.Range      `hcl:",def_range"`
@@ -88,6 +92,13 @@ type hostedHCL struct {
 	Any       *bool          `hcl:"any"`
 	Overwrite *bool          `hcl:"overwrite"`
 	Quota     *hcl.Attribute `hcl:"quota"`
+}
+
+type directoryHCL struct {
+	Path    string         `hcl:"path,label"`
+	Match   *hcl.Attribute `hcl:"match"`
+	Refresh *hcl.Attribute `hcl:"refresh"`
+	Range   hcl.Range      `hcl:",def_range"`
 }
 
 type optionsHCL struct {
@@ -174,7 +185,9 @@ func (r *reader) config(f *file) *Config {
 		if _, twice := c.Plugins[p.Name]; twice {
 			r.fail(p.Range, "Duplicate plugin", fmt.Sprintf("Plugin %q is configured twice; keep one block.", p.Name))
 		}
-		c.Plugins[p.Name] = Plugin{Name: p.Name, SHA256: r.sha256(p.SHA256), Range: p.Range}
+		c.Plugins[p.Name] = Plugin{
+			Name: p.Name, SHA256: r.sha256(p.SHA256), Memory: r.size(p.Memory, 0), Idle: r.duration(p.Idle, 0), Attach: or(p.Attach, ""), Range: p.Range,
+		}
 	}
 	names, paths := map[string]bool{}, map[string]string{}
 	for i := range f.Repositories {
@@ -243,6 +256,12 @@ func (r *reader) repository(f *repositoryHCL) *Repository {
 	if f.Hosted != nil {
 		repo.Hosted = r.hosted(f.Hosted)
 	}
+	for i := range f.Directories {
+		repo.Directories = append(repo.Directories, r.directory(&f.Directories[i]))
+	}
+	if len(repo.Directories) > 0 && repo.Hosted == nil {
+		repo.Hosted = &Hosted{} // nothing is published besides
+	}
 	if f.Options != nil {
 		repo.options = f.Options.Body
 	}
@@ -254,6 +273,18 @@ func (r *reader) repository(f *repositoryHCL) *Repository {
 		repo.Upstreams = append(repo.Upstreams, u)
 	}
 	return repo
+}
+
+func (r *reader) directory(f *directoryHCL) *Directory {
+	d := &Directory{Path: filepath.Clean(f.Path), Refresh: r.duration(f.Refresh, DefaultRefresh)}
+	if f.Path == "" {
+		r.fail(f.Range, "Empty path", `Write a directory's path, as directory "/srv/packages" {}.`)
+	}
+	if d.Refresh <= 0 {
+		r.fail(f.Range, "Bad refresh", `Write how often the directory is looked at, as "1h".`)
+	}
+	r.strings(f.Match, func(s string, _ hcl.Range) { d.Match = append(d.Match, s) })
+	return d
 }
 
 func (r *reader) hosted(f *hostedHCL) *Hosted {

@@ -26,6 +26,10 @@ func (d *Daemon) Admin() http.Handler {
 	mux.HandleFunc("POST /exemptions", answer(d.exemptions))
 	mux.HandleFunc("POST /verify", answer(d.verify))
 	mux.HandleFunc("POST /plugins", answer(d.runningPlugins))
+	mux.HandleFunc("POST /token/create", answer(d.createToken))
+	mux.HandleFunc("POST /token/rotate", answer(d.rotateToken))
+	mux.HandleFunc("POST /token/revoke", answer(d.revokeToken))
+	mux.HandleFunc("POST /token/list", answer(d.listTokens))
 	mux.HandleFunc("POST /reload", answer(func(context.Context, struct{}) (struct{}, error) { return struct{}{}, d.Reload() }))
 	return mux
 }
@@ -124,7 +128,7 @@ func (d *Daemon) base(repo *cache.Repository) string {
 	if c.BaseURL != nil {
 		return c.BaseURL.String() + repo.Path
 	}
-	return "http://" + c.Listen + repo.Path
+	return d.scheme() + "://" + c.Listen + repo.Path
 }
 
 func (d *Daemon) explain(ctx context.Context, t Target) ([]*cache.Explanation, error) {

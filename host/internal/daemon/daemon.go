@@ -23,6 +23,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/entrepot-registry/entrepot/host/internal/access"
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/config"
@@ -46,6 +47,10 @@ type Daemon struct {
 	metrics *server.Metrics
 	access  *server.AccessLog
 	logFile io.Closer // the access log's, when it has one of its own
+	tokens  *access.Keeper
+	audit   *access.Audit
+	tls     *certificate  // nil: connections are not encrypted
+	rescan  chan struct{} // has directories looked at now
 	sockets string
 	wrap    func(*exec.Cmd) // sandboxes plugins; nil: they run as they are
 	tidy    func()          // removes what lies outside of the data directory
@@ -93,14 +98,16 @@ func New(o Options) (d *Daemon, err error) {
 	if diags.HasErrors() {
 		return nil, Diagnostics{diags}
 	}
-	d = &Daemon{o: o, log: o.Log, tidy: func() {}}
+	d = &Daemon{o: o, log: o.Log, rescan: make(chan struct{}, 1), tidy: func() {}}
 	d.state.Store(&state{config: c, site: &server.Site{}})
+	d.audit = access.NewAudit(c.AuditFile(), d.log)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			d.Close()
 		}
 	}()
+	d.warn(c)
 	if d.dir, err = store.Open(c.DataDir, d.log); err != nil {
 		return d, err
 	}
@@ -109,6 +116,14 @@ func New(o Options) (d *Daemon, err error) {
 	}
 	if d.policy, err = policy.New(c.Cooldown, d.dir.Keep); err != nil {
 		return d, err
+	}
+	if d.tokens, err = access.NewKeeper(d.dir.Keep); err != nil {
+		return d, err
+	}
+	if c.TLS != nil {
+		if d.tls, err = newCertificate(c.TLS, d.log); err != nil {
+			return d, err
+		}
 	}
 	if d.cache, err = cache.New(cache.Options{Dir: d.dir, Blobs: d.blobs, Policy: d.policy, Memory: c.MemoryCache, Log: d.log}); err != nil {
 		return d, err
@@ -119,14 +134,14 @@ func New(o Options) (d *Daemon, err error) {
 	d.makeSandbox(c)
 	d.metrics = server.NewMetrics()
 	d.metrics.Watch(&d.cache.Stats, server.Sizes{CacheBytes: d.blobs.Used, Evicted: d.blobs.Evicted, Plugins: d.eachPlugin})
-	if err = d.openAccessLog(c.AccessLog); err != nil {
+	if err = d.openLogs(c); err != nil {
 		return d, err
 	}
 	publisher, err := publish.New(d.cache, d.blobs, d.dir.Keep, d.log)
 	if err != nil {
 		return d, err
 	}
-	if d.server, err = server.New(server.Options{Cache: d.cache, Publisher: publisher, Log: d.log, Access: d.access, Metrics: d.metrics, Ready: d.ready}); err != nil {
+	if d.server, err = server.New(server.Options{Cache: d.cache, Publisher: publisher, Log: d.log, Access: d.access, Metrics: d.metrics, Ready: d.ready, Tokens: d.tokens, Audit: d.audit}); err != nil {
 		return d, err
 	}
 	if err = d.apply(c); err != nil {
@@ -136,6 +151,8 @@ func New(o Options) (d *Daemon, err error) {
 	d.background(d.watchBinaries)
 	d.background(d.tidyStore)
 	d.background(d.watchSnapshots)
+	d.background(d.watchDirectories)
+	d.background(d.tokens.Run)
 	return d, nil
 }
 
@@ -168,6 +185,7 @@ func (d *Daemon) Close() error {
 	if d.logFile != nil {
 		d.logFile.Close()
 	}
+	d.audit.Close()
 	d.tidy()
 	if d.dir != nil {
 		return d.dir.Close()
@@ -221,16 +239,25 @@ func (d *Daemon) makeSandbox(c *config.Config) {
 	}
 }
 
-func (d *Daemon) openAccessLog(path string) error {
+// warn tells of settings that work otherwise than might be thought.
+func (d *Daemon) warn(c *config.Config) {
+	for _, w := range c.Warnings() {
+		d.log.Warn(w.Summary, "at", w.Subject.String(), "detail", w.Detail)
+	}
+}
+
+// openLogs opens what must be written while requests are answered. A quiet
+// host has an audit log too, once there is something to note.
+func (d *Daemon) openLogs(c *config.Config) error {
 	if d.o.Quiet {
 		return nil
 	}
-	to, file, err := accessLogTo(path)
+	to, file, err := accessLogTo(c.AccessLog)
 	if err != nil {
 		return err
 	}
 	d.access, d.logFile = server.NewAccessLog(to), file
-	return nil
+	return d.audit.Reopen(c.AuditFile())
 }
 
 // accessLogTo opens what an access log is written to; nil: nothing.
@@ -269,6 +296,10 @@ func (d *Daemon) apply(c *config.Config) error {
 	d.server.Use(site)
 	d.cache.Reconsider()
 	d.state.Store(&state{c, site, all})
+	select {
+	case d.rescan <- struct{}{}:
+	default: // it is going to be done anyway
+	}
 	for name, p := range old.plugins {
 		if all[name] == nil {
 			go p.Close()
@@ -295,11 +326,12 @@ func (d *Daemon) startPlugins(c *config.Config) (map[string]*plugins.Plugin, hcl
 	var diags hcl.Diagnostics
 	var all sync.WaitGroup
 	for _, name := range c.PluginNames() {
-		pinned := c.Plugins[name].SHA256
+		said := c.Plugins[name]
+		settings := plugins.Settings{SHA256: said.SHA256, Memory: said.Memory, Idle: said.Idle, Attach: said.Attach}
 		p := d.state.Load().plugins[name]
 		isNew := p == nil
 		if isNew {
-			p = plugins.New(name, pinned, plugins.Options{
+			p = plugins.New(name, settings, plugins.Options{
 				Dir: c.PluginDir, SocketDir: d.sockets, Version: d.o.Version, Wrap: d.wrap, Keep: d.dir.Keep, Log: d.log,
 			})
 			fresh[name] = p
@@ -309,7 +341,7 @@ func (d *Daemon) startPlugins(c *config.Config) (map[string]*plugins.Plugin, hcl
 			if isNew {
 				err = p.Start(d.ctx)
 			} else {
-				err = p.Replace(d.ctx, pinned, d.checker(c, name))
+				err = p.Replace(d.ctx, settings, d.checker(c, name))
 			}
 			if errors.Is(err, plugins.ErrDown) {
 				d.log.Error("serving what is cached without the plugin", "plugin", name, "error", err)
@@ -349,7 +381,7 @@ func startDiagnostics(c *config.Config, name string, err error) hcl.Diagnostics 
 
 func (d *Daemon) eachPlugin(visit func(name string, running bool, restarts int64)) {
 	for name, p := range d.state.Load().plugins {
-		visit(name, p.Running(), p.Restarts())
+		visit(name, p.Running() || p.Idle(), p.Restarts())
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 )
 
-// Reload reads the configuration again, puts it in force and opens the access
-// log anew. With an error nothing changes, except that the access log's file
-// is opened anew all the same, because whoever rotates it has moved it.
+// Reload reads the configuration again, puts it in force and opens the logs
+// anew. With an error nothing changes, except that the logs' files are opened
+// anew all the same, because whoever rotates them has moved them.
 func (d *Daemon) Reload() error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
@@ -22,10 +22,11 @@ func (d *Daemon) Reload() error {
 	old := d.state.Load().config
 	c, diags := d.o.Load()
 	if diags.HasErrors() {
-		d.reopenAccessLog(old.AccessLog)
+		d.reopenLogs(old)
 		return Diagnostics{diags}
 	}
 	d.keepUntilRestart(c, old)
+	d.warn(c)
 	to, file, err := accessLogTo(c.AccessLog)
 	if err != nil {
 		return err
@@ -34,10 +35,11 @@ func (d *Daemon) Reload() error {
 		if file != nil {
 			file.Close()
 		}
-		d.reopenAccessLog(old.AccessLog)
+		d.reopenLogs(old)
 		return err
 	}
 	d.useAccessLog(to, file)
+	d.reopenAudit(c)
 	d.blobs.SetLimits(c.CacheSize, c.ReserveSpace)
 	if c.LogLevel != old.LogLevel {
 		d.log.SetLevel(hclog.LevelFromString(c.LogLevel))
@@ -58,18 +60,30 @@ func (d *Daemon) keepUntilRestart(c, old *config.Config) {
 	needs(c.PluginDir != old.PluginDir, "plugin_dir")
 	needs(c.MemoryCache != old.MemoryCache, "memory_cache")
 	needs(c.LogFormat != old.LogFormat, "log_format")
+	needs((c.TLS == nil) != (old.TLS == nil) || c.TLS != nil && (c.TLS.Certificate != old.TLS.Certificate || c.TLS.Key != old.TLS.Key), "tls")
 	needs(!slices.Equal(c.SandboxWithout, old.SandboxWithout), "sandbox_without")
 	c.Listen, c.DataDir, c.PluginDir = old.Listen, old.DataDir, old.PluginDir
-	c.MemoryCache, c.LogFormat, c.SandboxWithout = old.MemoryCache, old.LogFormat, old.SandboxWithout
+	c.MemoryCache, c.LogFormat, c.SandboxWithout, c.TLS = old.MemoryCache, old.LogFormat, old.SandboxWithout, old.TLS
 }
 
-func (d *Daemon) reopenAccessLog(path string) {
-	to, file, err := accessLogTo(path)
+// reopenLogs opens the logs of a configuration anew.
+func (d *Daemon) reopenLogs(c *config.Config) {
+	d.reopenAudit(c)
+	to, file, err := accessLogTo(c.AccessLog)
 	if err != nil {
 		d.log.Error("the access log cannot be opened again", "error", err)
 		return
 	}
 	d.useAccessLog(to, file)
+}
+
+func (d *Daemon) reopenAudit(c *config.Config) {
+	if d.o.Quiet {
+		return
+	}
+	if err := d.audit.Reopen(c.AuditFile()); err != nil {
+		d.log.Error("the audit log cannot be opened again; that is tried with each event", "error", err)
+	}
 }
 
 // useAccessLog writes the access log elsewhere from now on.

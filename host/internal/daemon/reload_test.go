@@ -29,7 +29,7 @@ func TestReloadAppliesSettingsAndNamesThoseThatNeedARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	settings := []string{"listen", "data_dir", "plugin_dir", "memory_cache", "log_format", "sandbox_without"}
+	settings := []string{"listen", "data_dir", "plugin_dir", "memory_cache", "log_format", "sandbox_without", "tls"}
 	for _, step := range []struct {
 		name, text string
 		level      hclog.Level
@@ -40,7 +40,7 @@ func TestReloadAppliesSettingsAndNamesThoseThatNeedARestart(t *testing.T) {
 		{"level", head + same + "log_level = \"debug\"", hclog.Debug, false, false},
 		{"a mistake", head + same + "log_level = \"loud\"", hclog.Debug, false, true},
 		{"no access log", "access_log = \"\"\n" + same, hclog.Info, false, false},
-		{"all others", head + "listen = \":1\"\ndata_dir = \"a\"\nplugin_dir = \"b\"\nmemory_cache = \"1MB\"\nlog_format = \"json\"\nsandbox_without = [\"seccomp\"]", hclog.Info, true, false},
+		{"all others", head + "listen = \":1\"\ndata_dir = \"a\"\nplugin_dir = \"b\"\nmemory_cache = \"1MB\"\nlog_format = \"json\"\nsandbox_without = [\"seccomp\"]\ntls {\n  certificate = \"a\"\n  key = \"b\"\n}", hclog.Info, true, false},
 		{"as before", head + same, hclog.Info, false, false},
 	} {
 		out.Reset()

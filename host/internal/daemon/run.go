@@ -15,8 +15,8 @@ import (
 const drain = 20 * time.Second
 
 // Run serves until the context ends; then it lets requests finish. Ready is
-// called with the address once requests are answered; nil: nobody.
-func (d *Daemon) Run(ctx context.Context, ready func(net.Addr)) error {
+// called with scheme and address once requests are answered; nil: nobody.
+func (d *Daemon) Run(ctx context.Context, ready func(scheme string, at net.Addr)) error {
 	listen := d.state.Load().config.Listen
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
@@ -36,9 +36,9 @@ func (d *Daemon) Run(ctx context.Context, ready func(net.Addr)) error {
 	}
 	defer admin()
 	failed := make(chan error, 1)
-	go func() { failed <- main.Serve(l) }()
+	go func() { failed <- d.serve(main, l) }()
 	if ready != nil {
-		ready(l.Addr())
+		ready(d.scheme(), l.Addr())
 	}
 	select {
 	case err := <-failed:
@@ -52,6 +52,23 @@ func (d *Daemon) Run(ctx context.Context, ready func(net.Addr)) error {
 		main.Close()
 	}
 	return nil
+}
+
+func (d *Daemon) serve(s *http.Server, l net.Listener) error {
+	if d.tls == nil {
+		return s.Serve(l)
+	}
+	s.TLSConfig = d.tls.config()
+	return s.ServeTLS(l, "", "")
+}
+
+// scheme of the addresses that we are reached at, unless a proxy stands before
+// us.
+func (d *Daemon) scheme() string {
+	if d.tls == nil {
+		return "http"
+	}
+	return "https"
 }
 
 // AdminSocket is where a running host takes commands, below its data

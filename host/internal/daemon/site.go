@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -82,7 +83,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 		}
 		diags = append(diags, checkRoles(r, defaults)...)
 		set, err := upstream.New(upstream.Options{
-			Upstreams: r.Upstreams, Defaults: fromEnvironment(defaults), Allow: r.AllowHosts,
+			Upstreams: r.Upstreams, Defaults: fromEnvironment(defaults), Allow: append(configuredHosts(options, defaults), r.AllowHosts...),
 			UserAgent: "entrepot/" + d.o.Version + " (+https://github.com/entrepot-registry/entrepot)",
 			Observe:   d.metrics.Upstream,
 		})
@@ -90,11 +91,25 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Bad upstream", Detail: err.Error(), Subject: &r.Range})
 			continue
 		}
+		own := *r
+		own.Anonymous = c.AnonymousIn(r)
 		site.Repositories = append(site.Repositories, &cache.Repository{
-			Repository: r, Ecosystem: p, Options: options, Upstreams: set, Describe: describe, Urgent: urgent,
+			Repository: &own, Ecosystem: p, Options: options, Upstreams: set, Describe: describe, Urgent: urgent,
 		})
 	}
 	return site, diags
+}
+
+// configuredHosts are those of default upstreams whose addresses the options
+// name: whoever configured them may mean a private address.
+func configuredHosts(options string, defaults []*pb.Upstream) []string {
+	var hosts []string
+	for _, d := range defaults {
+		if u, err := url.Parse(d.GetUrl()); err == nil && u.Hostname() != "" && strings.Contains(options, u.Host) {
+			hosts = append(hosts, u.Hostname())
+		}
+	}
+	return hosts
 }
 
 // fromEnvironment fills in default upstreams that a plugin leaves to variables

@@ -30,6 +30,7 @@ const (
 	maxRatio        = 300      // unpacked to packed bytes
 	freeRatio       = 64 << 20 // unpacked bytes that any archive may have
 	maxNameOfMember = 4096
+	maxNames        = 32 << 20 // bytes of all names and targets of links
 )
 
 // peek is what a plugin wants to see of package files of one kind.
@@ -56,7 +57,7 @@ func Members(file string, patterns []string) ([]wire.Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &unpacking{packed: info.Size(), seen: map[string]bool{}}
+	u := &unpacking{packed: info.Size(), seen: map[string]bool{}, links: map[string]bool{}}
 	if head := kinds["head"].head; head > 0 {
 		body := make([]byte, min(head, info.Size()))
 		if _, err := io.ReadFull(f, body); err != nil {
@@ -127,7 +128,10 @@ func kindOf(f *os.File) string {
 // unpacking goes through an archive.
 type unpacking struct {
 	packed, unpacked, peeked int64
-	seen                     map[string]bool
+	seen                     map[string]bool // names of what is no folder
+	names                    int64           // bytes of all names
+	links                    map[string]bool // names of links to names
+	targets                  []string        // what hard links lead to
 	members                  []wire.Member
 }
 
@@ -143,8 +147,11 @@ func (u *unpacking) checkName(name string, dir bool) (string, error) {
 		return "", refused("a member's name has %d bytes", len(name))
 	case strings.HasPrefix(clean, "/"), strings.Contains(clean, `\`), strings.ContainsRune(clean, 0), path.Clean("/"+clean) != "/"+strings.TrimSuffix(clean, "/") && clean != "" && clean != ".":
 		return "", refused("the name of its member %q leads elsewhere", name)
-	case len(u.seen) >= maxMembers:
-		return "", refused("it has more than %d members", maxMembers)
+	case len(clean) > 1 && clean[1] == ':':
+		return "", refused("its member %q names a drive", name)
+	}
+	if u.names += int64(len(name)); u.names > maxNames || len(u.seen) >= maxMembers {
+		return "", refused("it has more than %d members, or %d bytes of their names", maxMembers, maxNames)
 	}
 	if !dir {
 		if u.seen[clean] {
@@ -155,12 +162,42 @@ func (u *unpacking) checkName(name string, dir bool) (string, error) {
 	return clean, nil
 }
 
-// checkLink refuses links that lead out of the archive.
-func checkLink(name, target string) error {
-	if strings.HasPrefix(target, "/") || strings.HasPrefix(path.Join(path.Dir(name), target), "..") {
+// checkLink refuses links that lead out of the archive from a folder of it.
+func checkLink(name, folder, target string) error {
+	to := path.Join(folder, target)
+	if strings.HasPrefix(target, "/") || strings.Contains(target, `\`) || to == ".." || strings.HasPrefix(to, "../") {
 		return refused("its link %q leads out of it, to %q", name, target)
 	}
 	return nil
+}
+
+// checkWays refuses names and links that go through links: where those end
+// depends on what was unpacked before.
+func (u *unpacking) checkWays() error {
+	if len(u.links) == 0 {
+		return nil
+	}
+	for name := range u.seen {
+		if u.throughLink(name) {
+			return refused("the name of its member %q goes through a link", name)
+		}
+	}
+	for _, target := range u.targets {
+		if u.throughLink(target + "/") {
+			return refused("it links to %q, which is, or goes through, another link", target)
+		}
+	}
+	return nil
+}
+
+// throughLink reports whether a folder on the way to a name is a link.
+func (u *unpacking) throughLink(name string) bool {
+	for i, c := range []byte(name) {
+		if c == '/' && u.links[name[:i]] {
+			return true
+		}
+	}
+	return false
 }
 
 // grow counts unpacked bytes.
@@ -206,11 +243,12 @@ func (u *unpacking) member(name string, from io.Reader, names []*regexp.Regexp) 
 }
 
 func (u *unpacking) tar(r io.Reader, names []*regexp.Regexp) error {
-	archive := tar.NewReader(&counted{r, u})
+	bounded := &counted{r, u}
+	archive := tar.NewReader(bounded)
 	for {
 		h, err := archive.Next()
 		if err == io.EOF {
-			return nil
+			break
 		}
 		if errors.Is(err, ErrArchive) {
 			return err
@@ -218,22 +256,61 @@ func (u *unpacking) tar(r io.Reader, names []*regexp.Regexp) error {
 		if err != nil {
 			return refused("it cannot be read: %s", err)
 		}
+		if h.Typeflag == tar.TypeXGlobalHeader {
+			continue // is about the members that follow
+		}
 		name, err := u.checkName(h.Name, h.Typeflag == tar.TypeDir)
 		if err != nil {
 			return err
 		}
 		switch h.Typeflag {
-		case tar.TypeSymlink:
-			err = checkLink(name, h.Linkname)
-		case tar.TypeLink:
-			err = checkLink("", h.Linkname)
+		case tar.TypeDir:
 		case tar.TypeReg:
 			err = u.member(name, archive, names)
-		case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
-			err = refused("its member %q is a device", name)
+		case tar.TypeSymlink, tar.TypeLink:
+			err = u.link(name, h)
+		default:
+			err = refused("its member %q is neither a file nor a folder nor a link", name)
 		}
 		if err != nil {
 			return err
+		}
+	}
+	if err := atEnd(bounded); err != nil {
+		return err
+	}
+	return u.checkWays()
+}
+
+// link checks a link of a tar archive. It may lead to other members only.
+func (u *unpacking) link(name string, h *tar.Header) error {
+	u.names += int64(len(h.Linkname))
+	if h.Typeflag == tar.TypeSymlink {
+		u.links[name] = true
+		return checkLink(name, path.Dir(name), h.Linkname)
+	}
+	u.targets = append(u.targets, path.Clean(h.Linkname))
+	return checkLink(name, "", h.Linkname)
+}
+
+// atEnd reads what follows a tar archive, which is to be nothing: readers
+// differ on where it ends, and a compressed one is whole only if it is read to
+// its end.
+func atEnd(r io.Reader) error {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buf)
+		if bytes.IndexFunc(buf[:n], func(c rune) bool { return c != 0 }) >= 0 {
+			return refused("it goes on after its end")
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if errors.Is(err, ErrArchive) {
+			return err
+		}
+		if err != nil {
+			return refused("it cannot be read to its end: %s", err)
 		}
 	}
 }
@@ -263,11 +340,11 @@ func (u *unpacking) zip(r io.ReaderAt, size int64, names []*regexp.Regexp) error
 		if err != nil {
 			return err
 		}
+		if mode := f.Mode(); mode&os.ModeSymlink != 0 || !dir && !mode.IsRegular() {
+			return refused("its member %q is no file, but a link or a device", name)
+		}
 		if dir {
 			continue
-		}
-		if f.Mode()&os.ModeSymlink != 0 {
-			return refused("its member %q is a link", name)
 		}
 		from, err := f.Open()
 		if err == nil {

@@ -125,11 +125,24 @@ func (b *Body) write(f *File, p []byte) error {
 	if b.bytes += int64(len(p)); b.bytes > b.limits.File {
 		return fmt.Errorf("%w: its files have more than %d bytes (max_artifact)", ErrTooLarge, b.limits.File)
 	}
+	return f.write(p)
+}
+
+func (f *File) write(p []byte) error {
 	f.sha512.Write(p)
 	f.sha1.Write(p)
 	f.md5.Write(p)
 	_, err := f.Writer.Write(p)
 	return err
+}
+
+// Add puts one more file aside, which did not come with the body.
+func (b *Body) Add(content []byte) error {
+	f, err := b.create("", "")
+	if err != nil {
+		return err
+	}
+	return f.write(content)
 }
 
 // file puts a whole reader aside.

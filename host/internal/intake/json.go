@@ -7,12 +7,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 )
 
 // json reads JSON in which the strings that a pointer (RFC 6901, with * for any
-// member) leads to are files in base64. They are decoded to disk as they
-// arrive and replaced by "", and what is left is the field "json".
+// run of characters) leads to are files in base64. They are decoded to disk as
+// they arrive and replaced by "", and what is left is the field "json".
 func (b *Body) json(r io.Reader, pointer string) error {
 	s := &jsonScanner{body: b, in: bufio.NewReaderSize(r, 64<<10)}
 	if pointer != "" {
@@ -100,7 +103,7 @@ func (s *jsonScanner) matches(path []string) bool {
 		return false
 	}
 	for i, want := range s.pointer {
-		if want != "*" && want != path[i] {
+		if !cooldown.Match(want, path[i]) {
 			return false
 		}
 	}
@@ -110,7 +113,7 @@ func (s *jsonScanner) matches(path []string) bool {
 // fileName is the part of a path that a pointer leaves open.
 func (s *jsonScanner) fileName(path []string) string {
 	for i, want := range s.pointer {
-		if want == "*" {
+		if strings.Contains(want, "*") {
 			return path[i]
 		}
 	}
@@ -250,7 +253,8 @@ func (s *jsonScanner) file(path []string) error {
 	}
 }
 
-// untilQuote reads a string that has no escapes but that of the slash.
+// untilQuote reads a string that is base64, and that may have been escaped more
+// than it needs.
 type untilQuote struct {
 	in     *bufio.Reader
 	closed bool
@@ -260,20 +264,42 @@ func (u *untilQuote) Read(p []byte) (int, error) {
 	n := 0
 	for n < len(p) && !u.closed {
 		c, err := u.in.ReadByte()
+		if err == nil && c == '\\' {
+			c, err = u.escape()
+		} else if c == '"' {
+			u.closed = true
+			break
+		}
 		if err != nil {
 			return n, io.ErrUnexpectedEOF
 		}
-		switch c {
-		case '"':
-			u.closed = true
-		case '\\':
-		default:
-			p[n] = c
-			n++
-		}
+		p[n] = c
+		n++
 	}
 	if n == 0 && u.closed {
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+// escape reads what follows a backslash (RFC 8259, section 7).
+func (u *untilQuote) escape() (byte, error) {
+	c, err := u.in.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	switch c {
+	case '/':
+		return c, nil
+	case 'n', 'r':
+		return '\n', nil // which base64 may be broken by
+	case 'u':
+		var hex [4]byte
+		if _, err := io.ReadFull(u.in, hex[:]); err != nil {
+			return 0, err
+		}
+		r, err := strconv.ParseUint(string(hex[:]), 16, 7)
+		return byte(r), err
+	}
+	return 0, ErrMalformed
 }

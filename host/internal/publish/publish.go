@@ -60,8 +60,8 @@ type Request struct {
 // Bounds of a publication.
 const (
 	maxFieldBytes = 64 << 20
-	rounds        = 4 // of states that a plugin asks for
-	tries         = 5 // when packages change meanwhile
+	rounds        = 4   // of states that a plugin asks for
+	tries         = 100 // when packages change meanwhile, as by many uploads to one
 )
 
 // Do carries a request out and returns the answer. The error says why nothing
@@ -84,12 +84,7 @@ func (p *Publisher) Do(ctx context.Context, r Request) (*pb.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := p.putAside(body)
-	if err != nil {
-		return nil, err
-	}
-	defer p.release(set)
-	return p.decide(ctx, r, body, files, set)
+	return p.decide(ctx, r, body, files)
 }
 
 // asFailure tells the client's mistakes from ours.
@@ -152,36 +147,48 @@ const (
 	pinKey   = "pin/"
 )
 
-// putAside commits the files to disk. What is written there is recorded first,
-// so that what a killed host leaves is found.
-func (p *Publisher) putAside(body *intake.Body) (*aside, error) {
-	set := &aside{id: rand.Text()}
+// putAside commits files to disk. What is written there is recorded first, so
+// that what a killed host leaves is found.
+func (p *Publisher) putAside(set *aside, files []*intake.File) error {
+	if len(files) == 0 {
+		return nil
+	}
 	change := store.Change{}
-	for _, f := range body.Files {
+	for _, f := range files {
 		d := f.Writer.Digest()
 		pin := pinKey + d.String() + "\x00" + asideKey + set.id
 		set.pins = append(set.pins, pin)
 		set.bodies = append(set.bodies, catalog.Body{Digest: d, Size: f.Writer.Size(), Digests: f.Digests()})
 		change[pin] = []byte{}
 	}
-	if len(set.pins) == 0 {
-		return set, nil
-	}
 	record, err := json.Marshal(set.pins)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	change[asideKey+set.id] = record
 	if err := p.keep.Apply(change); err != nil {
-		return nil, err
+		return err
 	}
-	for _, f := range body.Files {
+	for _, f := range files {
 		if _, err := f.Writer.Commit(nil, true); err != nil {
-			p.release(set)
-			return nil, err
+			return err
 		}
 	}
-	return set, nil
+	return nil
+}
+
+// addMade adds the files that a plugin made, and numbers them.
+func addMade(body *intake.Body, operations []*pb.Operation) error {
+	for _, o := range operations {
+		if len(o.GetBody()) == 0 {
+			continue
+		}
+		o.File = int32(len(body.Files))
+		if err := body.Add(o.GetBody()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // released are the records by which files are no longer put aside.
@@ -223,7 +230,10 @@ func (p *Publisher) sweep() error {
 
 // decide asks the plugin what to do and has it done, again when a package
 // changed meanwhile.
-func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, files []*pb.UploadedFile, set *aside) (*pb.Reply, error) {
+// Nothing is kept of a publication that is refused.
+func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, files []*pb.UploadedFile) (*pb.Reply, error) {
+	set := &aside{id: rand.Text()}
+	defer p.release(set)
 	for range tries {
 		now := time.Now()
 		decision, revisions, err := p.ask(ctx, r, wire.Publication{
@@ -234,11 +244,17 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 		if err != nil {
 			return nil, err
 		}
-		if err := p.check(r, decision, set); err != nil {
+		if err := addMade(body, decision.GetOperations()); err != nil {
+			return nil, err
+		}
+		if err := p.check(r, decision, body); err != nil {
 			return nil, err
 		}
 		if len(decision.GetOperations()) == 0 {
 			return decision.GetReply(), nil
+		}
+		if err := p.putAside(set, body.Files[len(set.bodies):]); err != nil {
+			return nil, err
 		}
 		err = p.cache.Catalog().Apply(catalog.Change{
 			Repository: r.Repository.Name,
@@ -299,7 +315,7 @@ func (p *Publisher) ask(ctx context.Context, r Request, question wire.Publicatio
 
 // check holds what a plugin ordered against what the one who asks, and the
 // repository, allow.
-func (p *Publisher) check(r Request, decision *pb.AcceptResponse, set *aside) error {
+func (p *Publisher) check(r Request, decision *pb.AcceptResponse, body *intake.Body) error {
 	names := catalog.Names(decision.GetOperations())
 	for _, name := range names {
 		if name == "" {
@@ -316,15 +332,15 @@ func (p *Publisher) check(r Request, decision *pb.AcceptResponse, set *aside) er
 	if r.Repository.Hosted != nil {
 		quota = r.Repository.Hosted.Quota
 	}
-	if quota == 0 || len(set.bodies) == 0 {
+	if quota == 0 || len(body.Files) == 0 {
 		return nil
 	}
 	used, err := p.cache.Catalog().Size(r.Repository.Name)
 	if err != nil {
 		return err
 	}
-	for _, b := range set.bodies {
-		used += b.Size
+	for _, f := range body.Files {
+		used += f.Writer.Size()
 	}
 	if used > quota {
 		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_TOO_LARGE, Message: fmt.Sprintf("repository %q would have %d bytes, but its quota is %d", r.Repository.Name, used, quota)}

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,23 +52,27 @@ type asker struct {
 	identity *access.Identity // nil: nobody in particular
 	// private answers are not for caches that several people share.
 	private bool
+	// wrong is what was wrong with the credentials of a request that may be a
+	// log-in; nil: nothing.
+	wrong error
 	needs
 	result, detail string // of what was refused
 }
 
 // admit finds out who asks and refuses who may do nothing in a repository, so
-// that they do not reach its plugin. Where that takes a body, the plan tells
-// whether it is a log-in.
+// that they do not reach its plugin. What has a body may be a log-in, also with
+// a token that has expired; that the plan tells.
 func (s *Server) admit(w *recorder, r *http.Request, repo *cache.Repository) error {
 	w.private = !slices.Contains(repo.Anonymous, access.Read)
 	var buf [2 * access.MaxCredential]byte
 	if text, given := access.Credential(r.Header, buf[:]); given {
-		if err := s.identify(w, r, text); err != nil {
-			return err
-		}
+		w.wrong = s.identify(w, r, text)
 	}
 	if w.identity == nil && r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return nil
+	}
+	if w.wrong != nil {
+		return w.wrong
 	}
 	return s.may(w, repo, access.Some, nil)
 }
@@ -79,6 +81,7 @@ func (s *Server) admit(w *recorder, r *http.Request, repo *cache.Repository) err
 func (s *Server) identify(w *recorder, r *http.Request, text []byte) (err error) {
 	from, now := s.site.Load().Address.client(r), time.Now()
 	if w.identity, err = s.tokens.Identify(text, from, now); err == nil {
+		w.result, w.detail = "", ""
 		return nil
 	}
 	if again := s.failures.Failed(from, now); !again.IsZero() {
@@ -110,9 +113,14 @@ func (w *recorder) refuse(err error) error {
 	return f
 }
 
-// authorize decides on a plan. Identity plans are for anybody who is somebody.
+// authorize decides on a plan. Whom an identity plan is for is seen when it is
+// carried out.
 func (s *Server) authorize(w *recorder, repo *cache.Repository, rt *route) error {
-	if rt.plan.GetIdentity() != nil {
+	identity := rt.plan.GetIdentity()
+	if w.wrong != nil && identity.GetPassword() == "" {
+		return w.wrong
+	}
+	if identity != nil {
 		return nil
 	}
 	return s.may(w, repo, rt.needs.action, rt.needs.packages)
@@ -215,7 +223,7 @@ func (s *Server) audit(w *recorder, r *http.Request) {
 	}
 	e := access.Event{
 		Time: time.Now(), ID: w.id, User: w.identity.User(), Token: w.identity.Token(),
-		Address: s.site.Load().Address.client(r).String(), Request: cut(r.Method) + " " + cut(r.RequestURI),
+		Address: s.site.Load().Address.client(r).String(), Request: cut(r.Method) + " " + cut(access.Redact(r.RequestURI)),
 		Action: string(w.action), Repository: w.repo.Name, Packages: w.packages,
 		Result: w.result, Status: w.status, Detail: w.detail,
 	}
@@ -239,41 +247,4 @@ func setPrivate(h http.Header) {
 	}
 	control = strings.TrimPrefix(strings.TrimPrefix(control, "public"), ", ")
 	h.Set("Cache-Control", strings.TrimSuffix("private, "+control, ", "))
-}
-
-// client is the address that a request comes from: the last one that no
-// trusted proxy has. It is no address when it cannot be known.
-func (a *Address) client(r *http.Request) netip.Addr {
-	at := addressIn(r.RemoteAddr)
-	if len(a.Trusted) == 0 {
-		return at
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		if !a.isProxy(at) {
-			break
-		}
-		next := addressIn(strings.TrimSpace(hop))
-		if !next.IsValid() {
-			break
-		}
-		at = next
-	}
-	return at
-}
-
-// addressIn reads an address with a port or without.
-func addressIn(s string) netip.Addr {
-	if host, _, err := net.SplitHostPort(s); err == nil {
-		s = host
-	}
-	addr, err := netip.ParseAddr(strings.Trim(s, "[]"))
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr.Unmap().WithZone("")
-}
-
-func (a *Address) isProxy(addr netip.Addr) bool {
-	return slices.ContainsFunc(a.Trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
 }

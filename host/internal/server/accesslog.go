@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+
+	"github.com/entrepot-registry/entrepot/host/internal/access"
 )
 
 // AccessLog writes a line of JSON a request. Lines are built by hand and
@@ -115,7 +117,7 @@ func (a *AccessLog) write(rec *recorder, r *http.Request, began time.Time) {
 	b = append(b, `,"method":`...)
 	b = appendJSON(b, r.Method)
 	b = append(b, `,"path":`...)
-	b = appendJSON(b, r.RequestURI)
+	b = appendJSON(b, access.Redact(r.RequestURI))
 	if rec.repo != nil {
 		b = append(b, `,"repository":`...)
 		b = appendJSON(b, rec.repo.Name)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -88,7 +89,7 @@ func (a *Address) of(r *http.Request, raw string) (base, stripped string, failur
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	trusted := len(a.Trusted) > 0 && a.trusts(r.RemoteAddr)
+	trusted := len(a.Trusted) > 0 && a.trusts(addressIn(r.RemoteAddr))
 	if !trusted && !a.accepts(host) {
 		return "", "", &cache.Failure{Kind: misdirected, Message: "this host name is not ours: " + printableHost(host) + " (set base_url or hosts in config.hcl)"}
 	}
@@ -127,12 +128,41 @@ func firstOf(list string) string {
 	return strings.TrimSpace(first)
 }
 
-func (a *Address) trusts(remote string) bool {
-	addr, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return false
+func (a *Address) trusts(addr netip.Addr) bool {
+	return slices.ContainsFunc(a.Trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// client is the address that a request comes from: the last one that no
+// trusted proxy has. It is no address when it cannot be known.
+func (a *Address) client(r *http.Request) netip.Addr {
+	at := addressIn(r.RemoteAddr)
+	if len(a.Trusted) == 0 {
+		return at
 	}
-	return slices.ContainsFunc(a.Trusted, func(p netip.Prefix) bool { return p.Contains(addr.Addr().Unmap()) })
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !a.trusts(at) {
+			break
+		}
+		next := addressIn(strings.TrimSpace(hop))
+		if !next.IsValid() {
+			break
+		}
+		at = next
+	}
+	return at
+}
+
+// addressIn reads an address with a port or without.
+func addressIn(s string) netip.Addr {
+	if host, _, err := net.SplitHostPort(s); err == nil {
+		s = host
+	}
+	addr, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
 }
 
 // accepts reports whether a Host header names us: loopback on any port (it may

@@ -153,7 +153,7 @@ func TestRangeOf(t *testing.T) {
 func TestEtagMatches(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]bool{
-		`"a"`: true, `W/"a"`: true, `"b", "a"`: true, `"b",W/"a"`: true, "*": true, `"b"`: false, "a": false, `"ab"`: false, "": false, `"a`: false,
+		`"a"`: true, `W/"a"`: true, `"b", "a"`: true, `"b",W/"a"`: true, "*": true, `"b"`: false, "a": false, `"ab"`: false, "": false, `"a`: false, `"a-gzip"`: true, `W/"a-zstd"`: true, `"a-b"`: false, `"b-gzip"`: false,
 	} {
 		if got := etagMatches(header, `"a"`); got != want {
 			t.Errorf("%q matches: %t", header, got)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/entrepot-registry/entrepot/host/internal/access"
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/plugins"
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
@@ -55,7 +56,7 @@ func (s *Server) fail(w *recorder, r *http.Request, repo *cache.Repository, err 
 		status = int(own)
 	}
 	if status >= 500 {
-		s.log.Warn("request failed", "id", w.id, "repository", repo.Name, "path", r.URL.Path, "status", status, "error", err)
+		s.log.Warn("request failed", "id", w.id, "repository", repo.Name, "path", access.Redact(r.URL.Path), "status", status, "error", err)
 	}
 	if status == http.StatusUnauthorized {
 		w.Header().Set("Www-Authenticate", challenge(w, repo))

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/entrepot-registry/entrepot/host/internal/access"
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
@@ -70,6 +71,9 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 	if answer.Stale {
 		h["Warning"] = []string{`110 entrepot "Response is Stale"`}
 	}
+	if !answer.Modified.IsZero() {
+		h["Last-Modified"] = []string{answer.Modified.UTC().Format(http.TimeFormat)}
+	}
 	etag := etagOf(answer.Output.Plain.Digest)
 	if encoding != "" {
 		etag = etag[:len(etag)-1] + "-" + encoding + `"`
@@ -84,6 +88,9 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 // stand for something else tomorrow.
 func (s *Server) serveInstead(w *recorder, r *http.Request, repo *cache.Repository, rt *route, plan *pb.PlanResponse) error {
 	if a := plan.GetArtifact(); a != nil {
+		if err := s.may(w, repo, access.Read, needsOf(plan).packages); err != nil {
+			return err
+		}
 		return s.serveArtifact(w, r, repo, rt, a, mutable)
 	}
 	return s.serveReply(w, r, repo, rt, plan.GetReply())
@@ -111,7 +118,7 @@ func etagOf(d blobs.Digest) string {
 // copy.
 func send(w *recorder, r *http.Request, content *cache.Content, encoded bool, etag string) {
 	h := w.Header()
-	if match := r.Header["If-None-Match"]; len(match) > 0 && etagMatches(match[0], etag) {
+	if unchanged(r, h, etag) {
 		h.Del("Content-Type")
 		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
@@ -139,15 +146,36 @@ func send(w *recorder, r *http.Request, content *cache.Content, encoded bool, et
 
 var acceptRanges = []string{"bytes"}
 
-// etagMatches compares as If-None-Match does (RFC 9110, section 13.1.2).
+// unchanged reports whether a client has what it asks for. A date must be the
+// very same: what is served may be older than what the client has.
+func unchanged(r *http.Request, h http.Header, etag string) bool {
+	if match := r.Header["If-None-Match"]; len(match) > 0 {
+		return etagMatches(match[0], etag)
+	}
+	since, modified := r.Header["If-Modified-Since"], h["Last-Modified"]
+	return len(since) > 0 && len(modified) > 0 && since[0] == modified[0]
+}
+
+// etagMatches compares as If-None-Match does (RFC 9110, section 13.1.2). Who has
+// the same content in another encoding has it.
 func etagMatches(header, etag string) bool {
 	for candidate := range strings.SplitSeq(header, ",") {
-		candidate = strings.TrimSpace(candidate)
-		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == etag {
+		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
+		if candidate == "*" || contentOf(candidate) == contentOf(etag) {
 			return true
 		}
 	}
 	return false
+}
+
+// contentOf is an entity tag without the encoding that it ends with.
+func contentOf(etag string) string {
+	for _, encoding := range []string{cache.Gzip, cache.Zstd} {
+		if tag, ok := strings.CutSuffix(etag, "-"+encoding+`"`); ok {
+			return tag + `"`
+		}
+	}
+	return etag
 }
 
 // acceptedEncoding picks the encoding that a client takes: zstd before gzip;

@@ -23,7 +23,8 @@ func (s *Server) serveUpload(w *recorder, r *http.Request, repo *cache.Repositor
 		Plan:       u,
 		Asked:      &pb.Request{Method: r.Method, Path: path, Query: query, Headers: varied(repo, r)},
 		HTTP:       r,
-		Allowed:    func(names []string) error { return nil },
+		User:       w.identity.User(),
+		Allowed:    func(names []string) error { return s.may(w, repo, uploadAction(u), names) },
 	})
 	if err != nil {
 		return err

@@ -1504,7 +1504,9 @@ type Source struct {
 	// Whether only status and headers are asked for.
 	Head bool `protobuf:"varint,5,opt,name=head,proto3" json:"head,omitempty"`
 	// Whether the address is a path of this repository, whose artifact is read.
-	Here          bool `protobuf:"varint,6,opt,name=here,proto3" json:"here,omitempty"`
+	Here bool `protobuf:"varint,6,opt,name=here,proto3" json:"here,omitempty"`
+	// Whether what is there once stays as it is, so that it is not asked again.
+	Immutable     bool `protobuf:"varint,7,opt,name=immutable,proto3" json:"immutable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1577,6 +1579,13 @@ func (x *Source) GetHead() bool {
 func (x *Source) GetHere() bool {
 	if x != nil {
 		return x.Here
+	}
+	return false
+}
+
+func (x *Source) GetImmutable() bool {
+	if x != nil {
+		return x.Immutable
 	}
 	return false
 }
@@ -4512,14 +4521,15 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x04plan\"7\n" +
 	"\aVersion\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\tR\aversion\"\x8a\x01\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\"\xa8\x01\n" +
 	"\x06Source\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
 	"\x06accept\x18\x03 \x01(\tR\x06accept\x12\x1a\n" +
 	"\boptional\x18\x04 \x01(\bR\boptional\x12\x12\n" +
 	"\x04head\x18\x05 \x01(\bR\x04head\x12\x12\n" +
-	"\x04here\x18\x06 \x01(\bR\x04here\"8\n" +
+	"\x04here\x18\x06 \x01(\bR\x04here\x12\x1c\n" +
+	"\timmutable\x18\a \x01(\bR\timmutable\"8\n" +
 	"\x06Digest\x12\x1c\n" +
 	"\talgorithm\x18\x01 \x01(\tR\talgorithm\x12\x10\n" +
 	"\x03sum\x18\x02 \x01(\fR\x03sum\"\xb7\x02\n" +

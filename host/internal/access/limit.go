@@ -1,0 +1,63 @@
+package access
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// Bounds of failures: more than these from one network within the time are too
+// many.
+const (
+	maxFailures  = 10
+	failuresTime = time.Minute
+	maxNetworks  = 10_000 // that are remembered
+)
+
+// Limiter counts failures by address, IPv6 ones by their network of 64 bits.
+//
+// Only failures are bounded: a right token is accepted also from where many
+// wrong ones come from, as from behind a company's one address, because no
+// number of guesses finds 178 bits.
+type Limiter struct {
+	mu     sync.Mutex
+	counts *otter.Cache[netip.Prefix, *count]
+}
+
+type count struct {
+	began    time.Time
+	failures int
+}
+
+// NewLimiter makes a limiter that has seen no failure.
+func NewLimiter() (*Limiter, error) {
+	counts, err := otter.New(&otter.Options[netip.Prefix, *count]{MaximumSize: maxNetworks})
+	return &Limiter{counts: counts}, err
+}
+
+// Failed counts a failure and returns when the address may fail again; zero:
+// now.
+func (l *Limiter) Failed(from netip.Addr, now time.Time) time.Time {
+	bits := 32
+	if from.Is6() {
+		bits = 64
+	}
+	network, err := from.Prefix(bits)
+	if err != nil {
+		network = netip.Prefix{} // an address that is none: they share a count
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, ok := l.counts.GetIfPresent(network)
+	if !ok || now.Sub(c.began) >= failuresTime {
+		c = &count{began: now}
+		l.counts.Set(network, c)
+	}
+	c.failures++
+	if c.failures > maxFailures {
+		return c.began.Add(failuresTime)
+	}
+	return time.Time{}
+}
