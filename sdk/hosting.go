@@ -143,8 +143,9 @@ type Upload struct {
 	// Body is how the body comes apart: "none" has none; "raw" is one file
 	// without a name; "form" is multipart form data (RFC 7578), whose parts with
 	// a file name are files; "json:POINTER" is JSON with base64 (RFC 4648) at an
-	// RFC 6901 pointer in which * stands for any member, each such member being
-	// a file of that name, and the rest being the field "json";
+	// RFC 6901 pointer in which * stands for any run of characters of a member's
+	// name, each such member being a file of that name, and the rest being the
+	// field "json";
 	// "u32le:NAME,@NAME" is parts with their length before them as 32 bits,
 	// little endian, those with @ being files. Empty: "none".
 	Body string

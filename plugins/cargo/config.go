@@ -19,6 +19,8 @@ type registryConfig struct {
 	DL string `json:"dl"`
 	// API is the base of the web API; empty: the registry has none.
 	API string `json:"api,omitempty"`
+	// AuthRequired has cargo send its token with every request.
+	AuthRequired bool `json:"auth-required,omitempty"`
 }
 
 // configSource is where upstream's own configuration stands.
@@ -26,8 +28,8 @@ var configSource = sdk.Source{URL: "/config.json", Role: roleIndex}
 
 // planConfig answers with our own configuration. A template without markers
 // has cargo append /{crate}/{version}/download.
-func planConfig(r sdk.Request) sdk.Plan {
-	return sdk.JSON(registryConfig{DL: r.URL("/crates"), API: r.URL("")})
+func (o options) planConfig(r sdk.Request) sdk.Plan {
+	return sdk.JSON(registryConfig{DL: r.URL("/crates"), API: r.URL(""), AuthRequired: o.AuthRequired})
 }
 
 // parseConfig reads upstream's config.json.

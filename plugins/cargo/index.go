@@ -1,6 +1,15 @@
 package main
 
-import "github.com/entrepot-registry/entrepot/sdk"
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"slices"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
 
 // planIndex serves a crate's index file. The folders must be those of the
 // name; upper case is answered as the lower case that cargo asks for.
@@ -39,10 +48,35 @@ func planDownload(r sdk.Request) sdk.Plan {
 }
 
 // renderIndex writes the lines of the versions that policy keeps, byte for
-// byte. An index file with no version left would read to cargo as a crate that
-// does not exist, so that is a failure, whose text cargo prints.
+// byte, and then those of ours, which stand for upstream's of the same version.
+// An index file with no version left would read to cargo as a crate that does
+// not exist, so that is a failure, whose text cargo prints.
 func renderIndex(in *sdk.Input, name string) error {
 	file, configuration := in.Docs()[0], in.Docs()[1]
+	ours, err := hostedReleases(in.Hosted(name))
+	if err != nil {
+		return err
+	}
+	if !file.OK() && len(ours) == 0 {
+		return sdk.NotFound(name + " is not published here")
+	}
+	out := in.Output("", "text/plain; charset=utf-8")
+	if file.OK() {
+		if err := renderUpstream(in, out, name, file, configuration, ours); err != nil {
+			return err
+		}
+	}
+	lines := json.NewEncoder(out)
+	for _, r := range ours {
+		if err := lines.Encode(r.Line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renderUpstream writes the lines of upstream's.
+func renderUpstream(in *sdk.Input, out io.Writer, name string, file, configuration *sdk.Doc, ours []hostedRelease) error {
 	c, err := parseConfig(configuration.Body)
 	if err != nil {
 		return err
@@ -54,11 +88,10 @@ func renderIndex(in *sdk.Input, name string) error {
 	if err := date(in, c, name, releases); err != nil {
 		return err
 	}
-	out := in.Output("", "text/plain; charset=utf-8")
 	start, end := 0, 0 // of a run of lines that are kept
 	shown := false
 	for _, r := range releases {
-		if !r.keep(in, c) {
+		if !r.keep(in, c) || hides(ours, r.version) {
 			continue
 		}
 		shown = true
@@ -71,8 +104,20 @@ func renderIndex(in *sdk.Input, name string) error {
 		end = r.end
 	}
 	if !shown {
+		if len(ours) > 0 {
+			return nil
+		}
 		return in.Held()
 	}
-	_, err = out.Write(file.Body[start:end])
+	last := file.Body[start:end]
+	if len(ours) > 0 && !bytes.HasSuffix(last, []byte("\n")) {
+		last = append(slices.Clip(last), '\n')
+	}
+	_, err = out.Write(last)
 	return err
+}
+
+// hides reports whether a version of ours stands for one of upstream's.
+func hides(ours []hostedRelease, version *semver.Version) bool {
+	return slices.ContainsFunc(ours, func(r hostedRelease) bool { return sameVersion(r.version, version) })
 }

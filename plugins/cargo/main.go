@@ -1,5 +1,5 @@
-// Command cargo serves Rust crates: a registry's sparse index, its crate files
-// and its search.
+// Command cargo serves Rust crates: a registry's sparse index, its crate files,
+// its search and its web API for publishing.
 package main
 
 import (
@@ -12,9 +12,11 @@ import (
 
 func main() { sdk.Serve(open) }
 
-// options is empty: what differs between registries stands in their own
+// options are few: what differs between registries stands in their own
 // config.json.
-type options struct{}
+type options struct {
+	AuthRequired bool `hcl:"auth_required" default:"false" help:"Tells cargo to send its token with every request. Write true where reading takes a token."`
+}
 
 // Roles of the upstreams.
 const (
@@ -22,7 +24,7 @@ const (
 	roleAPI   = "api"   // web API
 )
 
-func open(options) (sdk.Ecosystem, error) {
+func open(o options) (sdk.Ecosystem, error) {
 	registry := purl.DefaultRegistry("cargo")
 	index, err := indexOf(registry)
 	if err != nil {
@@ -36,7 +38,14 @@ func open(options) (sdk.Ecosystem, error) {
 			{Role: roleAPI, URL: registry},
 		},
 		Routes: []sdk.Route{
-			{Match: "GET /config.json", Plan: planConfig},
+			{Match: "GET /config.json", Plan: o.planConfig},
+			{Match: "PUT /api/v1/crates/new", Plan: planPublish},
+			{Match: "DELETE /api/v1/crates/{crate}/{version}/yank", Plan: planYank},
+			{Match: "PUT /api/v1/crates/{crate}/{version}/unyank", Plan: planUnyank},
+			{Match: "GET /api/v1/crates/{crate}/owners", Plan: planOwners},
+			{Match: "PUT /api/v1/crates/{crate}/owners", Plan: planOwn},
+			{Match: "DELETE /api/v1/crates/{crate}/owners", Plan: planDisown},
+			{Match: "GET /me", Plan: planMe},
 			{Match: "GET /crates/{crate}/{version}/download", Plan: planDownload},
 			{Match: "GET /api/v1/crates", Plan: planSearch},
 			{Match: "GET /1/{crate}", Plan: planIndex},
@@ -44,7 +53,9 @@ func open(options) (sdk.Ecosystem, error) {
 			{Match: "GET /3/{first}/{crate}", Plan: planIndex},
 			{Match: "GET /{first}/{second}/{crate}", Plan: planIndex},
 		},
-		About: func(v sdk.Version) sdk.Document { return indexDocument(canonical(v.Name)) },
+		About:     func(v sdk.Version) sdk.Document { return indexDocument(canonical(v.Name)) },
+		Package:   &sdk.Package{Peek: []string{"tar.gz:*/Cargo.toml"}, Inspect: inspect},
+		Challenge: `Cargo login_url="{url}/me"`,
 		Errors: sdk.ErrorFormat{
 			Type: "application/json",
 			Body: `{"errors":[{"detail":{message}}]}`,
@@ -65,6 +76,12 @@ registry = "sparse+{url}/"
 				File:   ".cargo/config.toml",
 				Text: `[registries.entrepot]
 index = "sparse+{url}/"
+`,
+			},
+			{
+				Client: "cargo, to publish",
+				Text: `cargo login --registry entrepot
+cargo publish --registry entrepot
 `,
 			},
 		},

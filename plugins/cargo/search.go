@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -35,7 +36,7 @@ type hit struct {
 }
 
 // planSearch answers a search by upstream's, with each hit judged by its index
-// file.
+// file, after what is published here.
 func planSearch(r sdk.Request) sdk.Plan {
 	question := url.Values{}
 	question.Set("q", r.Param("q"))
@@ -51,19 +52,69 @@ func planSearch(r sdk.Request) sdk.Plan {
 	return sdk.Document{
 		Path:   path,
 		Query:  true,
+		Hosted: "*",
 		From:   []sdk.Source{configSource},
-		Render: func(in *sdk.Input) error { return renderSearch(in, path) },
+		Render: func(in *sdk.Input) error { return renderSearch(in, path, question) },
 	}
 }
 
-func renderSearch(in *sdk.Input, path string) error {
+func renderSearch(in *sdk.Input, path string, question url.Values) error {
+	ours, err := searchHosted(in, question.Get("q"))
+	if err != nil {
+		return err
+	}
+	answer := searchAnswer{Crates: []hit{}}
+	answer.Meta.Total = int64(len(ours))
+	if !question.Has("page") {
+		answer.Crates = append(answer.Crates, ours...)
+	}
+	if in.Docs()[0].OK() {
+		if err := answer.searchUpstream(in, path); err != nil {
+			return err
+		}
+	}
+	hits, err := strconv.Atoi(question.Get("per_page"))
+	if err != nil {
+		return err
+	}
+	answer.Crates = answer.Crates[:min(hits, len(answer.Crates))]
+	return in.JSON(answer)
+}
+
+// searchHosted finds what is published here, by name and description.
+func searchHosted(in *sdk.Input, text string) ([]hit, error) {
+	var hits []hit
+	text = strings.ToLower(text)
+	for _, p := range in.HostedPackages() {
+		releases, err := hostedReleases(p)
+		if err != nil {
+			return nil, err
+		}
+		var best *hostedRelease
+		for i := range releases {
+			if r := &releases[i]; !r.Line.Yanked && (best == nil || above(r.version, best.version)) {
+				best = r
+			}
+		}
+		if best != nil && (strings.Contains(p.Name, text) || strings.Contains(strings.ToLower(best.Description), text)) {
+			hits = append(hits, hit{Name: best.Line.Name, MaxVersion: best.Line.Version, Description: &best.Description})
+		}
+	}
+	return hits, nil
+}
+
+// searchUpstream adds what upstream finds, but for names that are ours.
+func (a *searchAnswer) searchUpstream(in *sdk.Input, path string) error {
 	c, err := parseConfig(in.Docs()[0].Body)
 	if err != nil {
 		return err
 	}
 	source, ok := c.api(path)
-	if !ok {
+	if !ok && len(in.HostedPackages()) == 0 {
 		return sdk.NotFound("the upstream registry has no search")
+	}
+	if !ok {
+		return nil
 	}
 	doc, ok := in.Doc(source)
 	if !ok {
@@ -76,22 +127,24 @@ func renderSearch(in *sdk.Input, path string) error {
 		return errors.New("the registry's search answers with something else than JSON")
 	}
 	found := gjson.ParseBytes(doc.Body)
-	answer := searchAnswer{Crates: []hit{}}
-	answer.Meta.Total = found.Get("meta.total").Int()
+	a.Meta.Total += found.Get("meta.total").Int()
 	found.Get("crates").ForEach(func(_, h gjson.Result) bool {
-		if v := version(in, c, h); v != "" {
-			answer.Crates = append(answer.Crates, hit{
+		name := canonical(h.Get("name").Str)
+		if in.Ours(name) || in.Hosted(name) != nil {
+			a.Meta.Total--
+		} else if v := version(in, c, h); v != "" {
+			a.Crates = append(a.Crates, hit{
 				Name:        h.Get("name").Str,
 				MaxVersion:  v,
 				Description: description(h),
 			})
 		} else {
-			answer.Meta.Total--
+			a.Meta.Total--
 		}
 		return true
 	})
-	answer.Meta.Total = max(answer.Meta.Total, int64(len(answer.Crates)))
-	return in.JSON(answer)
+	a.Meta.Total = max(a.Meta.Total, int64(len(a.Crates)))
+	return nil
 }
 
 // version returns the version that a hit is shown with: upstream's, or the
@@ -127,7 +180,7 @@ func version(in *sdk.Input, c registryConfig, h gjson.Result) string {
 		if r.version.Original() == highest {
 			kept = true
 		}
-		if best == nil || r.above(best) {
+		if best == nil || above(r.version, best.version) {
 			best = r
 		}
 	}
@@ -138,15 +191,6 @@ func version(in *sdk.Input, c registryConfig, h gjson.Result) string {
 		return best.version.Original()
 	}
 	return ""
-}
-
-// above reports whether a release is to be shown rather than another: the
-// higher version, but a pre-release only when there is nothing else.
-func (r *release) above(other *release) bool {
-	if pre := r.version.Prerelease() != ""; pre != (other.version.Prerelease() != "") {
-		return !pre
-	}
-	return r.version.GreaterThan(other.version)
 }
 
 func description(h gjson.Result) *string {

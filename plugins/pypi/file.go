@@ -15,6 +15,27 @@ var beside = []struct{ ending, contentType string }{
 	{".asc", "application/pgp-signature"},
 }
 
+// planHosted serves a file that is published here, or what stands beside it.
+func planHosted(r sdk.Request) sdk.Plan {
+	project, file := r.Get("project"), r.Get("file")
+	if !validName(project) {
+		return sdk.NotFound("no project has such a name")
+	}
+	of, contentType := besides(file)
+	return artifact(hostedPath(normalize(project), file), of, []string{normalize(project)}, contentType)
+}
+
+// besides is the name of the file that a file stands beside, or its own, with
+// its content type.
+func besides(name string) (of, contentType string) {
+	for _, b := range beside {
+		if of, ok := strings.CutSuffix(name, b.ending); ok {
+			return of, b.contentType
+		}
+	}
+	return name, "application/octet-stream"
+}
+
 // planFile serves a file, or what stands beside it. The path says nothing of
 // the host it comes from; the project's page does, and the file's name says
 // whose page that is.
@@ -27,13 +48,7 @@ func planFile(r sdk.Request) sdk.Plan {
 	if err != nil {
 		return sdk.NotFound("no such file")
 	}
-	contentType := "application/octet-stream"
-	for _, b := range beside {
-		if of, ok := strings.CutSuffix(name, b.ending); ok {
-			name, contentType = of, b.contentType
-			break
-		}
-	}
+	name, contentType := besides(name)
 	projects := projectsOf(name)
 	if len(projects) == 0 {
 		return sdk.NotFound(name + " is not the name of a Python package's file")

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"net/url"
+	"slices"
 
 	"github.com/tidwall/gjson"
 
@@ -38,7 +40,7 @@ func planReleaseJSON(r sdk.Request) sdk.Plan {
 		Name:   project,
 		Query:  true,
 		From:   []sdk.Source{source},
-		Render: func(in *sdk.Input) error { return renderReleaseJSON(in, project) },
+		Render: func(in *sdk.Input) error { return renderReleaseJSON(in, project, version) },
 	}
 }
 
@@ -62,40 +64,92 @@ func validVersion(v string) bool {
 	return v != "" && v != "." && v != ".."
 }
 
-// renderProjectJSON writes the document with the files that policy keeps.
-// Where no file of the version that it tells about is left, the newest that has
-// some takes its place.
+// renderProjectJSON writes the document with the files that policy keeps, and
+// those of ours. Where no file of the version that it tells about is left, or
+// one of ours is newer, the newest that has some takes its place.
 func renderProjectJSON(in *sdk.Input, project string) error {
-	r, err := newReleases(in, project, in.Docs()[0])
+	ours, err := hostedFiles(in.Hosted(project))
 	if err != nil {
+		return err
+	}
+	doc := in.Docs()[0]
+	if !doc.OK() && len(ours) == 0 {
+		return sdk.NotFound(project + " is not published here")
+	}
+	if !doc.OK() {
+		doc = &sdk.Doc{Body: []byte(`{"info":{},"last_serial":0,"releases":{},"urls":[],"vulnerabilities":[]}`)}
+	}
+	r, err := newReleases(in, project, doc)
+	if err != nil {
+		return err
+	}
+	if in.Docs()[0].OK() {
+		r.judge()
+	}
+	if err := r.addHosted(ours); err != nil {
 		return err
 	}
 	told := r.top
 	shown := r.normal.normal(told.Get("info.version").Str)
-	if r.held[shown] {
-		version := r.newest()
-		if version == "" {
+	newest := r.newest()
+	own, isOurs := release(in, ours, newest)
+	switch {
+	case isOurs:
+		body, err := json.Marshal(own)
+		if err != nil {
+			return err
+		}
+		told, shown = gjson.ParseBytes(body), r.normal.normal(newest)
+	case r.held[shown]:
+		if newest == "" {
 			return in.Held()
 		}
-		other, ok := in.Doc(apiSource(project, version))
+		other, ok := in.Doc(apiSource(project, newest))
 		if !ok {
 			return nil
 		}
 		if told, err = parseAPI(other.Body); err != nil {
 			return err
 		}
-		shown = r.normal.normal(version)
+		shown = r.normal.normal(newest)
 	}
 	return r.write(told, r.files[shown])
 }
 
+// addHosted puts the files of ours in the place of upstream's of the same
+// versions.
+func (r *releases) addHosted(ours []hostedFile) error {
+	for _, version := range hostedVersions(ours) {
+		own, _ := release(r.in, ours, version)
+		files, err := json.Marshal(own.URLs)
+		if err != nil {
+			return err
+		}
+		r.order = slices.DeleteFunc(r.order, func(theirs string) bool { return same(r.normal.normal(theirs)) == same(version) })
+		r.order = append(r.order, version)
+		r.files[version], r.held[version], r.kept[version], r.yanked[version] = files, false, true, own.Info.Yanked
+	}
+	return nil
+}
+
 // renderReleaseJSON writes the document about one version with the files that
-// policy keeps.
-func renderReleaseJSON(in *sdk.Input, project string) error {
+// policy keeps, or those of ours.
+func renderReleaseJSON(in *sdk.Input, project, version string) error {
+	ours, err := hostedFiles(in.Hosted(project))
+	if err != nil {
+		return err
+	}
+	if own, ok := release(in, ours, version); ok {
+		return in.JSON(own)
+	}
+	if !in.Docs()[0].OK() {
+		return sdk.NotFound(project + " " + version + " is not published here")
+	}
 	r, err := newReleases(in, project, in.Docs()[0])
 	if err != nil {
 		return err
 	}
+	r.judge()
 	shown := r.normal.normal(r.top.Get("info.version").Str)
 	if r.held[shown] {
 		return in.Held()
@@ -126,8 +180,7 @@ type releases struct {
 	yanked map[string]bool
 }
 
-// newReleases judges all that a document lists: its releases, and the files of
-// the version that it tells about where those are not among them.
+// newReleases reads a document, of which nothing is judged yet.
 func newReleases(in *sdk.Input, project string, doc *sdk.Doc) (*releases, error) {
 	top, err := parseAPI(doc.Body)
 	if err != nil {
@@ -137,15 +190,19 @@ func newReleases(in *sdk.Input, project string, doc *sdk.Doc) (*releases, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &releases{lister: l, top: top, files: map[string][]byte{}, held: map[string]bool{}, yanked: map[string]bool{}}
-	top.Get("releases").ForEach(func(version, files gjson.Result) bool {
+	return &releases{lister: l, top: top, files: map[string][]byte{}, held: map[string]bool{}, yanked: map[string]bool{}}, nil
+}
+
+// judge judges all that a document lists: its releases, and the files of the
+// version that it tells about where those are not among them.
+func (r *releases) judge() {
+	r.top.Get("releases").ForEach(func(version, files gjson.Result) bool {
 		r.add(version.Str, files)
 		return true
 	})
-	if shown := top.Get("info.version").Str; r.files[r.normal.normal(shown)] == nil {
-		r.add(shown, top.Get("urls"))
+	if shown := r.top.Get("info.version").Str; r.files[r.normal.normal(shown)] == nil {
+		r.add(shown, r.top.Get("urls"))
 	}
-	return r, nil
 }
 
 // add judges the files of a version.
@@ -162,7 +219,7 @@ func (r *releases) add(version string, files gjson.Result) {
 			yanked:    value.Get("yanked").Raw,
 			published: instant(value.Get("upload_time_iso_8601").Str),
 		}
-		e, ok := r.list(&f)
+		e, _, ok := r.list(&f)
 		if !ok {
 			return true
 		}

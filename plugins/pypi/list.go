@@ -33,17 +33,18 @@ type entry struct {
 	provenance string
 }
 
-// list records a file, with what stands beside it, and reports whether it is
-// shown. A file of another project is neither: no installer would take it, and
-// its name leads to that project's page.
-func (l *lister) list(f *file) (entry, bool) {
+// list records a file, with what stands beside it, and reports of which version
+// it is, in normal form, and whether it is shown. A file of another project is
+// neither: no installer would take it, and its name leads to that project's
+// page.
+func (l *lister) list(f *file) (e entry, version string, shown bool) {
 	name, ok := versionOf(f.name, l.project)
 	if !ok {
-		return entry{}, false
+		return entry{}, "", false
 	}
 	path, upstream, ok := l.addresses.place(f.url, f.name)
 	if !ok {
-		return entry{}, false
+		return entry{}, "", false
 	}
 	v := sdk.Version{
 		Name:      l.project,
@@ -57,7 +58,7 @@ func (l *lister) list(f *file) (entry, bool) {
 		Digests: digests(f.hashes),
 		Size:    gjson.Parse(f.size).Int(),
 	})
-	e := entry{file: f, path: path}
+	e = entry{file: f, path: path}
 	if truthy(f.metadata) {
 		beside := sdk.File{Path: path + ".metadata", URL: withSuffix(upstream, ".metadata"), Digests: digests(f.metadata)}
 		if l.in.Keep(v, beside) {
@@ -79,5 +80,5 @@ func (l *lister) list(f *file) (entry, bool) {
 	if kept {
 		l.kept[v.Version] = true
 	}
-	return e, kept
+	return e, v.Version, kept
 }

@@ -1,5 +1,5 @@
 // Command pypi serves Python packages: the simple repository API in HTML and
-// JSON, the files it lists, and the JSON API.
+// JSON, the files it lists, the JSON API and the upload API.
 package main
 
 import (
@@ -38,12 +38,21 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "GET /integrity/{project}/{version}/{file}/provenance", Plan: planProvenance},
 			{Match: "GET /pypi/{project}/json", Plan: planProjectJSON},
 			{Match: "GET /pypi/{project}/{version}/json", Plan: planReleaseJSON},
+			{Match: "GET /packages/{project}/{file}", Plan: planHosted},
+			{Match: "POST /legacy", Plan: planUpload},
+			{Match: "POST /legacy/", Plan: planUpload},
+			{Match: "PUT /api/{project}/{version}/yank", Plan: planYank},
+			{Match: "DELETE /api/{project}/{version}/yank", Plan: planUnyank},
 		},
-		About: func(v sdk.Version) sdk.Document { return x.project(normalize(v.Name)) },
+		About:   func(v sdk.Version) sdk.Document { return x.project(normalize(v.Name)) },
+		Package: &sdk.Package{Peek: []string{"zip:*.dist-info/METADATA", "zip:*/PKG-INFO", "tar.gz:*/PKG-INFO"}, Inspect: inspect},
 		Setup: []sdk.Snippet{
 			{Client: "pip", File: "pip.conf", Text: "[global]\nindex-url = {url}/simple/\n"},
 			{Client: "uv", File: "uv.toml", Text: "[[index]]\nurl = \"{url}/simple/\"\ndefault = true\n"},
 			{Client: "poetry", Text: "poetry source add --priority=primary entrepot {url}/simple/"},
+			{Client: "twine, to publish", Text: "twine upload --repository-url {url}/legacy/ dist/*"},
+			{Client: "uv, to publish", Text: "uv publish --publish-url {url}/legacy/ --check-url {url}/simple/"},
+			{Client: "curl, to yank a version and to take that back", Text: "curl -u user:$TOKEN -X PUT '{url}/api/PROJECT/VERSION/yank?reason=REASON'\ncurl -u user:$TOKEN -X DELETE {url}/api/PROJECT/VERSION/yank"},
 		},
 	}, nil
 }

@@ -36,39 +36,98 @@ func (x index) project(name string) sdk.Document {
 	}
 }
 
-// renderProject writes the page with the files that policy keeps. A page with
-// no file left is still a page: pip says the same of it as of an error, and uv
-// would take a 403 for a matter of credentials and go on with another index.
+// renderProject writes the page with the files that policy keeps, and then
+// those of ours, which stand for all of upstream's of the same version. A page
+// with no file left is still a page: pip says the same of it as of an error, and
+// uv would take a 403 for a matter of credentials and go on with another index.
 func renderProject(in *sdk.Input, project string) error {
 	doc := in.Docs()[0]
-	body := doc.Body
-	if !isJSON(body) {
-		var err error
-		if body, err = fromHTML(doc.URL, project, body); err != nil {
-			return err
-		}
-	}
-	p, err := parsePage(body)
+	ours, err := hostedFiles(in.Hosted(project))
 	if err != nil {
 		return err
 	}
-	if err := date(in, project, p.files); err != nil {
+	p, err := upstreamPage(in, project, doc, ours)
+	if err != nil {
 		return err
 	}
 	l, err := newLister(in, project, doc.URL)
 	if err != nil {
 		return err
 	}
+	own := map[string]bool{}
+	for _, version := range hostedVersions(ours) {
+		own[same(version)] = true
+	}
 	w := newWriter(in)
 	w.begin(project, &p)
 	for i := range p.files {
-		if entry, ok := l.list(&p.files[i]); ok {
+		if entry, version, ok := l.list(&p.files[i]); ok && !own[same(version)] {
 			if err := w.file(entry); err != nil {
 				return err
 			}
 		}
 	}
-	return w.end(&p, func(version string) bool { return l.kept[l.normal.normal(version)] })
+	for i := range ours {
+		if err := w.file(ours[i].entry(in)); err != nil {
+			return err
+		}
+	}
+	return w.end(&p, func(version string) bool {
+		v := l.normal.normal(version)
+		return own[same(v)] || l.kept[v]
+	})
+}
+
+// upstreamPage is the page as upstream has it, with the versions of ours; where
+// upstream has none, one of ours only.
+func upstreamPage(in *sdk.Input, project string, doc *sdk.Doc, ours []hostedFile) (page, error) {
+	p := page{meta: `{"api-version":"1.3"}`, versions: "[]"}
+	if doc.OK() {
+		body := doc.Body
+		var err error
+		if !isJSON(body) {
+			if body, err = fromHTML(doc.URL, project, body); err != nil {
+				return page{}, err
+			}
+		}
+		if p, err = parsePage(body); err != nil {
+			return page{}, err
+		}
+		if err := date(in, project, p.files); err != nil {
+			return page{}, err
+		}
+	} else if len(ours) == 0 {
+		return page{}, sdk.NotFound(project + " is not published here")
+	}
+	if p.versions != "" && len(ours) > 0 {
+		p.versions = withVersions(p.versions, hostedVersions(ours))
+	}
+	return p, nil
+}
+
+// withVersions adds versions to a raw array of them that lacks them.
+func withVersions(array string, more []string) string {
+	normal, listed := versions{}, map[string]bool{}
+	all := []byte{'['}
+	add := func(raw, version string) {
+		v := same(normal.normal(version))
+		if listed[v] {
+			return
+		}
+		listed[v] = true
+		if len(all) > 1 {
+			all = append(all, ',')
+		}
+		all = append(all, raw...)
+	}
+	gjson.Parse(array).ForEach(func(_, v gjson.Result) bool {
+		add(v.Raw, v.Str)
+		return true
+	})
+	for _, v := range more {
+		add(quote(v), v)
+	}
+	return string(append(all, ']'))
 }
 
 // date fills in the upload times of files without one, from upstream's JSON

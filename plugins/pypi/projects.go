@@ -4,6 +4,8 @@ import (
 	"errors"
 	"html"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -11,22 +13,26 @@ import (
 	"github.com/entrepot-registry/entrepot/sdk"
 )
 
-// planProjects serves the list of all projects. It names no version and no
-// file, so there is nothing in it to judge.
+// planProjects serves the list of all projects, upstream's and ours. It names no
+// version and no file, so there is nothing in it to judge.
 func (x index) planProjects(r sdk.Request) sdk.Plan {
 	return sdk.Document{
 		Path:   "/simple/",
 		Output: negotiate(r.Header("Accept")),
 		From:   []sdk.Source{{URL: x.simple, Accept: acceptUpstream}},
+		Hosted: "*",
 		Render: renderProjects,
 	}
 }
 
-// renderProjects writes the list: JSON as it came, HTML with addresses of ours.
+// renderProjects writes the list: JSON as it came as far as nothing of ours
+// changes it, HTML with addresses of ours.
 func renderProjects(in *sdk.Input) error {
 	doc := in.Docs()[0]
 	body := doc.Body
-	if !isJSON(body) {
+	if !doc.OK() {
+		body = projectsJSON(nil)
+	} else if !isJSON(body) {
 		page, err := readHTML(doc.URL, body)
 		if err != nil {
 			return err
@@ -36,6 +42,7 @@ func renderProjects(in *sdk.Input) error {
 	if !gjson.ValidBytes(body) {
 		return errors.New("the list of projects is cut off or no JSON")
 	}
+	body = withHosted(in, body)
 	if _, err := in.Output(outputJSON, typeJSON).Write(body); err != nil {
 		return err
 	}
@@ -62,6 +69,42 @@ func renderProjects(in *sdk.Input) error {
 	}
 	_, err := out.Write(append(page, "  </body>\n</html>\n"...))
 	return err
+}
+
+// withHosted adds projects of ours to a list, and takes those out of which
+// upstream has what is ours to publish.
+func withHosted(in *sdk.Input, body []byte) []byte {
+	add := map[string]bool{}
+	for _, p := range in.HostedPackages() {
+		add[p.Name] = true
+	}
+	list := gjson.GetBytes(body, "projects")
+	kept, changed := []byte{'['}, false
+	list.ForEach(func(_, project gjson.Result) bool {
+		name := normalize(project.Get("name").Str)
+		if in.Ours(name) && !add[name] {
+			changed = true
+			return true
+		}
+		delete(add, name)
+		kept = appendProject(kept, project.Raw)
+		return true
+	})
+	if len(add) == 0 && !changed || list.Index == 0 {
+		return body
+	}
+	for _, name := range slices.Sorted(maps.Keys(add)) {
+		kept = appendProject(kept, `{"name":`+quote(name)+`}`)
+	}
+	rest := body[list.Index+len(list.Raw):]
+	return slices.Concat(body[:list.Index], append(kept, ']'), rest)
+}
+
+func appendProject(list []byte, raw string) []byte {
+	if len(list) > 1 {
+		list = append(list, ',')
+	}
+	return append(list, raw...)
 }
 
 // projectsJSON turns the links of an HTML list into the list in JSON (PEP 691,

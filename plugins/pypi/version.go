@@ -29,6 +29,24 @@ func (m versions) normal(s string) string {
 	return normal
 }
 
+// same spells equal versions alike, which differ in the zeros that a release
+// ends in (PEP 440, final releases): 1.0 and 1.0.0. It takes a normal form.
+func same(version string) string {
+	end := len(version)
+	for i, c := range []byte(version) {
+		digit := '0' <= c && c <= '9'
+		if !digit && c != '!' && (c != '.' || i+1 == len(version) || version[i+1] < '0' || version[i+1] > '9') {
+			end = i
+			break
+		}
+	}
+	release := version[:end]
+	for strings.HasSuffix(release, ".0") {
+		release = strings.TrimSuffix(release, ".0")
+	}
+	return release + version[end:]
+}
+
 // newest returns the version that an index shows first: the highest, but a
 // pre-release only when there is nothing else, and what does not follow PEP 440
 // only after that. Empty: there are none.

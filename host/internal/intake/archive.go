@@ -99,7 +99,7 @@ func parsePatterns(patterns []string) (map[string]peek, error) {
 		case "zip", "tar", "tar.gz":
 			k.names = append(k.names, sdk.Glob(pattern))
 		default:
-			return nil, fmt.Errorf("plugin peeks at %q: write tar:, tar.gz:, zip: or head:", p)
+			return nil, fmt.Errorf("plugin peeks at %q: begin with one of tar:, tar.gz:, zip: and head: there", p)
 		}
 		kinds[kind] = k
 	}

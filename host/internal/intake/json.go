@@ -19,7 +19,9 @@ import (
 func (b *Body) json(r io.Reader, pointer string) error {
 	s := &jsonScanner{body: b, in: bufio.NewReaderSize(r, 64<<10)}
 	if pointer != "" {
-		s.pointer = strings.Split(strings.TrimPrefix(pointer, "/"), "/")
+		for _, name := range strings.Split(pointer, "/")[1:] {
+			s.pointer = append(s.pointer, strings.NewReplacer("~1", "/", "~0", "~").Replace(name))
+		}
 	}
 	if err := s.value(nil); err != nil {
 		return err
