@@ -5,7 +5,6 @@ import (
 	"io"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -13,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -77,11 +77,7 @@ func (m *Members) First(pattern string) ([]byte, bool) {
 
 // Glob is the regular expression of a pattern of names, in which * stands for
 // any run of characters without a slash and ** for any run at all.
-func Glob(pattern string) *regexp.Regexp {
-	quoted := regexp.QuoteMeta(pattern)
-	quoted = strings.ReplaceAll(quoted, `\*\*`, `.*`)
-	return regexp.MustCompile(`(?s)^` + strings.ReplaceAll(quoted, `\*`, `[^/]*`) + `$`)
-}
+func Glob(pattern string) *regexp.Regexp { return wire.Glob(pattern) }
 
 // Hosted is a file of ours.
 type Hosted struct {

@@ -385,7 +385,7 @@ repository "noisy" {}
 		"/bad/render-exit":    {503, "plugin"},
 		"/bad/render-nothing": {503, "renders no output"},
 		"/bad/asks-for-ever":  {503, "documents in"},
-		"/bad/many-outputs":   {503, "more than 16 outputs"},
+		"/bad/many-outputs":   {503, "more than 1024 outputs"},
 		"/bad/endless-output": {503, "four times max_document"},
 		"/bad/noise":          {200, "done"},
 		"/noisy/fine":         {200, "fine"},

@@ -54,7 +54,9 @@
 //	-- hosted NAME VERSION [PATH] --
 //
 // is a file of a package of ours, in the order in which they were published.
-// The text is both the extra that its entry has and the bytes of the file.
+// The text is both the extra that its entry has and the bytes of the file. A
+// request that changes something is decided on with an empty body, and changes
+// nothing here.
 //
 // # Upstream
 //

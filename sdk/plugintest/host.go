@@ -121,6 +121,9 @@ func (h *host) ask(e *exchange) (*answer, error) {
 		return nil, err
 	}
 	got, err := h.carryOut(plan)
+	if plan.GetUpload() != nil {
+		got, err = h.upload(plan.GetUpload(), e)
+	}
 	if f, ok := errors.AsType[*failure](err); ok {
 		return h.refuse(f), nil
 	}
@@ -172,6 +175,10 @@ func (h *host) carryOut(plan *pb.PlanResponse) (*answer, error) {
 	case *pb.PlanResponse_Relay:
 		doc := h.upstream(absolute(p.Relay.GetSource().GetRole(), p.Relay.GetSource().GetUrl()))
 		return &answer{status: doc.status, header: doc.header, message: complaint(doc.status, doc.body), body: doc.body}, nil
+	case *pb.PlanResponse_Identity:
+		return reply(p.Identity.GetReply()), nil
+	case *pb.PlanResponse_Upload:
+		return nil, nil // ask does it, with the request
 	case *pb.PlanResponse_Failure:
 		return nil, &failure{kind: p.Failure.GetKind(), message: p.Failure.GetMessage()}
 	}

@@ -1,17 +1,20 @@
 package plugintest
 
 import (
+	"context"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"golang.org/x/tools/txtar"
 
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -131,4 +134,37 @@ func (h *host) own(d *pb.Document) bool {
 		}
 	}
 	return len(d.GetNames()) > 0
+}
+
+// upload asks for a decision on a change whose body is empty, with the packages
+// that the script hosts. Nothing is changed by it.
+func (h *host) upload(u *pb.Upload, e *exchange) (*answer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	p := wire.Publication{Start: &pb.AcceptStart{
+		Repository: h.repository,
+		Request:    &pb.Request{Method: e.method, Path: escapeBytes(e.path), Query: escapeBytes(e.query), Headers: e.header},
+		NowMs:      h.script.policy.GetNowMs(),
+	}}
+	needed := u.GetNames()
+	for range 4 {
+		for _, name := range needed {
+			state := h.script.catalogue.packages[name]
+			if state == nil {
+				state = &pb.HostedPackage{Name: name}
+			}
+			p.Packages = append(p.Packages, state)
+		}
+		said, err := h.client.Accept(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if f := said.GetFailure(); f != nil {
+			return nil, &failure{kind: f.GetKind(), message: f.GetMessage()}
+		}
+		if needed = said.GetNeeded(); len(needed) == 0 {
+			return reply(said.GetReply()), nil
+		}
+	}
+	return nil, fmt.Errorf("%s %s: Accept asks for packages again and again", e.method, e.path)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"regexp"
+	"strings"
 
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -113,4 +115,12 @@ func (c *Client) Accept(ctx context.Context, p Publication) (*pb.AcceptResponse,
 	}
 	r, err := stream.CloseAndRecv()
 	return r, explain(err)
+}
+
+// Glob is the regular expression of a pattern of names, in which * stands for
+// any run of characters without a slash and ** for any run at all.
+func Glob(pattern string) *regexp.Regexp {
+	quoted := regexp.QuoteMeta(pattern)
+	quoted = strings.ReplaceAll(quoted, `\*\*`, `.*`)
+	return regexp.MustCompile(`(?s)^` + strings.ReplaceAll(quoted, `\*`, `[^/]*`) + `$`)
 }

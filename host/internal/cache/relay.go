@@ -29,15 +29,7 @@ func (c *Cache) withoutOurs(repo *Repository, pointers []string, body io.Reader,
 		t.failed = errors.Join(t.failed, err)
 		return !asked
 	}
-	var at [][]string
-	for _, p := range pointers {
-		parts := strings.Split(strings.TrimPrefix(p, "/"), "/")
-		for i, part := range parts {
-			parts[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
-		}
-		at = append(at, parts)
-	}
-	tree, _ = t.trim(tree, "", at)
+	tree, _ = t.trim(tree, "", pointersOf(pointers))
 	if t.failed != nil {
 		return nil, t.failed
 	}
@@ -47,6 +39,19 @@ func (c *Cache) withoutOurs(repo *Repository, pointers []string, body io.Reader,
 	}
 	header.Del("Content-Encoding")
 	return io.NopCloser(bytes.NewReader(left)), nil
+}
+
+// pointersOf splits pointers (RFC 6901).
+func pointersOf(pointers []string) [][]string {
+	var all [][]string
+	for _, p := range pointers {
+		parts := strings.Split(strings.TrimPrefix(p, "/"), "/")
+		for i, part := range parts {
+			parts[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		}
+		all = append(all, parts)
+	}
+	return all
 }
 
 // readTree reads JSON, which may be compressed.

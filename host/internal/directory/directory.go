@@ -31,7 +31,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	"github.com/entrepot-registry/entrepot/host/internal/intake"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
-	"github.com/entrepot-registry/entrepot/sdk"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -154,7 +154,7 @@ func chosen(d *config.Directory, file string) bool {
 	}
 	below, err := filepath.Rel(d.Path, file)
 	return err == nil && slices.ContainsFunc(d.Match, func(pattern string) bool {
-		return sdk.Glob(pattern).MatchString(filepath.ToSlash(below))
+		return wire.Glob(pattern).MatchString(filepath.ToSlash(below))
 	})
 }
 

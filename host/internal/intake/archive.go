@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/entrepot-registry/entrepot/sdk"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 )
 
@@ -40,7 +39,7 @@ type peek struct {
 }
 
 // Members are those of a package file that patterns choose, see
-// [sdk.Package.Peek]. The whole archive is checked on the way: names that lead
+// the Peek patterns of the contract. The whole archive is checked on the way: names that lead
 // out of it, members that stand twice, and more bytes than it may unpack to
 // are errors that wrap ErrArchive. A file that is no archive has no members.
 func Members(file string, patterns []string) ([]wire.Member, error) {
@@ -97,7 +96,7 @@ func parsePatterns(patterns []string) (map[string]peek, error) {
 			}
 			k.head = n
 		case "zip", "tar", "tar.gz":
-			k.names = append(k.names, sdk.Glob(pattern))
+			k.names = append(k.names, wire.Glob(pattern))
 		default:
 			return nil, fmt.Errorf("plugin peeks at %q: begin with one of tar:, tar.gz:, zip: and head: there", p)
 		}

@@ -2074,9 +2074,10 @@ type Upload struct {
 	// How the body comes apart: "none"; "raw", one file without a name; "form",
 	// multipart form data (RFC 7578), whose parts with a file name are files;
 	// "json:POINTER", JSON with base64 (RFC 4648) at an RFC 6901 pointer, in which
-	// * stands for any member, each such member being a file of that name, and
-	// the rest being the field "json"; "u32le:NAME,@NAME", parts with their
-	// length before them as 32 bits, little endian, those with @ being files.
+	// * stands for any run of characters of a member's name, each such member
+	// being a file of that name, and the rest being the field "json";
+	// "u32le:NAME,@NAME", parts with their length before them as 32 bits, little
+	// endian, those with @ being files.
 	Body string `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
 	// What is asked for: "publish", "delete" or "admin"; empty: "publish".
 	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
