@@ -101,7 +101,7 @@ func BenchmarkPackument(b *testing.B) {
 	})
 }
 
-func connect(b *testing.B) *wire.Client {
+func connect(b testing.TB) *wire.Client {
 	service, err := sdk.NewServer(npm)
 	if err != nil {
 		b.Fatal(err)
@@ -136,7 +136,7 @@ func renderOverWire(b *testing.B, client *wire.Client, doc []byte) {
 		return []wire.Document{{Header: header, Body: io.NopCloser(bytes.NewReader(doc))}}, nil
 	}
 	sink := &counter{}
-	failure, err := client.Render(b.Context(), start, []*pb.Source{source}, fetch, sink)
+	failure, err := client.Render(b.Context(), start, nil, []*pb.Source{source}, fetch, sink)
 	if err != nil || failure != nil {
 		b.Fatal(err, failure)
 	}

@@ -1,6 +1,7 @@
 // Command npm is the plugin for npm packages: packuments in full and
 // abbreviated form, single manifests, tags, tarballs, search, attestations, and
-// audits passed on.
+// audits passed on; and packages published here, with everything that clients
+// do about them.
 //
 // Packuments are never decoded as a whole: their bytes are checked, split where
 // policy or addresses have to change something, and spliced together again.
@@ -23,6 +24,7 @@ func npm(options) (sdk.Ecosystem, error) {
 		Upstreams: []sdk.Upstream{{URL: purl.DefaultRegistry("npm")}},
 		Vary:      []string{"Accept"},
 		Routes:    routes(),
+		Package:   packageFiles(),
 		About:     func(v sdk.Version) sdk.Document { return packumentDocument(v.Name, "") },
 		// Clients print the member "error" of a failed request's body.
 		Errors: sdk.ErrorFormat{Type: "application/json", Body: `{"error":{message}}`},

@@ -17,11 +17,11 @@ func validName(name string) bool {
 		scope, rest, ok := strings.Cut(scoped, "/")
 		return ok && validPart(scope) && validPart(rest)
 	}
-	return validPart(name)
+	return validPart(name) && name[0] != '_'
 }
 
 func validPart(part string) bool {
-	return part != "" && part[0] != '.' && part[0] != '_' && !strings.ContainsFunc(part, func(c rune) bool {
+	return part != "" && part[0] != '.' && !strings.ContainsFunc(part, func(c rune) bool {
 		return strings.ContainsRune(`/\%?#@:&="<>|`, c) || unicode.IsSpace(c) || unicode.IsControl(c)
 	})
 }

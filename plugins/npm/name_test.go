@@ -7,7 +7,7 @@ import (
 
 func TestValidName(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"lodash", "@acme/tools", "-", "JSONStream", "a.b_c~d!e*(f)'", "é", strings.Repeat("a", 214)} {
+	for _, name := range []string{"lodash", "@acme/tools", "@acme/_tools", "-", "JSONStream", "a.b_c~d!e*(f)'", "é", strings.Repeat("a", 214)} {
 		if !validName(name) {
 			t.Errorf("%q is refused", name)
 		}

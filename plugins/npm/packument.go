@@ -21,6 +21,7 @@ type packument struct {
 	modified  []byte             // upstream's, quoted; nil: none
 	held      bool               // some version is held back
 	dropped   bool               // some version is not shown
+	latest    bool               // of ours: somebody said which version is the latest
 }
 
 // instant is a publication time, parsed and as it stands.

@@ -70,13 +70,30 @@ func renderTags(in *sdk.Input, name string) error {
 	return w.Flush()
 }
 
-// judged reads the packument that was asked for first and has it judged.
+// judged reads the packument that was asked for first, has it judged, and adds
+// what is published here.
 func judged(in *sdk.Input, name string) (*packument, error) {
-	p, err := readPackument(name, in.Docs()[0].Body)
-	if err == nil {
+	var p *packument
+	if doc := in.Docs()[0]; doc.OK() {
+		var err error
+		if p, err = readPackument(name, doc.Body); err != nil {
+			return nil, err
+		}
 		p.judge(in.Keep)
 	}
-	return p, err
+	h := in.Hosted(name)
+	if h == nil || len(h.Files) == 0 {
+		if p == nil {
+			return nil, sdk.NotFound(name + " is not published here")
+		}
+		return p, nil
+	}
+	own, err := ownPackument(h, in.URL)
+	if err != nil || p == nil {
+		return own, err
+	}
+	p.add(own)
+	return p, nil
 }
 
 // listed is a packument of which something is shown.

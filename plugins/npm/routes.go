@@ -14,14 +14,27 @@ func routes() []sdk.Route {
 		{Match: "GET /", Plan: planProbe},
 		{Match: "GET /-/ping", Plan: planProbe},
 		{Match: "GET /-/v1/search", Plan: planSearch},
+		{Match: "POST /-/v1/login", Plan: planNoWebLogin},
+		{Match: "GET /-/whoami", Plan: planWhoami},
+		{Match: "GET /-/user/org.couchdb.user:{user}", Plan: planUser},
+		{Match: "PUT /-/user/org.couchdb.user:{user}", Plan: planLogin},
+		{Match: "DELETE /-/user/token/{token}", Plan: planLogout},
 		{Match: "GET /-/npm/v1/keys", Plan: planKeys},
 		{Match: "GET /-/npm/v1/attestations/{spec}", Plan: planAttestations},
 		{Match: "GET /-/npm/v1/attestations/@{scope}/{spec}", Plan: planAttestations},
-		{Match: "POST /-/npm/v1/security/advisories/bulk", Plan: relay},
-		{Match: "POST /-/npm/v1/security/audits", Plan: relay},
-		{Match: "POST /-/npm/v1/security/audits/quick", Plan: relay},
+		{Match: "POST /-/npm/v1/security/advisories/bulk", Plan: relay("/*")},
+		{Match: "POST /-/npm/v1/security/audits", Plan: relay("/name", "/**/requires/*", "/**/dependencies/*")},
+		{Match: "POST /-/npm/v1/security/audits/quick", Plan: relay("/name", "/**/requires/*", "/**/dependencies/*")},
+		{Match: "POST /-/npm/v1/oidc/token/exchange/package/{pkg...}", Plan: planNoExchange},
+		{Match: "POST /-/stage/package/{pkg...}", Plan: planNoStage},
 		{Match: "GET /-/package/{pkg}/dist-tags", Plan: planTags},
 		{Match: "GET /-/package/@{scope}/{name}/dist-tags", Plan: planTags},
+		{Match: "PUT /-/package/{pkg}/dist-tags/{tag}", Plan: planTag},
+		{Match: "PUT /-/package/@{scope}/{name}/dist-tags/{tag}", Plan: planTag},
+		{Match: "DELETE /-/package/{pkg}/dist-tags/{tag}", Plan: planTag},
+		{Match: "DELETE /-/package/@{scope}/{name}/dist-tags/{tag}", Plan: planTag},
+		{Match: "GET /-/package/{about...}", Plan: planNoAccess},
+		{Match: "POST /-/package/{about...}", Plan: planNoAccess},
 
 		{Match: "GET /{pkg}/-/{file}", Plan: planTarball},
 		{Match: "GET /@{scope}/{name}/-/{file}", Plan: planTarball},
@@ -30,6 +43,15 @@ func routes() []sdk.Route {
 		{Match: "GET /@{scope}/{name}/{version}", Plan: planManifest},
 		{Match: "GET /{pkg}/{version}", Plan: planManifest},
 		{Match: "GET /{pkg}", Plan: planPackument},
+
+		{Match: "PUT /{pkg}", Plan: planPublish},
+		{Match: "PUT /@{scope}/{name}", Plan: planPublish},
+		{Match: "PUT /{pkg}/-rev/{rev}", Plan: planRevision},
+		{Match: "PUT /@{scope}/{name}/-rev/{rev}", Plan: planRevision},
+		{Match: "DELETE /{pkg}/-rev/{rev}", Plan: planRemoval},
+		{Match: "DELETE /@{scope}/{name}/-rev/{rev}", Plan: planRemoval},
+		{Match: "DELETE /{pkg}/-/{file}/-rev/{rev}", Plan: planFileRemoval},
+		{Match: "DELETE /@{scope}/{name}/-/{file}/-rev/{rev}", Plan: planFileRemoval},
 	}
 }
 
@@ -113,8 +135,8 @@ func planTarball(r sdk.Request) sdk.Plan {
 	}
 }
 
-// planAttestations serves a version's attestations, which do not change, when
-// the version may be served.
+// planAttestations serves a version's attestations: what was published along
+// with ours, or upstream's, which do not change, when the version may be served.
 func planAttestations(r sdk.Request) sdk.Plan {
 	spec := r.Get("spec")
 	if scope := r.Get("scope"); scope != "" {
@@ -126,14 +148,35 @@ func planAttestations(r sdk.Request) sdk.Plan {
 	}
 	name, version := spec[:i], spec[i+1:]
 	path := attestationsPath(name, version)
-	return sdk.Artifact{
+	upstreams := sdk.Artifact{
 		Version: sdk.Version{Name: name, Version: version},
-		Path:    path,
+		Path:    path + "?" + upstreamsOwn,
 		From:    sdk.From(strings.TrimPrefix(path, "/")),
 		Facts:   []string{packumentPath(name)},
 		Type:    jsonType,
 	}
+	if r.Query == upstreamsOwn {
+		return upstreams
+	}
+	return sdk.Document{
+		Path:  path,
+		Name:  name,
+		Query: true,
+		Render: func(in *sdk.Input) error {
+			if h := in.Hosted(name); h != nil {
+				for _, f := range h.Files {
+					if f.Version.Version == version {
+						return provenance(in, f)
+					}
+				}
+			}
+			return in.Answer(upstreams)
+		},
+	}
 }
+
+// upstreamsOwn is the query that tells upstream's attestations from ours.
+const upstreamsOwn = "upstream"
 
 // planKeys serves the keys that sign packages, as upstream has them.
 func planKeys(sdk.Request) sdk.Plan {
@@ -148,7 +191,10 @@ func planKeys(sdk.Request) sdk.Plan {
 }
 
 // relay passes audits on: they are about what a client has, not about what
-// there is.
-func relay(r sdk.Request) sdk.Plan {
-	return sdk.Relay{To: sdk.Source{URL: strings.TrimPrefix(r.Path, "/")}}
+// there is. Newer ones are versions by name; older ones are trees, in which the
+// project itself has a name too.
+func relay(names ...string) func(sdk.Request) sdk.Plan {
+	return func(r sdk.Request) sdk.Plan {
+		return sdk.Relay{To: sdk.Source{URL: strings.TrimPrefix(r.Path, "/")}, Names: names}
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"maps"
 	"net/url"
 	"strconv"
 	"time"
@@ -9,8 +10,8 @@ import (
 	"github.com/entrepot-registry/entrepot/sdk"
 )
 
-// planSearch asks with the parameters that a search has, in one order, so that
-// the same question is kept once.
+// planSearch keeps the same question once, whatever the order of its
+// parameters.
 func planSearch(r sdk.Request) sdk.Plan {
 	query := url.Values{}
 	for _, name := range []string{"text", "size", "from", "quality", "popularity", "maintenance"} {
@@ -18,15 +19,51 @@ func planSearch(r sdk.Request) sdk.Plan {
 			query.Set(name, value)
 		}
 	}
-	address := "-/v1/search?" + query.Encode()
-	return sdk.Document{Path: "/" + address, From: sdk.From(address), Query: true, Render: renderSearch}
+	return sdk.Document{
+		Path:   "/-/v1/search?" + query.Encode(),
+		Query:  true,
+		Hosted: "*",
+		Render: func(in *sdk.Input) error { return renderSearch(in, query) },
+	}
 }
 
-// renderSearch shows each hit in the newest version that may be shown. A hit
-// whose version is held, or does not say how old it is, is looked up in its
-// packument; one that cannot be looked up goes.
-func renderSearch(in *sdk.Input) error {
-	doc := in.Docs()[0].Body
+// hitsPerPage is how many hits a search has that does not say.
+const hitsPerPage = 20
+
+// renderSearch shows hits of ours, then upstream's. Pages of both together are
+// asked for with as much as ours leave of them.
+func renderSearch(in *sdk.Input, query url.Values) error {
+	ours, err := searchOurs(in, query.Get("text"))
+	if err != nil {
+		return err
+	}
+	from, _ := strconv.Atoi(query.Get("from"))
+	size, err := strconv.Atoi(query.Get("size"))
+	if err != nil {
+		size = hitsPerPage
+	}
+	first := min(max(from, 0), len(ours))
+	page := ours[first:min(first+max(size, 0), len(ours))]
+	rest := query
+	if len(ours) > 0 {
+		rest = maps.Clone(query)
+		rest.Set("from", strconv.Itoa(max(from-len(ours), 0)))
+		rest.Set("size", strconv.Itoa(max(size-len(page), 1))) // for the total
+	}
+	doc, ok := in.Doc(sdk.Source{URL: "-/v1/search?" + rest.Encode(), Optional: len(ours) > 0})
+	switch {
+	case !ok:
+		return nil
+	case !doc.OK():
+		return writeHits(in, page, len(ours), len(page)+1, []byte(`{"objects":[],"total":0}`))
+	}
+	return writeHits(in, page, len(ours), size, doc.Body)
+}
+
+// writeHits writes a page of hits, size at most. A hit of upstream's whose
+// version is held, or does not say how old it is, is looked up in its packument;
+// one that cannot be looked up goes, and so does one whose name is ours.
+func writeHits(in *sdk.Input, hits [][]byte, ours, size int, doc []byte) error {
 	if err := checkJSON(doc); err != nil {
 		return err
 	}
@@ -34,17 +71,18 @@ func renderSearch(in *sdk.Input) error {
 	if !isObject(doc) {
 		return errors.New("it is no object")
 	}
-	var hits [][]byte
 	dropped := 0
 	for m := range members(doc) {
 		if !m.is("objects") {
 			continue
 		}
 		for value := range elements(m.value) {
-			if h, ok := readHit(value); ok && h.judge(in) {
-				hits = append(hits, h.splice())
-			} else {
+			h, ok := readHit(value)
+			switch {
+			case !ok, in.Ours(h.name), in.Hosted(h.name) != nil, !h.judge(in):
 				dropped++
+			case ours == 0 || len(hits) < size:
+				hits = append(hits, h.splice())
 			}
 		}
 	}
@@ -62,7 +100,7 @@ func renderSearch(in *sdk.Input) error {
 			w.array(hits)
 		case "total":
 			if total, err := strconv.Atoi(string(m.value)); err == nil {
-				m.value = strconv.AppendInt(nil, int64(max(total-dropped, len(hits))), 10)
+				m.value = strconv.AppendInt(nil, int64(max(ours+total-dropped, len(hits))), 10)
 			}
 			o.member(m.quoted, m.value)
 		default:

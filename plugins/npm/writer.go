@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"io"
 )
 
@@ -37,6 +38,12 @@ func (o *object) end() {
 		o.w.WriteByte('{')
 	}
 	o.w.WriteByte('}')
+}
+
+// value writes a value of ours, which always can be written.
+func (w writer) value(v any) {
+	encoded, _ := json.Marshal(v)
+	w.Write(encoded)
 }
 
 // array writes an array of values.

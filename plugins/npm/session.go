@@ -1,0 +1,98 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+// planLogin gives clients that log in the token that they have as a password:
+// accounts and tokens are the host's.
+func planLogin(sdk.Request) sdk.Plan {
+	return sdk.Identity{Password: "/password", Reply: sdk.Reply{
+		Status: http.StatusCreated,
+		Header: map[string]string{"Content-Type": jsonType},
+		Body:   []byte(`{"ok":"you are logged in","username":{user},"token":{token}}`),
+	}}
+}
+
+func planWhoami(sdk.Request) sdk.Plan {
+	return sdk.Identity{Reply: sdk.Reply{
+		Header: map[string]string{"Content-Type": jsonType},
+		Body:   []byte(`{"username":{user}}`),
+	}}
+}
+
+// planUser answers clients that look an owner up before they name them.
+func planUser(r sdk.Request) sdk.Plan {
+	return sdk.JSON(person{Name: r.Get("user")})
+}
+
+// planLogout has clients forget their token. It stays good: others may use it.
+func planLogout(sdk.Request) sdk.Plan {
+	return sdk.JSON(map[string]string{"ok": "forgotten here; entrepot's administrator can revoke the token"})
+}
+
+// planNoWebLogin has clients ask for a name and a password instead.
+func planNoWebLogin(sdk.Request) sdk.Plan {
+	return sdk.NotFound("log in with --auth-type=legacy, and with a token of entrepot's as the password")
+}
+
+// planNoExchange has clients go on with the token that they have.
+func planNoExchange(sdk.Request) sdk.Plan {
+	return sdk.NotFound("tokens are not exchanged here; publish with one of entrepot's")
+}
+
+func planNoStage(sdk.Request) sdk.Plan {
+	return sdk.NotFound("versions are not staged here; publish them")
+}
+
+func planNoAccess(sdk.Request) sdk.Plan {
+	return sdk.NotFound("who may read or publish a package is settled by entrepot's tokens and configuration")
+}
+
+// tarballs is how a body that publishes comes apart.
+const tarballs = "json:/_attachments/*.tgz/data"
+
+// upload plans a change of the package that a request is about.
+func upload(r sdk.Request, u sdk.Upload, accept func(p *sdk.Publication, name string) (sdk.Reply, error)) sdk.Plan {
+	name, ok := packageName(r)
+	if !ok {
+		return sdk.BadRequest("that is no name of a package")
+	}
+	u.Names = []string{name}
+	u.Accept = func(p *sdk.Publication) (sdk.Reply, error) { return accept(p, name) }
+	return u
+}
+
+func planPublish(r sdk.Request) sdk.Plan {
+	return upload(r, sdk.Upload{Body: tarballs}, acceptDocument)
+}
+
+func planRevision(r sdk.Request) sdk.Plan {
+	return upload(r, sdk.Upload{Body: "json:", Action: sdk.ActionDelete}, func(p *sdk.Publication, name string) (sdk.Reply, error) {
+		return acceptRevision(p, name, r.Get("rev"))
+	})
+}
+
+func planRemoval(r sdk.Request) sdk.Plan {
+	return upload(r, sdk.Upload{Action: sdk.ActionDelete}, func(p *sdk.Publication, name string) (sdk.Reply, error) {
+		return acceptRemoval(p, name, r.Get("rev"))
+	})
+}
+
+func planFileRemoval(r sdk.Request) sdk.Plan {
+	return upload(r, sdk.Upload{Action: sdk.ActionDelete}, func(p *sdk.Publication, name string) (sdk.Reply, error) {
+		return acceptFileRemoval(p, name, filePath(name, r.Get("file")))
+	})
+}
+
+func planTag(r sdk.Request) sdk.Plan {
+	body := "json:"
+	if r.Method == http.MethodDelete {
+		body = "none"
+	}
+	return upload(r, sdk.Upload{Body: body}, func(p *sdk.Publication, name string) (sdk.Reply, error) {
+		return acceptTag(p, name, r.Get("tag"))
+	})
+}
