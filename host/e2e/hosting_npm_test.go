@@ -172,7 +172,7 @@ func TestHostingNpmIsNotConfused(t *testing.T) {
 	each(t, npmClients, func(t *testing.T, c *client) {
 		f, h := hostingNpm(t, "")
 		out, err := c.add(t, c.project(t, mount(h, f)), "@acme/boat", "")
-		c.fails(t, out, err, "installs a package of upstream's whose name is ours", `404|[Nn]ot found`)
+		c.fails(t, out, err, "installs a package of upstream's whose name is ours", `404|[Nn]ot found|is not published here`)
 		p := hostingNpmProject(t, npmClient, h, f, h.token(t, "joe", "--allow", "publish:npm"))
 		if out, err := hostingNpmPublish(t, p, "@acme/boat", "1.0.0", nil); err != nil {
 			t.Fatalf("%v\n%s", err, out)
