@@ -193,11 +193,7 @@ func TestHostingPyPIKnowsWhatIsThere(t *testing.T) {
 	pipClient.fails(t, out, err, "publishes a file twice", `(?s)409.*acme-tide 1\.0\.0 is there already`)
 	hostingPyPIDist(t, p, release{name: "acme_tide", version: "1.1.0"})
 	// Twine knows --skip-existing only where it has the public registry's address.
-	twine, err := os.ReadFile(needs(t, "twine"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	python, _, _ := strings.Cut(strings.TrimPrefix(string(twine), "#!"), "\n")
+	python := pythonOf(t, p, needs(t, "twine"))
 	p.write(t, "anywhere.py", "import sys\nfrom twine import __main__, settings\nsettings.Settings.verify_feature_capability = lambda self: None\nsys.exit(__main__.main())\n")
 	out, err = p.run(t, python, "anywhere.py", "upload", "--skip-existing", "--disable-progress-bar", "--repository-url", p.url+"/legacy/", "-u", "__token__", "-p", token,
 		"dist/acme_tide-1.0.0.tar.gz", "dist/acme_tide-1.0.0-py3-none-any.whl", "dist/acme_tide-1.1.0.tar.gz", "dist/acme_tide-1.1.0-py3-none-any.whl")
@@ -207,6 +203,21 @@ func TestHostingPyPIKnowsWhatIsThere(t *testing.T) {
 	if page := hostingPyPIGet(t, mount(h, f), "acme-tide"); len(page.Files) != 4 || strings.Join(page.Versions, " ") != "1.0.0 1.1.0" {
 		t.Errorf("the page has %+v", page)
 	}
+}
+
+// pythonOf is the Python that a program is installed for: the usual one, or that
+// in the program's first line.
+func pythonOf(t *testing.T, p *project, program string) string {
+	t.Helper()
+	if _, err := p.run(t, "python3", "-c", "import "+filepath.Base(program)); err == nil {
+		return "python3"
+	}
+	text, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _, _ := strings.Cut(strings.TrimPrefix(string(text), "#!"), "\n")
+	return line
 }
 
 func TestHostingPyPIPublishesWithUV(t *testing.T) {

@@ -170,7 +170,7 @@ func (c *Cache) Artifact(ctx context.Context, repo *Repository, plan *pb.Artifac
 	}
 	name := artifactName(repo, plan.GetPath())
 	if a := c.knownArtifact(repo, name); a != nil {
-		if f, err := c.kept(repo, plan, base, a); f != nil || err != nil {
+		if f, err := c.kept(ctx, repo, plan, base, a); f != nil || err != nil {
 			return f, err
 		}
 	}
@@ -198,7 +198,7 @@ func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 	}
 	name := artifactName(repo, plan.GetPath())
 	if a := c.knownArtifact(repo, name); a != nil {
-		if f, err := c.kept(repo, plan, base, a); f != nil || err != nil {
+		if f, err := c.kept(ctx, repo, plan, base, a); f != nil || err != nil {
 			return f, err
 		}
 	}
@@ -225,10 +225,13 @@ func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 }
 
 // kept answers from what is kept; neither: the body is gone.
-func (c *Cache) kept(repo *Repository, plan *pb.Artifact, base string, a *artifact) (*File, error) {
+func (c *Cache) kept(ctx context.Context, repo *Repository, plan *pb.Artifact, base string, a *artifact) (*File, error) {
 	epoch := c.policy.Epoch()
 	if a.epoch.Load() != epoch && !plan.GetUngated() {
 		if f := c.refusal(repo, a.Name, a.Version, plan.GetPath(), a.Since, a.Floored, a.Withdrawn); f != nil {
+			return nil, f
+		}
+		if f := c.heldByNow(ctx, repo, plan, base, a); f != nil {
 			return nil, f
 		}
 		a.epoch.Store(epoch)
@@ -246,6 +249,21 @@ func (c *Cache) kept(repo *Repository, plan *pb.Artifact, base string, a *artifa
 	}
 	c.Stats.Hits.Add(1)
 	return &File{Content: content, Type: typeOf(plan, a.Type), Size: a.Body.Size}, nil
+}
+
+// heldByNow judges a kept file without a time by its facts again: none may have
+// been needed under the rules that it was fetched under, or a listing that is no
+// longer in force had it. Nil: it is not held, as far as anybody knows.
+func (c *Cache) heldByNow(ctx context.Context, repo *Repository, plan *pb.Artifact, base string, a *artifact) *Failure {
+	rule := c.policy.For(repo.eco(), []string{a.Name}, time.Now()).Rule(a.Name, a.Version)
+	if !a.Since.IsZero() || a.Withdrawn || rule == nil || rule.Window <= 0 || len(plan.GetFacts()) == 0 {
+		return nil
+	}
+	_, err := c.judgeCold(ctx, repo, plan, base)
+	if f := (*Failure)(nil); errors.As(err, &f) && f.Kind == pb.ErrorKind_ERROR_KIND_HELD {
+		return f
+	}
+	return nil
 }
 
 func typeOf(plan *pb.Artifact, known string) string {

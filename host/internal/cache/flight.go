@@ -128,7 +128,7 @@ func (c *Cache) fetchArtifact(ctx context.Context, repo *Repository, plan *pb.Ar
 func (c *Cache) landed(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (Body, error) {
 	name := artifactName(repo, plan.GetPath())
 	if a := c.knownArtifact(repo, name); a != nil {
-		f, err := c.kept(repo, plan, base, a)
+		f, err := c.kept(ctx, repo, plan, base, a)
 		if err != nil {
 			return Body{}, err
 		}
