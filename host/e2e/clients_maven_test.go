@@ -200,6 +200,7 @@ func TestMavenFilesOutsideMetadata(t *testing.T) {
 		status int
 	}{
 		"/org/example/tide/0.9.1/tide-0.9.1.jar":         {1, http.StatusForbidden},
+		"/org/example/tide/0.9.0/tide-0.9.0.jar":         {30, http.StatusOK},
 		"/org/example/loose/1.0/loose-1.0.jar":           {30, http.StatusOK},
 		"/org/example/loose/1.1/loose-1.1.jar":           {1, http.StatusForbidden},
 		"/org/example/tide/1.0.0/tide-1.0.0-sources.jar": {30, http.StatusOK},

@@ -4,16 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/host/internal/upstream"
-	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -251,21 +248,6 @@ func (c *Cache) kept(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 	return &File{Content: content, Type: typeOf(plan, a.Type), Size: a.Body.Size}, nil
 }
 
-// heldByNow judges a kept file without a time by its facts again: none may have
-// been needed under the rules that it was fetched under, or a listing that is no
-// longer in force had it. Nil: it is not held, as far as anybody knows.
-func (c *Cache) heldByNow(ctx context.Context, repo *Repository, plan *pb.Artifact, base string, a *artifact) *Failure {
-	rule := c.policy.For(repo.eco(), []string{a.Name}, time.Now()).Rule(a.Name, a.Version)
-	if !a.Since.IsZero() || a.Withdrawn || rule == nil || rule.Window <= 0 || len(plan.GetFacts()) == 0 {
-		return nil
-	}
-	_, err := c.judgeCold(ctx, repo, plan, base)
-	if f := (*Failure)(nil); errors.As(err, &f) && f.Kind == pb.ErrorKind_ERROR_KIND_HELD {
-		return f
-	}
-	return nil
-}
-
 func typeOf(plan *pb.Artifact, known string) string {
 	switch {
 	case plan.GetContentType() != "":
@@ -274,37 +256,6 @@ func typeOf(plan *pb.Artifact, known string) string {
 		return known
 	}
 	return "application/octet-stream"
-}
-
-// refusal says why a file is not served; nil: it is.
-func (c *Cache) refusal(repo *Repository, name, version, path string, since time.Time, floored, withdrawn bool) *Failure {
-	if withdrawn && !repo.ServeRemoved {
-		c.Stats.Refused.Add(1)
-		return &Failure{
-			Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Name: name, Version: version,
-			Message: fmt.Sprintf("%s %s is refused: it was withdrawn upstream (removed = \"serve\" in repository %q would serve it)", name, version, repo.Name),
-		}
-	}
-	p := c.policy.For(repo.eco(), []string{name}, time.Now())
-	k := cooldown.Key{Name: name, Version: version, Path: path}
-	if floored {
-		p.Floors = map[cooldown.Key]time.Time{k: since}
-		since = time.Time{}
-	}
-	v := p.Judge(k, since)
-	if !v.Held {
-		c.Stats.Served.Add(1)
-		return nil
-	}
-	c.Stats.Held.Add(1)
-	return heldFailure(name, version, v)
-}
-
-func heldFailure(name, version string, v cooldown.Verdict) *Failure {
-	return &Failure{
-		Kind: pb.ErrorKind_ERROR_KIND_HELD, Name: name, Version: version, Until: v.Until,
-		Message: v.Message(name, version),
-	}
 }
 
 // refreshFacts has the document behind an artifact confirmed, without anybody
@@ -329,52 +280,6 @@ func (c *Cache) refreshFacts(repo *Repository, plan *pb.Artifact, base string) {
 	}()
 }
 
-// factsDocument is the document at an address that a plan names for its facts.
-func (c *Cache) factsDocument(ctx context.Context, repo *Repository, path, base string) (*pb.Document, error) {
-	p, query, _ := strings.Cut(path, "?")
-	plan, err := c.Plan(ctx, repo, base, &pb.Request{Method: "GET", Path: p, Query: query})
-	if err != nil {
-		return nil, err
-	}
-	if plan.GetDocument() == nil {
-		return nil, fmt.Errorf("plugin %s: %s is no document, so it holds no facts", repo.Plugin, path)
-	}
-	return plan.GetDocument(), nil
-}
-
-// factsOf returns the facts of a document, rendering it if need be. With since,
-// upstream has confirmed them since then.
-func (c *Cache) factsOf(ctx context.Context, repo *Repository, d *pb.Document, base string, since time.Time) (*factSet, error) {
-	if since.IsZero() {
-		r, _, _, err := c.rendering(ctx, repo, d, base)
-		if err != nil {
-			return nil, err
-		}
-		if f := c.knownFacts(repo, d.GetPath()); f != nil {
-			return f, nil
-		}
-		if r.Failure != nil && r.Failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND {
-			return &factSet{absent: true}, nil
-		}
-	}
-	// Asked again, or the facts are gone while the rendering is there.
-	if since.IsZero() {
-		c.dropRendering(renderingName(repo, d.GetPath(), base))
-	}
-	accept := func(s *source) bool { return !since.IsZero() && !s.Checked.Before(since) }
-	if since.IsZero() {
-		accept = anyKept
-	}
-	r, err := c.remake(ctx, repo, d, base, renderingName(repo, d.GetPath(), base), accept)
-	if err != nil {
-		return nil, err
-	}
-	if f := c.knownFacts(repo, d.GetPath()); f != nil && (r.Failure == nil || r.Failure.Kind != pb.ErrorKind_ERROR_KIND_NOT_FOUND) {
-		return f, nil
-	}
-	return &factSet{absent: true}, nil
-}
-
 func (c *Cache) dropRendering(name string) {
 	c.renderings.Invalidate(name)
 	if err := c.dir.Cache.Apply(store.Change{name: nil}); err != nil {
@@ -391,92 +296,9 @@ type found struct {
 	floored bool
 }
 
-// factsPaths are the documents that may hold a file's facts: those that the
-// plan names, and indexes of snapshots.
-func (c *Cache) factsPaths(repo *Repository, plan *pb.Artifact) ([]string, error) {
-	var all []string
-	for _, path := range plan.GetFacts() {
-		if !ofSnapshots(path) {
-			all = append(all, path)
-			continue
-		}
-		indexes, err := c.indexes(repo, strings.TrimSuffix(path, "*"))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, indexes...)
-	}
-	return all, nil
-}
-
 // ofSnapshots reports whether a path of facts stands for the indexes of
 // snapshots.
 func ofSnapshots(path string) bool { return strings.HasSuffix(path, "/*") }
-
-// findFact looks a file up in the documents that its plan names, and asks
-// upstream again before it gives up. Nil: nobody knows it.
-func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*found, error) {
-	began := time.Now()
-	var failed error
-	paths, err := c.factsPaths(repo, plan)
-	if err != nil {
-		return nil, err
-	}
-	absent := slices.ContainsFunc(plan.GetFacts(), func(path string) bool { return !ofSnapshots(path) })
-	// Asked again no more often than "not found" is believed.
-	for _, since := range []time.Time{{}, began.Add(-repo.NegativeTTL)} {
-		for _, path := range paths {
-			d, err := c.factsDocument(ctx, repo, path, base)
-			if err != nil {
-				return nil, err
-			}
-			set, err := c.factsOf(ctx, repo, d, base, since)
-			if err != nil {
-				failed, absent = err, false
-				continue
-			}
-			named := slices.Contains(plan.GetFacts(), path)
-			absent = absent && (set.absent || !named)
-			f := &found{fact: set.path(plan.GetPath()), exact: true}
-			if f.fact == nil && named { // a snapshot's index says nothing of what it does not list
-				f.fact, f.exact = set.version(plan.GetVersion()), false
-			}
-			if f.fact == nil {
-				continue
-			}
-			seen, err := c.sightings(repo, c.observedPath(ctx, repo, d, base))
-			if err != nil {
-				return nil, err
-			}
-			floors := seen.floors()
-			if d.GetQuery() && seen != nil { // the listing may not have it yet
-				if floors, err = c.floorsElsewhere(repo, d, seen, []*pb.Fact{f.fact}, began, true); err != nil {
-					return nil, err
-				}
-			}
-			f.since, f.floored = sinceOf(f.fact, floors)
-			return f, nil
-		}
-	}
-	if absent {
-		v := plan.GetVersion()
-		return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: v.GetName(), Version: v.GetVersion(),
-			Message: "upstream has no " + strings.TrimPrefix(plan.GetPath(), "/")}
-	}
-	return nil, failed
-}
-
-// about asks the plugin which document tells about a version.
-func (c *Cache) about(ctx context.Context, repo *Repository, base string, v *pb.Version) (*pb.Document, error) {
-	if !repo.Describe.GetCapabilities().GetAbout() {
-		return nil, nil
-	}
-	plan, err := repo.Ecosystem.Plan(ctx, &pb.PlanRequest{Repository: repo.wire(base), Subject: &pb.PlanRequest_About{About: v}})
-	if err != nil {
-		return nil, err
-	}
-	return plan.GetDocument(), nil
-}
 
 func digestOf(digests []*pb.Digest) *pb.Digest {
 	for _, algorithm := range []string{"sha512", "sha384", "sha256", "sha1", "md5"} {
@@ -492,44 +314,4 @@ func digestOf(digests []*pb.Digest) *pb.Digest {
 		}
 	}
 	return nil
-}
-
-// judgeCold says whether a file that is not kept may be fetched, and what is
-// known of it.
-func (c *Cache) judgeCold(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*found, error) {
-	if plan.GetUngated() {
-		return &found{}, nil
-	}
-	v := plan.GetVersion()
-	var f *found
-	if len(plan.GetFacts()) > 0 {
-		var err error
-		if f, err = c.findFact(ctx, repo, plan, base); err != nil {
-			return nil, err
-		}
-	}
-	if f == nil {
-		p := c.policy.For(repo.eco(), []string{v.GetName()}, time.Now())
-		rule := p.Rule(v.GetName(), v.GetVersion())
-		withdrawn := c.knownArtifact(repo, artifactName(repo, plan.GetPath()))
-		switch {
-		case withdrawn != nil && withdrawn.Withdrawn:
-			if refused := c.refusal(repo, v.GetName(), v.GetVersion(), plan.GetPath(), withdrawn.Since, withdrawn.Floored, true); refused != nil {
-				return nil, refused
-			}
-			return &found{fact: &pb.Fact{Name: withdrawn.Name, Version: withdrawn.Version}, since: withdrawn.Since, floored: withdrawn.Floored}, nil
-		case len(plan.GetFacts()) > 0 && repo.Describe.GetCompleteListings():
-			return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: v.GetName(), Version: v.GetVersion(),
-				Message: fmt.Sprintf("%s is not listed upstream", strings.TrimPrefix(plan.GetPath(), "/"))}
-		case rule != nil && rule.Window > 0 && !p.Exempt[cooldown.Version{Name: v.GetName(), Version: v.GetVersion()}]:
-			c.Stats.Refused.Add(1)
-			return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Name: v.GetName(), Version: v.GetVersion(),
-				Message: fmt.Sprintf("%s %s is refused: its age cannot be known, and a cool-down applies (rule: %s)", v.GetName(), v.GetVersion(), rule.Label)}
-		}
-		return &found{}, nil
-	}
-	if refused := c.refusal(repo, f.fact.GetName(), f.fact.GetVersion(), plan.GetPath(), f.since, f.floored, false); refused != nil {
-		return nil, refused
-	}
-	return f, nil
 }
