@@ -30,6 +30,9 @@ type Ecosystem struct {
 	// Vary names the request headers that plans may look at. No other header
 	// reaches the plugin; nil: none does.
 	Vary []string
+	// Learns names headers of upstream's answers that renderings find in
+	// [Doc.Header] besides those that are always there; nil: none.
+	Learns []string
 	// About names the document that tells about a version (its Version field
 	// may be empty). Nil: the host cannot explain versions that nobody asked
 	// for yet.
@@ -98,12 +101,15 @@ type Snippet struct {
 type ErrorFormat struct {
 	// Type is the content type; empty: text/plain.
 	Type string
-	// Body has {message}, {name}, {version}, {until} and {kind}, which the host
-	// replaces; for a JSON type they are replaced by JSON strings with their
+	// Body has {message}, {name}, {version}, {until}, {kind} and {code}, which
+	// the host replaces; for a JSON type they are replaced by JSON strings with their
 	// quotes. Empty: {message}.
 	Body string
 	// Status overrides the usual HTTP status of a kind; nil: none.
 	Status map[Kind]int
+	// Codes are what {code} stands for, by kind, where a [Failure] has none of
+	// its own; nil: {code} is empty.
+	Codes map[Kind]string
 }
 
 // Ungated is a route that policy cannot judge.

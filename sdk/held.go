@@ -23,7 +23,7 @@ func (h *hold) note(key cooldown.Key, v cooldown.Verdict) {
 // when, and why it is held back. It must be called after Keep has refused.
 func (in *Input) Held() Failure {
 	key, v := in.held.key, in.held.verdict
-	return Failure{KindHeld, v.Message(key.Name, key.Version)}
+	return Failure{Kind: KindHeld, Message: v.Message(key.Name, key.Version)}
 }
 
 // HeldVersion is the failure for a document about one version that
@@ -39,7 +39,7 @@ func (in *Input) HeldVersion(name, version string) Failure {
 			last = v
 		}
 	}
-	return Failure{KindHeld, last.Message(name, version)}
+	return Failure{Kind: KindHeld, Message: last.Message(name, version)}
 }
 
 // CoolsDown reports whether versions of a package can be held back at all. A

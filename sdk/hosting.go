@@ -38,6 +38,15 @@ type Entry struct {
 	Path string
 	// Extra is what renderings find again in [Hosted.Extra]; nil: nothing.
 	Extra []byte
+	// Type is the content type that it is served with; empty: as
+	// [Artifact.Type] says.
+	Type string
+	// Needs are paths of loose files of the same package without which it is of
+	// no use; nil: none.
+	Needs []string
+	// Loose marks a file that may be dropped once no other file of its package
+	// has needed it for a while.
+	Loose bool
 }
 
 // Members are those of a package file that [Package.Peek] chose.
@@ -143,7 +152,8 @@ type Upload struct {
 	// name, each such member being a file of that name, and the rest being the
 	// field "json";
 	// "u32le:NAME,@NAME" is parts with their length before them as 32 bits,
-	// little endian, those with @ being files. Empty: "none".
+	// little endian, those with @ being files; "bytes:MAX" is one file without a
+	// name, of up to MAX bytes, which is also the field "body". Empty: "none".
 	Body string
 	// Action is what permission is needed for; empty: ActionPublish.
 	Action Action
@@ -155,6 +165,53 @@ type Upload struct {
 	// ordered is done. A [Failure] is the answer instead, and nothing is done;
 	// any other error is one of the request.
 	Accept func(*Publication) (Reply, error)
+	// Step makes it one request of several that upload a file; zero: it is the
+	// only one. Accept is asked at [StepCommit], and at [StepOpen] when there is
+	// what Mount names.
+	Step Step
+	// Session is the upload that the other steps are of: what {session} stood for
+	// in the Reply of StepOpen.
+	Session string
+	// Range is where in the file the body of StepAppend or StepCommit stands: its
+	// first and its last byte, counted from 0, with a dash between. A body that
+	// does not follow what is there is refused ([KindRange]). Empty: it goes on
+	// at the end.
+	Range string
+	// Mount is a file of ours that makes the upload unnecessary; zero: none.
+	Mount Mount
+	// Reply answers StepOpen, StepAppend, StepStatus and StepAbort. In its header
+	// {session}, {size} (how many bytes there are) and {last} (the number of the
+	// last one, or 0) are replaced.
+	Reply Reply
+	// Digests are the algorithms that Accept needs besides sha256; nil: sha512,
+	// sha1 and md5.
+	Digests []string
+	// Blind says that Accept does not look at packages, so that publications at
+	// the same time do not wait for each other.
+	Blind bool
+	// Unread says that files are not inspected: [UploadedFile.Entry] is nil.
+	Unread bool
+}
+
+// Step is a request of an upload in several requests.
+type Step int
+
+// The steps. What is uploaded survives a restart of the host, and is dropped
+// when nothing was added to it for a day.
+const (
+	StepOpen   = Step(pb.Step_STEP_OPEN)   // begins an upload
+	StepAppend = Step(pb.Step_STEP_APPEND) // adds the body to its file
+	StepStatus = Step(pb.Step_STEP_STATUS) // asks how far it is
+	StepCommit = Step(pb.Step_STEP_COMMIT) // adds the body, if there is one, and has Accept decide
+	StepAbort  = Step(pb.Step_STEP_ABORT)  // gives it up
+)
+
+// Mount names a file of ours that the one who uploads may read.
+type Mount struct {
+	// Path of the file; empty: any with the Digest.
+	Path string
+	// Digest of the file; zero: there is no Mount.
+	Digest Digest
 }
 
 // UploadedFile is a file out of a request's body. Its bytes stay with the host.
@@ -217,6 +274,7 @@ func (p *Publication) order(o *pb.Operation) { p.operations = append(p.operation
 func (p *Publication) Store(f UploadedFile, e Entry, replace bool) {
 	p.order(&pb.Operation{
 		Kind: pb.Operation_KIND_STORE, Version: e.Version.wire(), Path: e.Path, Extra: e.Extra, File: f.number, Replace: replace,
+		ContentType: e.Type, Needs: e.Needs, Loose: e.Loose,
 	})
 }
 
@@ -225,6 +283,7 @@ func (p *Publication) Store(f UploadedFile, e Entry, replace bool) {
 func (p *Publication) StoreBytes(body []byte, e Entry, replace bool) {
 	p.order(&pb.Operation{
 		Kind: pb.Operation_KIND_STORE, Version: e.Version.wire(), Path: e.Path, Extra: e.Extra, File: -1, Body: body, Replace: replace,
+		ContentType: e.Type, Needs: e.Needs, Loose: e.Loose,
 	})
 }
 
@@ -289,25 +348,43 @@ func (p *Publication) SetExtra(name string, extra []byte) {
 // Identity answers about the one who asks: whom a token belongs to, or whether
 // a log-in is right. The host has the accounts.
 type Identity struct {
-	// Password is an RFC 6901 pointer to the password or token in a JSON body, by
-	// which a client logs in; empty: the client asks who it is, and is refused
-	// when it is nobody.
+	// Password is where a password or token stands in the body, by which a client
+	// logs in: an RFC 6901 pointer into JSON, or names of fields of an
+	// URL-encoded form, with commas between, of which the first that is there
+	// counts. Empty: the client asks who it is, and is refused when it is nobody.
 	Password string
 	// Reply is the answer. In its Body {user} and {token} are replaced; for a
 	// JSON type by JSON strings with their quotes.
 	Reply Reply
+	// Nobody answers those without credentials, like Reply; its {token} is one
+	// that stands for none. Its zero: they are refused.
+	Nobody Reply
+	// Gate refuses who gives no credentials, not even that token, as long as
+	// there is anything in the repository that takes some: clients find out that
+	// way whether they have to log in.
+	Gate bool
 }
 
 func (p Identity) response(r Request) *pb.PlanResponse {
-	return &pb.PlanResponse{Plan: &pb.PlanResponse_Identity{Identity: &pb.Identity{
-		Password: p.Password, Reply: p.Reply.response(r).GetReply(),
-	}}}
+	out := &pb.Identity{Password: p.Password, Reply: p.Reply.response(r).GetReply(), Gate: p.Gate}
+	if p.Nobody.Status != 0 || p.Nobody.Header != nil || p.Nobody.Body != nil {
+		out.Nobody = p.Nobody.response(r).GetReply()
+	}
+	return &pb.PlanResponse{Plan: &pb.PlanResponse_Identity{Identity: out}}
 }
 
-func (u Upload) response(Request) *pb.PlanResponse {
-	return &pb.PlanResponse{Plan: &pb.PlanResponse_Upload{Upload: &pb.Upload{
+func (u Upload) response(r Request) *pb.PlanResponse {
+	out := &pb.Upload{
 		Body: or(u.Body, "none"), Action: or(string(u.Action), string(ActionPublish)), Names: u.Names,
-	}}}
+		Step: pb.Step(u.Step), Session: u.Session, Range: u.Range, Digests: u.Digests, Blind: u.Blind, Unread: u.Unread,
+	}
+	if len(u.Mount.Digest.Sum) > 0 {
+		out.Mount = &pb.Mount{Path: u.Mount.Path, Digest: u.Mount.Digest.wire()}
+	}
+	if u.Step != 0 && u.Step != StepCommit {
+		out.Reply = u.Reply.response(r).GetReply()
+	}
+	return &pb.PlanResponse{Plan: &pb.PlanResponse_Upload{Upload: out}}
 }
 
 // Hosted is a package of ours that the document is about; nil: there is none.
@@ -386,7 +463,7 @@ func (s *server) Inspect(stream grpc.ClientStreamingServer[pb.InspectRequest, pb
 	if failed != nil {
 		return stream.SendAndClose(&pb.InspectResponse{Failure: refusal(failed).wire()})
 	}
-	return stream.SendAndClose(&pb.InspectResponse{Entry: &pb.Entry{Version: e.Version.wire(), Path: e.Path, Extra: e.Extra}})
+	return stream.SendAndClose(&pb.InspectResponse{Entry: &pb.Entry{Version: e.Version.wire(), Path: e.Path, Extra: e.Extra, ContentType: e.Type}})
 }
 
 // refusal is an error of a request as a failure.
@@ -464,7 +541,7 @@ func uploadedFile(f *pb.UploadedFile, number int32) UploadedFile {
 			Version: Version{Name: e.GetVersion().GetName(), Version: e.GetVersion().GetVersion()}, Path: e.GetPath(), Extra: e.GetExtra(),
 		}
 	} else {
-		u.Problem = Failure{Kind(f.GetFailure().GetKind()), f.GetFailure().GetMessage()}
+		u.Problem = Failure{Kind: Kind(f.GetFailure().GetKind()), Message: f.GetFailure().GetMessage()}
 	}
 	return u
 }

@@ -29,9 +29,13 @@ type Artifact struct {
 	// Facts are canonical addresses here of documents that may tell its age,
 	// address and digests, tried in order. One that ends in /* stands for the
 	// indexes of all parts, below it, of snapshots in force that clients asked
-	// for. Empty: it cannot be judged and is served only where cool-down
-	// is off.
+	// for, and for what renderings with a history, below it, told Keep of. Empty:
+	// it cannot be judged and is served only where cool-down is off.
 	Facts []string
+	// Unlisted serves it also where none of Facts tells of it, because no
+	// document lists all that there is (unless the configuration has what is of
+	// unknown age held back).
+	Unlisted bool
 	// Type is the content type; empty: what upstream says, else
 	// application/octet-stream.
 	Type string
@@ -43,6 +47,11 @@ type Artifact struct {
 	// held back, else the part of its Path in the state whose root clients got
 	// last. Empty: of none.
 	Snapshot string
+	// Header has further headers for the client, one value a name; nil: none.
+	Header map[string]string
+	// Missing is what the client is told where there is no such file; zero: the
+	// host says so in its own words.
+	Missing Failure
 }
 
 // Document serves what Render makes of upstream documents.
@@ -80,6 +89,13 @@ type Document struct {
 	// names of packages of ours that Render gets besides the one called Name;
 	// empty: none. It makes search and lists of all packages.
 	Hosted string
+	// NamesOnly says that of those Render needs only the names: their Files, Tags
+	// and Extra are empty.
+	NamesOnly bool
+	// Header has further headers for the client that depend on the request, one
+	// value a name; nil: none. Those of an output are told to
+	// [Input.OutputWith].
+	Header map[string]string
 	// Render makes the document; it is required. It must be a pure function of
 	// its input. A [Failure] that it returns is the answer to the client; any
 	// other error means that upstream's documents could not be read, of which
@@ -178,6 +194,7 @@ const (
 	KindUnavailable  = Kind(pb.ErrorKind_ERROR_KIND_UNAVAILABLE)  // 503
 	KindConflict     = Kind(pb.ErrorKind_ERROR_KIND_CONFLICT)     // 409
 	KindTooLarge     = Kind(pb.ErrorKind_ERROR_KIND_TOO_LARGE)    // 413
+	KindRange        = Kind(pb.ErrorKind_ERROR_KIND_RANGE)        // 416
 )
 
 // Failure is an error for the client, as a plan or as what Render returns.
@@ -186,16 +203,19 @@ type Failure struct {
 	Kind Kind
 	// Message says what is wrong and what the client's user can do.
 	Message string
+	// Code is the ecosystem's own word for it, for {code} in
+	// [ErrorFormat.Body]; empty: the one of its kind in [ErrorFormat.Codes].
+	Code string
 }
 
 // Error returns the message.
 func (f Failure) Error() string { return f.Message }
 
 // NotFound is the failure for something that does not exist.
-func NotFound(message string) Failure { return Failure{KindNotFound, message} }
+func NotFound(message string) Failure { return Failure{Kind: KindNotFound, Message: message} }
 
 // BadRequest is the failure for a request that makes no sense.
-func BadRequest(message string) Failure { return Failure{KindBadRequest, message} }
+func BadRequest(message string) Failure { return Failure{Kind: KindBadRequest, Message: message} }
 
 func (a Artifact) response(r Request) *pb.PlanResponse {
 	path := a.Path
@@ -210,6 +230,11 @@ func (a Artifact) response(r Request) *pb.PlanResponse {
 		ContentType: a.Type,
 		Ungated:     a.Ungated,
 		Snapshot:    a.Snapshot,
+		Headers:     a.Header,
+		Unlisted:    a.Unlisted,
+	}
+	if a.Missing != (Failure{}) {
+		out.Missing = a.Missing.wire()
 	}
 	if len(a.Digest.Sum) > 0 {
 		out.Digest = a.Digest.wire()
@@ -228,6 +253,8 @@ func (d Document) response(r Request) *pb.PlanResponse {
 		Snapshot:  d.Snapshot,
 		History:   d.History,
 		Hosted:    d.Hosted,
+		NamesOnly: d.NamesOnly,
+		Headers:   d.Header,
 	}
 	if d.Name != "" {
 		out.Names = []string{d.Name}
@@ -262,7 +289,7 @@ func (f Failure) response(Request) *pb.PlanResponse {
 }
 
 func (f Failure) wire() *pb.Failure {
-	return &pb.Failure{Kind: pb.ErrorKind(f.Kind), Message: f.Message}
+	return &pb.Failure{Kind: pb.ErrorKind(f.Kind), Message: f.Message, Code: f.Code}
 }
 
 func (v Version) wire() *pb.Version { return &pb.Version{Name: v.Name, Version: v.Version} }

@@ -19,8 +19,9 @@ type Doc struct {
 	// Status is the HTTP status; 0: upstream could not be reached. Sources that
 	// are not optional have 200, or 404 where there is only what we host.
 	Status int
-	// Header has content-type, last-modified and link of the answer, and for
-	// [Source.Head] also etag and content-length, as far as they were sent,
+	// Header has content-type, last-modified and link of the answer, what
+	// [Ecosystem.Learns] names, and for [Source.Head] also etag and
+	// content-length, as far as they were sent,
 	// names in lower case. It may be nil.
 	Header map[string]string
 	// Body is the whole body, without any content encoding. It is shared by the
@@ -190,7 +191,13 @@ func (in *Input) URL(path string) string { return in.request.URL(path) }
 // once Write was called, and has the content type given the first time. An
 // error of Write says that the host has gone; Render returns it.
 func (in *Input) Output(name, contentType string) io.Writer {
-	return &output{in: in, name: name, contentType: contentType}
+	return in.OutputWith(name, contentType, nil)
+}
+
+// OutputWith is [Input.Output] of an output with further headers for the
+// client, one value a name.
+func (in *Input) OutputWith(name, contentType string, header map[string]string) io.Writer {
+	return &output{in: in, name: name, contentType: contentType, headers: header}
 }
 
 // JSON writes a value as the main output. An error is one of encoding/json, or
@@ -202,13 +209,14 @@ func (in *Input) JSON(v any) error {
 type output struct {
 	in                *Input
 	name, contentType string
+	headers           map[string]string
 }
 
 func (o *output) Write(p []byte) (int, error) {
 	if len(o.in.missing) > 0 {
 		return len(p), nil // dropped: Render is going to be run again
 	}
-	if err := o.in.out.header(o.name, o.contentType, nil); err != nil {
+	if err := o.in.out.header(o.name, o.contentType, o.headers); err != nil {
 		return 0, err
 	}
 	if err := o.in.out.piece(p); err != nil {

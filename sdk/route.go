@@ -146,7 +146,7 @@ func (r *router) plan(req Request) (Plan, Request) {
 		return r.Routes[i].Plan(req), req
 	}
 	if otherMethod {
-		return Failure{KindMethod, req.Method + " does not fit this address"}, req
+		return Failure{Kind: KindMethod, Message: req.Method + " does not fit this address"}, req
 	}
 	return NotFound("no such address in a repository of " + r.Name + " packages"), req
 }

@@ -70,13 +70,18 @@ func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 			ContentType: or(e.Errors.Type, "text/plain; charset=utf-8"),
 			Body:        or(e.Errors.Body, "{message}"),
 			Status:      map[string]int32{},
+			Codes:       map[string]string{},
 		},
+		Learns: e.Learns,
 	}
 	if e.Package != nil {
 		d.Capabilities.Peek = e.Package.Peek
 	}
 	for kind, code := range e.Errors.Status {
 		d.Errors.Status[wire.KindName(pb.ErrorKind(kind))] = int32(code)
+	}
+	for kind, code := range e.Errors.Codes {
+		d.Errors.Codes[wire.KindName(pb.ErrorKind(kind))] = code
 	}
 	for _, r := range e.Routes {
 		d.Routes = append(d.Routes, r.Match)
@@ -181,7 +186,7 @@ func finish(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.RenderResponse]
 	if failed != nil {
 		var f Failure
 		if !errors.As(failed, &f) {
-			f = Failure{KindUpstream, "upstream's document could not be read: " + failed.Error()}
+			f = Failure{Kind: KindUpstream, Message: "upstream's document could not be read: " + failed.Error()}
 		}
 		done = &pb.RenderDone{Failure: f.wire()}
 	} else if err := out.flush(); err != nil {

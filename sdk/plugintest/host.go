@@ -301,7 +301,7 @@ func (h *host) fetch(r *rendering, sources []*pb.Source, own, hosted bool) ([]wi
 		}
 		docs = append(docs, wire.Document{
 			Header: &pb.DocumentHeader{
-				Source: s, Url: address, Status: int32(doc.status), Headers: wire.SourceHeaders(headerOf(doc, s), s.GetHead()), Size: int64(len(body)),
+				Source: s, Url: address, Status: int32(doc.status), Headers: wire.SourceHeaders(headerOf(doc, s), s.GetHead(), h.about.GetLearns()), Size: int64(len(body)),
 			},
 			Body: io.NopCloser(strings.NewReader(string(body))),
 		})

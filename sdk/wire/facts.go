@@ -10,13 +10,13 @@ import (
 // SourceHeaders are those headers of an upstream answer that plugins see, names
 // in lower case. Those that are all there is to know of a body are among them
 // only where the body was not asked for.
-func SourceHeaders(h http.Header, head bool) map[string]string {
+func SourceHeaders(h http.Header, head bool, more []string) map[string]string {
 	names := []string{"Content-Type", "Last-Modified", "Link"}
 	if head {
 		names = append(names, "Content-Length", "ETag")
 	}
 	seen := map[string]string{}
-	for _, name := range names {
+	for _, name := range append(names, more...) {
 		if v := h.Get(name); v != "" {
 			seen[strings.ToLower(name)] = v
 		}

@@ -52,6 +52,10 @@ func ParseAction(s string) (Action, error) {
 // gets no document that is about all of them.
 const Everything = "*"
 
+// NoToken is the text of a token that stands for nobody in particular: clients
+// that must send one get it.
+const NoToken = "ent_nobody"
+
 // Permission allows actions on packages of repositories. In the patterns *
 // stands for any run of characters and ? for one.
 type Permission struct {

@@ -92,9 +92,12 @@ func newKnown(r record, used *atomic.Int64) *known {
 	return &known{record: r, identity: Identity{id: r.ID, user: r.Name, permissions: r.Permissions}, used: used}
 }
 
-// Identify returns who a token stands for, or a [*Denied] when it is none that
+// Identify returns who a token stands for, nil for [NoToken], or a [*Denied] when it is none that
 // may be used from an address now. It neither locks nor reads the store.
 func (k *Keeper) Identify(text []byte, from netip.Addr, now time.Time) (*Identity, error) {
+	if string(text) == NoToken {
+		return nil, nil
+	}
 	if !WellFormed(text) {
 		return nil, &Denied{LogIn: true, Reason: "this is no token of this entrepot, or not all of one"}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -33,6 +34,59 @@ func (s *Store) Create() (*Writer, error) {
 		return nil, noSpace(err)
 	}
 	return &Writer{store: s, file: f, hash: sha256.New()}, nil
+}
+
+// Resume goes on with a body in a file of the caller's, which is made if need
+// be. What is there already is hashed, and told to also.
+func (s *Store) Resume(path string, also func([]byte)) (*Writer, error) {
+	if err := s.room(0); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, noSpace(err)
+	}
+	w := &Writer{store: s, file: f, hash: sha256.New()}
+	buf := make([]byte, 256<<10)
+	for {
+		n, err := f.Read(buf)
+		w.hash.Write(buf[:n])
+		also(buf[:n])
+		w.size += int64(n)
+		if err == io.EOF {
+			return w, nil
+		}
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+}
+
+// Rest closes the file of a body that is not written to for a while; [Writer.Wake]
+// opens it again.
+func (w *Writer) Rest() {
+	if !w.done {
+		w.file.Close()
+	}
+}
+
+// Wake opens the file of a body again, which must be as long as it was.
+func (w *Writer) Wake() error {
+	f, err := os.OpenFile(w.file.Name(), os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() != w.size {
+		err = fmt.Errorf("%s has %d bytes instead of %d", w.file.Name(), info.Size(), w.size)
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	w.file = f
+	return nil
 }
 
 // room checks that a body of some size leaves the reserve free.

@@ -68,6 +68,8 @@ func (r *Repository) wire(base string) *pb.Repository {
 type Failure struct {
 	Kind    pb.ErrorKind
 	Message string
+	// Code is the ecosystem's own word for it; empty: that of its kind.
+	Code string
 	// Name and Version are what it is about; may be empty.
 	Name, Version string
 	// Until is when a held version will be served.

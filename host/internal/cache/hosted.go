@@ -109,7 +109,11 @@ func (c *Cache) hostedPackages(repo *Repository, d *pb.Document) ([]*pb.HostedPa
 		if err != nil {
 			return nil, err
 		}
-		if p != nil {
+		switch {
+		case p == nil:
+		case d.GetNamesOnly() && !slices.Contains(d.GetNames(), name):
+			out = append(out, &pb.HostedPackage{Name: name, Revision: p.Revision})
+		default:
 			out = append(out, p.Wire())
 		}
 	}
@@ -122,7 +126,7 @@ func (c *Cache) hostedFile(repo *Repository, plan *pb.Artifact) (*File, error) {
 	if repo.Hosted == nil {
 		return nil, nil
 	}
-	_, f, err := c.catalog.At(repo.Name, plan.GetPath())
+	_, f, err := c.catalog.At(repo.Name, plan.GetPath(), plan.GetVersion().GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +136,7 @@ func (c *Cache) hostedFile(repo *Repository, plan *pb.Artifact) (*File, error) {
 			return nil, fmt.Errorf("the file %s is in the catalogue, but cannot be read: %w", plan.GetPath(), err)
 		}
 		c.Stats.Hits.Add(1)
-		return &File{Content: content, Type: typeOf(plan, ""), Size: f.Size}, nil
+		return &File{Content: content, Type: typeOf(plan, f.Type), Size: f.Size}, nil
 	}
 	name := plan.GetVersion().GetName()
 	asked, err := c.upstreamHas(repo, name)

@@ -440,7 +440,7 @@ func (m *making) start(p *cooldown.Policy) *pb.RenderStart {
 func (m *making) keep(r *Rendering, sink *outputs, done *pb.RenderDone) (err error) {
 	if failure := done.GetFailure(); failure != nil {
 		sink.abort()
-		r.Failure = &Failure{Kind: failure.GetKind(), Message: failure.GetMessage(), Until: r.Next}
+		r.Failure = &Failure{Kind: failure.GetKind(), Message: failure.GetMessage(), Code: failure.GetCode(), Until: r.Next}
 		if len(r.Names) == 1 {
 			r.Failure.Name = r.Names[0]
 		}

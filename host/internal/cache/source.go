@@ -159,7 +159,7 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 		return nil, &upstream.Error{Upstream: resp.URL, Status: resp.Status, Err: errors.New(http.StatusText(resp.Status))}
 	}
 	got.ETag, got.LastModified = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
-	got.Header = wire.SourceHeaders(resp.Header, r.Source.GetHead())
+	got.Header = wire.SourceHeaders(resp.Header, r.Source.GetHead(), repo.Describe.GetLearns())
 	if r.Source.GetHead() {
 		got.Head, got.Digest = true, digestOfHeader(got.Header)
 		return got, c.putSource(name, got)

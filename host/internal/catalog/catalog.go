@@ -45,6 +45,8 @@ type Package struct {
 	Next uint64
 	// Files by number.
 	Files []*File `json:"-"`
+
+	paths func() map[string]*File // made when first needed
 }
 
 // File is a file of a hosted package, or a version without files.
@@ -73,6 +75,12 @@ type File struct {
 	Yanked bool `json:",omitempty"`
 	// Message says why it is yanked or deprecated.
 	Message string `json:",omitempty"`
+	// Type is the content type; empty: as the artifact's plan says.
+	Type string `json:",omitempty"`
+	// Needs are paths of loose files of the package.
+	Needs []string `json:",omitempty"`
+	// Loose is whether it goes when no file needs it.
+	Loose bool `json:",omitempty"`
 }
 
 // Records of this package in the store.
@@ -172,8 +180,20 @@ func (c *Catalog) load(repository, name string) (*Package, error) {
 	if err = errors.Join(err, broken); err != nil {
 		return nil, fmt.Errorf("files of %s in %s: %w", name, repository, err)
 	}
-	c.packages.Set(id, p)
+	c.remember(repository, p)
 	return p, nil
+}
+
+// remember keeps a package of which the lock is held in memory.
+func (c *Catalog) remember(repository string, p *Package) {
+	p.paths = sync.OnceValue(func() map[string]*File {
+		all := make(map[string]*File, len(p.Files))
+		for _, f := range p.Files {
+			all[f.Path] = f
+		}
+		return all
+	})
+	c.packages.Set(key(packageKey+repository, p.Name), p)
 }
 
 // Names are those of the packages of a repository that match a pattern, as in
@@ -190,8 +210,14 @@ func (c *Catalog) Names(repository, pattern string) ([]string, error) {
 	return names, err
 }
 
-// At returns the file at a path, with its package; nil: there is none.
-func (c *Catalog) At(repository, path string) (*Package, *File, error) {
+// At returns the file at a path, with its package; nil: there is none. Where
+// it is a file of the package named, it is found in memory.
+func (c *Catalog) At(repository, path, name string) (*Package, *File, error) {
+	if name != "" {
+		if p, err := c.Package(repository, name); err != nil || p != nil && p.paths()[path] != nil {
+			return p, p.At(path), err
+		}
+	}
 	value, err := c.db.Get(key(pathKey+repository, path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
@@ -199,17 +225,30 @@ func (c *Catalog) At(repository, path string) (*Package, *File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	name, at, _ := strings.Cut(string(value), "\x00")
-	p, err := c.Package(repository, name)
-	if err != nil || p == nil {
-		return nil, nil, err
+	owner, _, _ := strings.Cut(string(value), "\x00")
+	p, err := c.Package(repository, owner)
+	return p, p.At(path), err
+}
+
+// At is the file at a path; nil: there is none.
+func (p *Package) At(path string) *File {
+	if p == nil {
+		return nil
 	}
-	for _, f := range p.Files {
-		if number(f.Number) == at {
-			return p, f, nil
-		}
-	}
-	return nil, nil, nil
+	return p.paths()[path]
+}
+
+// Holders are the packages of a repository that have a file with a body, as
+// far as it is kept by its digest; they may have lost it meanwhile.
+func (c *Catalog) Holders(repository string, d blobs.Digest) ([]string, error) {
+	var names []string
+	prefix := key(pinKey+d.String(), fileKey+repository, "")
+	err := c.db.Each(prefix, true, func(k string, _ []byte) bool {
+		name, _, _ := strings.Cut(strings.TrimPrefix(k, prefix), "\x00")
+		names = append(names, name)
+		return true
+	})
+	return names, err
 }
 
 // owner is the name of the package that has a file at a path; empty: none.
@@ -261,7 +300,7 @@ func (p *Package) Wire() *pb.HostedPackage {
 	for _, f := range p.Files {
 		e := &pb.Entry{
 			Version: &pb.Version{Name: p.Name, Version: f.Version}, Path: f.Path, Extra: f.Extra, Size: f.Size,
-			PublishedMs: f.Published.UnixMilli(), Yanked: f.Yanked, Message: f.Message,
+			PublishedMs: f.Published.UnixMilli(), Yanked: f.Yanked, Message: f.Message, ContentType: f.Type,
 		}
 		for _, algorithm := range slices.Sorted(maps.Keys(f.Digests)) {
 			e.Digests = append(e.Digests, &pb.Digest{Algorithm: algorithm, Sum: f.Digests[algorithm]})

@@ -156,11 +156,11 @@ func TestPublicationsAreKept(t *testing.T) {
 	s.must(t, []string{"two"}, stored("boat", "2.0.0", "/boat-2.tgz", 0), operation(pb.Operation_KIND_TAG, "boat", "2.0.0", "latest"))
 	s.holds(t, "boat", "latest=2.0.0 [joe] extra\n0 1.0.0 /boat-1.tgz extra of 1.0.0 3 false \n1 1.0.0 /boat-1.whl extra of 1.0.0 4 false \n2 2.0.0 /boat-2.tgz extra of 2.0.0 3 false \n")
 
-	p, f, err := s.At("r", "/boat-1.whl")
+	p, f, err := s.At("r", "/boat-1.whl", "")
 	if err != nil || p == nil || f == nil || p.Name != "boat" || f.Body != sha256.Sum256([]byte("four")) || !f.Published.Equal(noon) {
 		t.Errorf("at its path there is %v %v (%v)", p, f, err)
 	}
-	if p, f, err := s.At("other", "/boat-1.whl"); p != nil || f != nil || err != nil {
+	if p, f, err := s.At("other", "/boat-1.whl", ""); p != nil || f != nil || err != nil {
 		t.Errorf("another repository has it too: %v %v %v", p, f, err)
 	}
 	if size, err := s.Size("r"); size != 10 || err != nil {
@@ -216,7 +216,7 @@ func TestDeleting(t *testing.T) {
 	s.holds(t, "boat", "[joe] \n1 1 /1b extra of 1 3 false \n2 2 /2 extra of 2 3 false \n")
 	s.must(t, nil, operation(pb.Operation_KIND_DELETE, "boat", "1", ""))
 	s.holds(t, "boat", "[joe] \n2 2 /2 extra of 2 3 false \n")
-	if p, f, err := s.At("r", "/1b"); p != nil || f != nil || err != nil {
+	if p, f, err := s.At("r", "/1b", "boat"); p != nil || f != nil || err != nil {
 		t.Errorf("at the path of a deleted file there is %v %v %v", p, f, err)
 	}
 	before := s.revision(t, "boat")

@@ -129,8 +129,11 @@ func (c *Catalog) Apply(ch Change) error {
 	if err := c.db.Apply(e.records); err != nil {
 		return err
 	}
-	for name := range e.packages {
-		c.packages.Invalidate(key(packageKey+ch.Repository, name))
+	for name, p := range e.packages {
+		if p.Revision == before[name].Revision {
+			p.Revision = 0 // it is gone
+		}
+		c.remember(ch.Repository, p)
 	}
 	epoch.Store(max(next, epoch.Load()+1))
 	if ch.Unsynced {
@@ -209,6 +212,7 @@ func (e *edit) apply(o *pb.Operation) error {
 func (e *edit) store(p *Package, o *pb.Operation) error {
 	f := &File{
 		Version: o.GetVersion().GetVersion(), Path: o.GetPath(), Extra: o.GetExtra(), Published: e.Now, Number: p.Next,
+		Type: o.GetContentType(), Needs: o.GetNeeds(), Loose: o.GetLoose(),
 	}
 	if n := o.GetFile(); n >= 0 {
 		if int(n) >= len(e.Bodies) || f.Path == "" {

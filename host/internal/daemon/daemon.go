@@ -37,23 +37,24 @@ import (
 
 // Daemon is a host.
 type Daemon struct {
-	o       Options
-	log     hclog.Logger
-	dir     *store.Dir
-	blobs   *blobs.Store
-	policy  *policy.Engine
-	cache   *cache.Cache
-	server  *server.Server
-	metrics *server.Metrics
-	access  *server.AccessLog
-	logFile io.Closer // the access log's, when it has one of its own
-	tokens  *access.Keeper
-	audit   *access.Audit
-	tls     *certificate  // nil: connections are not encrypted
-	rescan  chan struct{} // has directories looked at now
-	sockets string
-	wrap    func(*exec.Cmd) // sandboxes plugins; nil: they run as they are
-	tidy    func()          // removes what lies outside of the data directory
+	o         Options
+	log       hclog.Logger
+	dir       *store.Dir
+	blobs     *blobs.Store
+	policy    *policy.Engine
+	cache     *cache.Cache
+	server    *server.Server
+	publisher *publish.Publisher
+	metrics   *server.Metrics
+	access    *server.AccessLog
+	logFile   io.Closer // the access log's, when it has one of its own
+	tokens    *access.Keeper
+	audit     *access.Audit
+	tls       *certificate  // nil: connections are not encrypted
+	rescan    chan struct{} // has directories looked at now
+	sockets   string
+	wrap      func(*exec.Cmd) // sandboxes plugins; nil: they run as they are
+	tidy      func()          // removes what lies outside of the data directory
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -137,11 +138,10 @@ func New(o Options) (d *Daemon, err error) {
 	if err = d.openLogs(c); err != nil {
 		return d, err
 	}
-	publisher, err := publish.New(d.cache, d.blobs, d.dir.Keep, d.log)
-	if err != nil {
+	if d.publisher, err = publish.New(d.cache, d.blobs, d.dir.Keep, filepath.Join(d.dir.Path, "uploads"), d.log); err != nil {
 		return d, err
 	}
-	if d.server, err = server.New(server.Options{Cache: d.cache, Publisher: publisher, Log: d.log, Access: d.access, Metrics: d.metrics, Ready: d.ready, Tokens: d.tokens, Audit: d.audit}); err != nil {
+	if d.server, err = server.New(server.Options{Cache: d.cache, Publisher: d.publisher, Log: d.log, Access: d.access, Metrics: d.metrics, Ready: d.ready, Tokens: d.tokens, Audit: d.audit}); err != nil {
 		return d, err
 	}
 	if err = d.apply(c); err != nil {
@@ -435,6 +435,7 @@ func (d *Daemon) tidyStore(ctx context.Context) {
 		case <-tick.C:
 			d.dir.Cache.Tidy()
 			d.dir.Keep.Tidy()
+			d.publisher.SweepSessions()
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
@@ -38,6 +39,9 @@ type Limits struct {
 	File int64
 	// Fields bounds all fields together, in bytes.
 	Fields int64
+	// Digests are the algorithms that files are hashed with besides sha256; nil:
+	// sha512, sha1 and md5.
+	Digests []string
 }
 
 // File is a file put aside. It is in a temporary file until it is committed.
@@ -49,15 +53,36 @@ type File struct {
 	// Writer has the bytes.
 	Writer *blobs.Writer
 
-	sha512, sha1, md5 hash.Hash
+	hashes hashes
 }
 
 // Digests by algorithm.
 func (f *File) Digests() map[string][]byte {
 	sum := f.Writer.Digest()
-	return map[string][]byte{
-		"sha512": f.sha512.Sum(nil), "sha256": sum[:], "sha1": f.sha1.Sum(nil), "md5": f.md5.Sum(nil),
+	all := map[string][]byte{"sha256": sum[:]}
+	for algorithm, h := range f.hashes {
+		all[algorithm] = h.Sum(nil)
 	}
+	return all
+}
+
+// hashes are those of a file besides its sha256, by algorithm.
+type hashes map[string]hash.Hash
+
+var algorithms = map[string]func() hash.Hash{"sha512": sha512.New, "sha384": sha512.New384, "sha1": sha1.New, "md5": md5.New}
+
+// newHashes makes hashes; nil: those that any ecosystem may ask for.
+func newHashes(names []string) hashes {
+	if names == nil {
+		names = []string{"sha512", "sha1", "md5"}
+	}
+	all := hashes{}
+	for _, name := range names {
+		if make := algorithms[name]; make != nil {
+			all[name] = make()
+		}
+	}
+	return all
 }
 
 // Body is a request's body taken apart.
@@ -96,6 +121,8 @@ func Open(store *blobs.Store, form string, r *http.Request, limits Limits) (b *B
 		return b, nil
 	case "raw":
 		return b, b.file("", "", r.Body)
+	case "bytes":
+		return b, b.bounded(r.Body, argument)
 	case "form":
 		return b, b.multipart(r)
 	case "json":
@@ -115,7 +142,7 @@ func (b *Body) create(name, filename string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Name: name, Filename: filename, Writer: w, sha512: sha512.New(), sha1: sha1.New(), md5: md5.New()}
+	f := &File{Name: name, Filename: filename, Writer: w, hashes: newHashes(b.limits.Digests)}
 	b.Files = append(b.Files, f)
 	return f, nil
 }
@@ -129,9 +156,9 @@ func (b *Body) write(f *File, p []byte) error {
 }
 
 func (f *File) write(p []byte) error {
-	f.sha512.Write(p)
-	f.sha1.Write(p)
-	f.md5.Write(p)
+	for _, h := range f.hashes {
+		h.Write(p)
+	}
 	_, err := f.Writer.Write(p)
 	return err
 }
@@ -164,6 +191,21 @@ func (b *Body) file(name, filename string, from io.Reader) error {
 			return fmt.Errorf("%w: it broke off: %w", ErrMalformed, err)
 		}
 	}
+}
+
+// bounded puts a whole body of bounded size aside, which is a field as well.
+func (b *Body) bounded(r io.Reader, most string) error {
+	limit, err := strconv.ParseInt(most, 10, 64)
+	if err != nil || limit <= 0 {
+		return fmt.Errorf("body form \"bytes:%s\" has no size", most)
+	}
+	if err := b.field("body", io.LimitReader(r, limit+1)); err != nil {
+		return err
+	}
+	if int64(len(b.Fields["body"])) > limit {
+		return fmt.Errorf("%w: it has more than %d bytes", ErrTooLarge, limit)
+	}
+	return b.Add(b.Fields["body"])
 }
 
 // field reads a field.

@@ -31,11 +31,18 @@ type Publisher struct {
 	blobs *blobs.Store
 	keep  *store.DB
 	log   hclog.Logger
+
+	sessions *intake.Sessions
 }
 
-// New makes a publisher and drops what a killed host left half done.
-func New(c *cache.Cache, b *blobs.Store, keep *store.DB, log hclog.Logger) (*Publisher, error) {
+// New makes a publisher and drops what a killed host left half done. Uploads in
+// several requests, which go on, lie in a folder of their own.
+func New(c *cache.Cache, b *blobs.Store, keep *store.DB, uploads string, log hclog.Logger) (*Publisher, error) {
 	p := &Publisher{cache: c, blobs: b, keep: keep, log: log}
+	var err error
+	if p.sessions, err = intake.OpenSessions(uploads, b); err != nil {
+		return nil, err
+	}
 	return p, p.sweep()
 }
 
@@ -55,6 +62,8 @@ type Request struct {
 	User string
 	// Allowed says why packages may not be changed; nil: they may.
 	Allowed func(names []string) error
+	// Readable says why packages may not be read; nil: they may.
+	Readable func(names []string) error
 }
 
 // Bounds of a publication.
@@ -75,21 +84,38 @@ func (p *Publisher) Do(ctx context.Context, r Request) (*pb.Reply, error) {
 			return nil, f
 		}
 	}
-	body, err := intake.Open(p.blobs, r.Plan.GetBody(), r.HTTP, intake.Limits{File: r.Repository.MaxArtifact, Fields: maxFieldBytes})
+	if r.Plan.GetStep() != pb.Step_STEP_UNSPECIFIED {
+		return p.step(ctx, r)
+	}
+	limits := intake.Limits{File: r.Repository.MaxArtifact, Fields: maxFieldBytes}
+	if len(r.Plan.GetDigests()) > 0 {
+		limits.Digests = r.Plan.GetDigests()
+	}
+	body, err := intake.Open(p.blobs, r.Plan.GetBody(), r.HTTP, limits)
 	if err != nil {
 		return nil, asFailure(err)
 	}
+	return p.publish(ctx, r, body)
+}
+
+// publish has the plugin decide about a body, which ends here.
+func (p *Publisher) publish(ctx context.Context, r Request, body *intake.Body) (*pb.Reply, error) {
 	defer body.Abort()
 	files, err := p.inspect(ctx, r, body)
 	if err != nil {
 		return nil, err
 	}
-	return p.decide(ctx, r, body, files)
+	set := newAside()
+	defer p.release(set)
+	return p.decide(ctx, r, body, files, set)
 }
 
 // asFailure tells the client's mistakes from ours.
 func asFailure(err error) error {
 	var tooLarge *http.MaxBytesError
+	if f := sessionFailure(err); f != nil {
+		return f
+	}
 	switch {
 	case errors.Is(err, intake.ErrTooLarge), errors.As(err, &tooLarge):
 		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_TOO_LARGE, Message: err.Error()}
@@ -105,7 +131,7 @@ func (p *Publisher) inspect(ctx context.Context, r Request, body *intake.Body) (
 	for _, f := range body.Files {
 		up := &pb.UploadedFile{Name: f.Name, Filename: f.Filename, Size: f.Writer.Size(), Digests: digests(f.Digests())}
 		files = append(files, up)
-		if !r.Repository.Describe.GetCapabilities().GetHost() {
+		if r.Plan.GetUnread() || !r.Repository.Describe.GetCapabilities().GetHost() {
 			continue
 		}
 		members, err := intake.Members(f.Writer.Path(), r.Repository.Describe.GetCapabilities().GetPeek())
@@ -140,7 +166,11 @@ type aside struct {
 	id     string
 	pins   []string
 	bodies []catalog.Body
+	// mounted is how many of the bodies were here before.
+	mounted int
 }
+
+func newAside() *aside { return &aside{id: rand.Text()} }
 
 const (
 	asideKey = "aside/" // id → pins, of publications under way
@@ -153,20 +183,12 @@ func (p *Publisher) putAside(set *aside, files []*intake.File) error {
 	if len(files) == 0 {
 		return nil
 	}
-	change := store.Change{}
+	var sums []blobs.Digest
 	for _, f := range files {
-		d := f.Writer.Digest()
-		pin := pinKey + d.String() + "\x00" + asideKey + set.id
-		set.pins = append(set.pins, pin)
-		set.bodies = append(set.bodies, catalog.Body{Digest: d, Size: f.Writer.Size(), Digests: f.Digests()})
-		change[pin] = []byte{}
+		sums = append(sums, f.Writer.Digest())
+		set.bodies = append(set.bodies, catalog.Body{Digest: sums[len(sums)-1], Size: f.Writer.Size(), Digests: f.Digests()})
 	}
-	record, err := json.Marshal(set.pins)
-	if err != nil {
-		return err
-	}
-	change[asideKey+set.id] = record
-	if err := p.keep.Apply(change); err != nil {
+	if err := p.pin(set, sums, store.Change{}); err != nil {
 		return err
 	}
 	for _, f := range files {
@@ -177,13 +199,28 @@ func (p *Publisher) putAside(set *aside, files []*intake.File) error {
 	return nil
 }
 
+// pin keeps bodies from being evicted until the publication ends.
+func (p *Publisher) pin(set *aside, bodies []blobs.Digest, change store.Change) error {
+	for _, d := range bodies {
+		pin := pinKey + d.String() + "\x00" + asideKey + set.id
+		set.pins = append(set.pins, pin)
+		change[pin] = []byte{}
+	}
+	record, err := json.Marshal(set.pins)
+	if err != nil {
+		return err
+	}
+	change[asideKey+set.id] = record
+	return p.keep.Apply(change)
+}
+
 // addMade adds the files that a plugin made, and numbers them.
-func addMade(body *intake.Body, operations []*pb.Operation) error {
+func addMade(body *intake.Body, mounted int, operations []*pb.Operation) error {
 	for _, o := range operations {
 		if len(o.GetBody()) == 0 {
 			continue
 		}
-		o.File = int32(len(body.Files))
+		o.File = int32(mounted + len(body.Files))
 		if err := body.Add(o.GetBody()); err != nil {
 			return err
 		}
@@ -231,9 +268,7 @@ func (p *Publisher) sweep() error {
 // decide asks the plugin what to do and has it done, again when a package
 // changed meanwhile.
 // Nothing is kept of a publication that is refused.
-func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, files []*pb.UploadedFile) (*pb.Reply, error) {
-	set := &aside{id: rand.Text()}
-	defer p.release(set)
+func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, files []*pb.UploadedFile, set *aside) (*pb.Reply, error) {
 	for range tries {
 		now := time.Now()
 		decision, revisions, err := p.ask(ctx, r, wire.Publication{
@@ -244,7 +279,7 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 		if err != nil {
 			return nil, err
 		}
-		if err := addMade(body, decision.GetOperations()); err != nil {
+		if err := addMade(body, set.mounted, decision.GetOperations()); err != nil {
 			return nil, err
 		}
 		if err := p.check(r, decision, body); err != nil {
@@ -253,7 +288,7 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 		if len(decision.GetOperations()) == 0 {
 			return decision.GetReply(), nil
 		}
-		if err := p.putAside(set, body.Files[len(set.bodies):]); err != nil {
+		if err := p.putAside(set, body.Files[len(set.bodies)-set.mounted:]); err != nil {
 			return nil, err
 		}
 		err = p.cache.Catalog().Apply(catalog.Change{
@@ -264,6 +299,7 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 			Now:        now,
 			Overwrite:  r.Repository.Hosted.Overwrite,
 			Records:    set.released(),
+			Blind:      r.Plan.GetBlind(),
 		})
 		var exists *catalog.ExistsError
 		switch {
@@ -283,6 +319,9 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 func (p *Publisher) ask(ctx context.Context, r Request, question wire.Publication) (*pb.AcceptResponse, map[string]uint64, error) {
 	revisions := map[string]uint64{}
 	needed := r.Plan.GetNames()
+	if r.Plan.GetBlind() {
+		needed = nil
+	}
 	for range rounds {
 		for _, name := range needed {
 			if _, known := revisions[name]; known {
@@ -304,7 +343,7 @@ func (p *Publisher) ask(ctx context.Context, r Request, question wire.Publicatio
 			return nil, nil, err
 		}
 		if f := decision.GetFailure(); f != nil {
-			return nil, nil, &cache.Failure{Kind: f.GetKind(), Message: f.GetMessage()}
+			return nil, nil, &cache.Failure{Kind: f.GetKind(), Message: f.GetMessage(), Code: f.GetCode()}
 		}
 		if needed = decision.GetNeeded(); len(needed) == 0 {
 			return decision, revisions, nil

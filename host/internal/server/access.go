@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +53,8 @@ type asker struct {
 	identity *access.Identity // nil: nobody in particular
 	// private answers are not for caches that several people share.
 	private bool
+	// given is whether the request had credentials.
+	given bool
 	// wrong is what was wrong with the credentials of a request that may be a
 	// log-in; nil: nothing.
 	wrong error
@@ -65,7 +68,8 @@ type asker struct {
 func (s *Server) admit(w *recorder, r *http.Request, repo *cache.Repository) error {
 	w.private = !slices.Contains(repo.Anonymous, access.Read)
 	var buf [2 * access.MaxCredential]byte
-	if text, given := access.Credential(r.Header, buf[:]); given {
+	var text []byte
+	if text, w.given = access.Credential(r.Header, buf[:]); w.given {
 		w.wrong = s.identify(w, r, text)
 	}
 	if w.identity == nil && r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -152,13 +156,17 @@ func (s *Server) serveIdentity(w *recorder, r *http.Request, repo *cache.Reposit
 			return err
 		}
 	}
+	answer := p.GetReply()
 	if w.identity == nil {
-		return w.refuse(&access.Denied{LogIn: true, Reason: "nobody is logged in: a token is needed"})
+		if answer = p.GetNobody(); answer == nil || p.GetGate() && !w.given && !open(repo) {
+			return w.refuse(&access.Denied{LogIn: true, Reason: "nobody is logged in: a token is needed"})
+		}
+		text = []byte(access.NoToken)
 	}
 	if err := s.may(w, repo, access.Some, nil); err != nil {
 		return err
 	}
-	reply := &pb.Reply{Status: p.GetReply().GetStatus(), Headers: maps.Clone(p.GetReply().GetHeaders())}
+	reply := &pb.Reply{Status: answer.GetStatus(), Headers: maps.Clone(answer.GetHeaders())}
 	if reply.Headers == nil {
 		reply.Headers = map[string]string{}
 	}
@@ -170,11 +178,24 @@ func (s *Server) serveIdentity(w *recorder, r *http.Request, repo *cache.Reposit
 		}
 	}
 	quote := quoting(contentType)
-	reply.Body = []byte(strings.NewReplacer("{user}", quote(w.identity.User()), "{token}", quote(string(text))).Replace(string(p.GetReply().GetBody())))
+	reply.Body = []byte(strings.NewReplacer("{user}", quote(w.identity.User()), "{token}", quote(string(text))).Replace(string(answer.GetBody())))
 	return s.serveReply(w, r, repo, rt, reply)
 }
 
-// logIn reads the password that a client sends in a JSON body.
+// open reports whether there is nothing in a repository that takes a token.
+func open(repo *cache.Repository) bool {
+	if repo.Hosted == nil {
+		return slices.Contains(repo.Anonymous, access.Read)
+	}
+	for _, a := range access.Actions {
+		if a != access.Admin && !slices.Contains(repo.Anonymous, a) {
+			return false
+		}
+	}
+	return true
+}
+
+// logIn reads the password that a client sends in a body.
 func logIn(w *recorder, r *http.Request, pointer string) (string, error) {
 	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(relayTime)); err != nil {
 		return "", err
@@ -183,11 +204,30 @@ func logIn(w *recorder, r *http.Request, pointer string) (string, error) {
 	if err != nil {
 		return "", &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_BAD_REQUEST, Message: "the log-in cannot be read: " + err.Error()}
 	}
-	password, ok := textAt(body, pointer)
+	password, ok := "", false
+	if strings.HasPrefix(pointer, "/") {
+		password, ok = textAt(body, pointer)
+	} else {
+		password, ok = fieldOf(body, strings.Split(pointer, ","))
+	}
 	if !ok {
 		return "", w.refuse(&access.Denied{LogIn: true, Reason: "the log-in has no password: a token is needed"})
 	}
 	return password, nil
+}
+
+// fieldOf is the first of several fields that an URL-encoded form has.
+func fieldOf(body []byte, names []string) (string, bool) {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return "", false
+	}
+	for _, name := range names {
+		if form.Has(name) {
+			return form.Get(name), true
+		}
+	}
+	return "", false
 }
 
 // textAt finds the string that a JSON pointer (RFC 6901) points at.

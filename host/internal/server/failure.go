@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,7 @@ var statuses = map[pb.ErrorKind]int{
 	pb.ErrorKind_ERROR_KIND_UNAVAILABLE:  http.StatusServiceUnavailable,
 	pb.ErrorKind_ERROR_KIND_CONFLICT:     http.StatusConflict,
 	pb.ErrorKind_ERROR_KIND_TOO_LARGE:    http.StatusRequestEntityTooLarge,
+	pb.ErrorKind_ERROR_KIND_RANGE:        http.StatusRequestedRangeNotSatisfiable,
 	misdirected:                          http.StatusMisdirectedRequest,
 }
 
@@ -92,6 +94,7 @@ func fill(format *pb.ErrorFormat, f *cache.Failure) string {
 		"{version}", quote(f.Version),
 		"{until}", quote(until),
 		"{kind}", quote(wire.KindName(f.Kind)),
+		"{code}", quote(cmp.Or(f.Code, format.GetCodes()[wire.KindName(f.Kind)])),
 	).Replace(format.GetBody())
 	if !strings.HasSuffix(body, "\n") {
 		body += "\n"

@@ -56,8 +56,10 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 	}
 	defer content.Close()
 	h := w.Header()
-	for name, value := range answer.Output.Header {
-		h.Set(name, value)
+	for _, headers := range []map[string]string{answer.Output.Header, d.GetHeaders()} {
+		for name, value := range headers {
+			h.Set(name, value)
+		}
 	}
 	h["Content-Type"] = []string{answer.Output.Type}
 	h["Cache-Control"] = mutable
@@ -238,9 +240,12 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	}
 	f, err := ask(r.Context(), repo, a, rt.base)
 	if err != nil {
-		return err
+		return missing(a, err)
 	}
 	h := w.Header()
+	for name, value := range a.GetHeaders() {
+		h.Set(name, value)
+	}
 	h["Content-Type"] = []string{f.Type}
 	h["Cache-Control"] = control
 	if f.Content != nil {
@@ -269,6 +274,19 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	h["Cache-Status"] = statusMiss
 	defer f.Flight.Close()
 	return follow(w, r, f)
+}
+
+// missing puts what a plan has clients told where there is no such file in the
+// place of what the host would say.
+func missing(a *pb.Artifact, err error) error {
+	var f *cache.Failure
+	own := a.GetMissing()
+	if own == nil || !errors.As(err, &f) || f.Kind != pb.ErrorKind_ERROR_KIND_NOT_FOUND {
+		return err
+	}
+	told := *f
+	told.Kind, told.Message, told.Code = own.GetKind(), own.GetMessage(), own.GetCode()
+	return &told
 }
 
 func (s *Server) serveReply(w *recorder, r *http.Request, repo *cache.Repository, rt *route, reply *pb.Reply) error {

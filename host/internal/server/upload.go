@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/entrepot-registry/entrepot/host/internal/access"
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/publish"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
@@ -25,6 +26,7 @@ func (s *Server) serveUpload(w *recorder, r *http.Request, repo *cache.Repositor
 		HTTP:       r,
 		User:       w.identity.User(),
 		Allowed:    func(names []string) error { return s.may(w, repo, uploadAction(u), names) },
+		Readable:   func(names []string) error { return w.identity.May(access.Read, repo.Name, names, repo.Anonymous) },
 	})
 	if err != nil {
 		return err

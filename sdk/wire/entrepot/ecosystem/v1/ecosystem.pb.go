@@ -57,6 +57,8 @@ const (
 	ErrorKind_ERROR_KIND_CONFLICT ErrorKind = 10
 	// A body or package is larger than it may be. 413.
 	ErrorKind_ERROR_KIND_TOO_LARGE ErrorKind = 11
+	// A part of an upload does not begin where the one before ended. 416.
+	ErrorKind_ERROR_KIND_RANGE ErrorKind = 12
 )
 
 // Enum value maps for ErrorKind.
@@ -74,6 +76,7 @@ var (
 		9:  "ERROR_KIND_UNAVAILABLE",
 		10: "ERROR_KIND_CONFLICT",
 		11: "ERROR_KIND_TOO_LARGE",
+		12: "ERROR_KIND_RANGE",
 	}
 	ErrorKind_value = map[string]int32{
 		"ERROR_KIND_UNSPECIFIED":  0,
@@ -88,6 +91,7 @@ var (
 		"ERROR_KIND_UNAVAILABLE":  9,
 		"ERROR_KIND_CONFLICT":     10,
 		"ERROR_KIND_TOO_LARGE":    11,
+		"ERROR_KIND_RANGE":        12,
 	}
 )
 
@@ -116,6 +120,71 @@ func (x ErrorKind) Number() protoreflect.EnumNumber {
 // Deprecated: Use ErrorKind.Descriptor instead.
 func (ErrorKind) EnumDescriptor() ([]byte, []int) {
 	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{0}
+}
+
+// Step of an upload in several requests.
+type Step int32
+
+const (
+	// The whole upload is one request.
+	Step_STEP_UNSPECIFIED Step = 0
+	// Begins an upload.
+	Step_STEP_OPEN Step = 1
+	// Adds to its file.
+	Step_STEP_APPEND Step = 2
+	// Asks how far it is.
+	Step_STEP_STATUS Step = 3
+	// Adds the rest, if there is one, and has Accept decide.
+	Step_STEP_COMMIT Step = 4
+	// Gives it up.
+	Step_STEP_ABORT Step = 5
+)
+
+// Enum value maps for Step.
+var (
+	Step_name = map[int32]string{
+		0: "STEP_UNSPECIFIED",
+		1: "STEP_OPEN",
+		2: "STEP_APPEND",
+		3: "STEP_STATUS",
+		4: "STEP_COMMIT",
+		5: "STEP_ABORT",
+	}
+	Step_value = map[string]int32{
+		"STEP_UNSPECIFIED": 0,
+		"STEP_OPEN":        1,
+		"STEP_APPEND":      2,
+		"STEP_STATUS":      3,
+		"STEP_COMMIT":      4,
+		"STEP_ABORT":       5,
+	}
+)
+
+func (x Step) Enum() *Step {
+	p := new(Step)
+	*p = x
+	return p
+}
+
+func (x Step) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Step) Descriptor() protoreflect.EnumDescriptor {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes[1].Descriptor()
+}
+
+func (Step) Type() protoreflect.EnumType {
+	return &file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes[1]
+}
+
+func (x Step) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Step.Descriptor instead.
+func (Step) EnumDescriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{1}
 }
 
 // Which.
@@ -187,11 +256,11 @@ func (x Operation_Kind) String() string {
 }
 
 func (Operation_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes[1].Descriptor()
+	return file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes[2].Descriptor()
 }
 
 func (Operation_Kind) Type() protoreflect.EnumType {
-	return &file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes[1]
+	return &file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes[2]
 }
 
 func (x Operation_Kind) Number() protoreflect.EnumNumber {
@@ -200,7 +269,7 @@ func (x Operation_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Operation_Kind.Descriptor instead.
 func (Operation_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51, 0}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{52, 0}
 }
 
 // DescribeRequest introduces the host.
@@ -284,7 +353,10 @@ type DescribeResponse struct {
 	// What the plugin can do.
 	Capabilities *Capabilities `protobuf:"bytes,14,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// Patterns of package names that only a rule for packages holds back.
-	Urgent        []string `protobuf:"bytes,16,rep,name=urgent,proto3" json:"urgent,omitempty"`
+	Urgent []string `protobuf:"bytes,16,rep,name=urgent,proto3" json:"urgent,omitempty"`
+	// Headers of upstream's answers that renderings see, besides content-type,
+	// last-modified and link.
+	Learns        []string `protobuf:"bytes,17,rep,name=learns,proto3" json:"learns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -427,6 +499,13 @@ func (x *DescribeResponse) GetCapabilities() *Capabilities {
 func (x *DescribeResponse) GetUrgent() []string {
 	if x != nil {
 		return x.Urgent
+	}
+	return nil
+}
+
+func (x *DescribeResponse) GetLearns() []string {
+	if x != nil {
+		return x.Learns
 	}
 	return nil
 }
@@ -674,7 +753,10 @@ type ErrorFormat struct {
 	Body string `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
 	// Status by kind (ErrorKind's name without its prefix, in lower case), where
 	// it differs from the usual one.
-	Status        map[string]int32 `protobuf:"bytes,3,rep,name=status,proto3" json:"status,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Status map[string]int32 `protobuf:"bytes,3,rep,name=status,proto3" json:"status,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// What {code} in the body stands for, by kind, where a failure has no code of
+	// its own; quoted like the others.
+	Codes         map[string]string `protobuf:"bytes,4,rep,name=codes,proto3" json:"codes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -726,6 +808,13 @@ func (x *ErrorFormat) GetBody() string {
 func (x *ErrorFormat) GetStatus() map[string]int32 {
 	if x != nil {
 		return x.Status
+	}
+	return nil
+}
+
+func (x *ErrorFormat) GetCodes() map[string]string {
+	if x != nil {
+		return x.Codes
 	}
 	return nil
 }
@@ -1658,7 +1747,9 @@ type Artifact struct {
 	Sources []*Source `protobuf:"bytes,3,rep,name=sources,proto3" json:"sources,omitempty"`
 	// Digest that the request itself names.
 	Digest *Digest `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
-	// Addresses here of the documents that may hold its facts, in order.
+	// Addresses here of the documents that may hold its facts, in order. One that
+	// ends in /* stands for the indexes of snapshots, and for what documents with
+	// a history told of, below it.
 	Facts []string `protobuf:"bytes,5,rep,name=facts,proto3" json:"facts,omitempty"`
 	// Content type to serve it with; empty: application/octet-stream.
 	ContentType string `protobuf:"bytes,6,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
@@ -1667,7 +1758,15 @@ type Artifact struct {
 	// Canonical path of the snapshot that it is part of; empty: none. What is
 	// named by its digest may be part of any state that is kept, what is named by
 	// its path is the file of the state in force.
-	Snapshot      string `protobuf:"bytes,8,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Snapshot string `protobuf:"bytes,8,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	// Further headers for the client.
+	Headers map[string]string `protobuf:"bytes,9,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What the client is told where there is no such file; absent: the host says
+	// so in its own words.
+	Missing *Failure `protobuf:"bytes,10,opt,name=missing,proto3" json:"missing,omitempty"`
+	// Whether it is served, while nothing tells its age, where no document of
+	// facts tells of it, because none lists all that there is.
+	Unlisted      bool `protobuf:"varint,11,opt,name=unlisted,proto3" json:"unlisted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1758,6 +1857,27 @@ func (x *Artifact) GetSnapshot() string {
 	return ""
 }
 
+func (x *Artifact) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *Artifact) GetMissing() *Failure {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *Artifact) GetUnlisted() bool {
+	if x != nil {
+		return x.Unlisted
+	}
+	return false
+}
+
 // Document serves a rendering.
 type Document struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1785,7 +1905,11 @@ type Document struct {
 	History bool `protobuf:"varint,8,opt,name=history,proto3" json:"history,omitempty"`
 	// Which hosted packages its rendering gets besides those of its names: those
 	// with names that match the pattern; empty: no more.
-	Hosted        string `protobuf:"bytes,9,opt,name=hosted,proto3" json:"hosted,omitempty"`
+	Hosted string `protobuf:"bytes,9,opt,name=hosted,proto3" json:"hosted,omitempty"`
+	// Whether of those only the names are needed.
+	NamesOnly bool `protobuf:"varint,10,opt,name=names_only,json=namesOnly,proto3" json:"names_only,omitempty"`
+	// Further headers for the client, besides those of the output.
+	Headers       map[string]string `protobuf:"bytes,11,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1881,6 +2005,20 @@ func (x *Document) GetHosted() string {
 		return x.Hosted
 	}
 	return ""
+}
+
+func (x *Document) GetNamesOnly() bool {
+	if x != nil {
+		return x.NamesOnly
+	}
+	return false
+}
+
+func (x *Document) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
 }
 
 // Reply answers with what stands here.
@@ -2019,7 +2157,10 @@ type Failure struct {
 	// What kind of error.
 	Kind ErrorKind `protobuf:"varint,1,opt,name=kind,proto3,enum=entrepot.ecosystem.v1.ErrorKind" json:"kind,omitempty"`
 	// What happened and what the user can do.
-	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// The ecosystem's own word for it, where ErrorFormat has {code}; empty: the
+	// one of its kind.
+	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2068,6 +2209,13 @@ func (x *Failure) GetMessage() string {
 	return ""
 }
 
+func (x *Failure) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
 // Upload takes a request body apart and asks Accept.
 type Upload struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2077,12 +2225,36 @@ type Upload struct {
 	// * stands for any run of characters of a member's name, each such member
 	// being a file of that name, and the rest being the field "json";
 	// "u32le:NAME,@NAME", parts with their length before them as 32 bits, little
-	// endian, those with @ being files.
+	// endian, those with @ being files; "bytes:MAX", one file without a name of up
+	// to MAX bytes, which is also the field "body".
 	Body string `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
 	// What is asked for: "publish", "delete" or "admin"; empty: "publish".
 	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
 	// Names of the packages concerned, as far as the request tells.
-	Names         []string `protobuf:"bytes,3,rep,name=names,proto3" json:"names,omitempty"`
+	Names []string `protobuf:"bytes,3,rep,name=names,proto3" json:"names,omitempty"`
+	// Which step of an upload in several requests this is; unspecified: the whole
+	// of one. Accept is asked at the commit alone, and for a mount.
+	Step Step `protobuf:"varint,4,opt,name=step,proto3,enum=entrepot.ecosystem.v1.Step" json:"step,omitempty"`
+	// The upload that an append, status, commit or abort is of.
+	Session string `protobuf:"bytes,5,opt,name=session,proto3" json:"session,omitempty"`
+	// Where in the file the body of an append or commit stands: its first and
+	// last byte from 0, with a dash between; empty: it goes on at the end.
+	Range string `protobuf:"bytes,6,opt,name=range,proto3" json:"range,omitempty"`
+	// Algorithms of the digests that Accept needs besides sha256; empty: all that
+	// the contract knows.
+	Digests []string `protobuf:"bytes,7,rep,name=digests,proto3" json:"digests,omitempty"`
+	// File of ours that makes an upload unnecessary, of an open: Accept is asked
+	// at once when it is there and the one who asks may read it.
+	Mount *Mount `protobuf:"bytes,8,opt,name=mount,proto3" json:"mount,omitempty"`
+	// Answer of an open, append, status or abort, in whose headers {session},
+	// {size} (bytes there are so far) and {last} (the number of the last byte, 0
+	// where there is none) are replaced.
+	Reply *Reply `protobuf:"bytes,9,opt,name=reply,proto3" json:"reply,omitempty"`
+	// Whether what Accept decides does not depend on the state of packages, so
+	// that it gets none.
+	Blind bool `protobuf:"varint,10,opt,name=blind,proto3" json:"blind,omitempty"`
+	// Whether files are not inspected.
+	Unread        bool `protobuf:"varint,11,opt,name=unread,proto3" json:"unread,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2138,22 +2310,141 @@ func (x *Upload) GetNames() []string {
 	return nil
 }
 
+func (x *Upload) GetStep() Step {
+	if x != nil {
+		return x.Step
+	}
+	return Step_STEP_UNSPECIFIED
+}
+
+func (x *Upload) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *Upload) GetRange() string {
+	if x != nil {
+		return x.Range
+	}
+	return ""
+}
+
+func (x *Upload) GetDigests() []string {
+	if x != nil {
+		return x.Digests
+	}
+	return nil
+}
+
+func (x *Upload) GetMount() *Mount {
+	if x != nil {
+		return x.Mount
+	}
+	return nil
+}
+
+func (x *Upload) GetReply() *Reply {
+	if x != nil {
+		return x.Reply
+	}
+	return nil
+}
+
+func (x *Upload) GetBlind() bool {
+	if x != nil {
+		return x.Blind
+	}
+	return false
+}
+
+func (x *Upload) GetUnread() bool {
+	if x != nil {
+		return x.Unread
+	}
+	return false
+}
+
+// Mount names a file of ours.
+type Mount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its path here; empty: it may be any file with the digest.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Its digest.
+	Digest        *Digest `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mount) Reset() {
+	*x = Mount{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mount) ProtoMessage() {}
+
+func (x *Mount) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mount.ProtoReflect.Descriptor instead.
+func (*Mount) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Mount) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Mount) GetDigest() *Digest {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
 // Identity answers about the one who asks.
 type Identity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// RFC 6901 pointer to a password or token in a JSON body, by which a client
-	// logs in; empty: it asks who it is.
+	// Where a password or token stands in the body, by which a client logs in: an
+	// RFC 6901 pointer into JSON, or names of fields of an URL-encoded form with
+	// commas between, of which the first that is there counts; empty: it asks who
+	// it is.
 	Password string `protobuf:"bytes,1,opt,name=password,proto3" json:"password,omitempty"`
 	// The answer, in which {user} and {token} are replaced, quoted as its content
 	// type needs.
-	Reply         *Reply `protobuf:"bytes,2,opt,name=reply,proto3" json:"reply,omitempty"`
+	Reply *Reply `protobuf:"bytes,2,opt,name=reply,proto3" json:"reply,omitempty"`
+	// The answer for those who are nobody in particular, whose {token} stands for
+	// no credentials; absent: they are refused.
+	Nobody *Reply `protobuf:"bytes,3,opt,name=nobody,proto3" json:"nobody,omitempty"`
+	// Whether nobody without that token is refused as long as there is anything
+	// that only people with a token may do.
+	Gate          bool `protobuf:"varint,4,opt,name=gate,proto3" json:"gate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[24]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2456,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[24]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2469,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{24}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Identity) GetPassword() string {
@@ -2193,6 +2484,20 @@ func (x *Identity) GetReply() *Reply {
 		return x.Reply
 	}
 	return nil
+}
+
+func (x *Identity) GetNobody() *Reply {
+	if x != nil {
+		return x.Nobody
+	}
+	return nil
+}
+
+func (x *Identity) GetGate() bool {
+	if x != nil {
+		return x.Gate
+	}
+	return false
 }
 
 // Policy is what a rendering needs to judge versions.
@@ -2212,7 +2517,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[25]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2224,7 +2529,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[25]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2237,7 +2542,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{25}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Policy) GetNowMs() int64 {
@@ -2285,7 +2590,7 @@ type CooldownRule struct {
 
 func (x *CooldownRule) Reset() {
 	*x = CooldownRule{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2297,7 +2602,7 @@ func (x *CooldownRule) String() string {
 func (*CooldownRule) ProtoMessage() {}
 
 func (x *CooldownRule) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2310,7 +2615,7 @@ func (x *CooldownRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CooldownRule.ProtoReflect.Descriptor instead.
 func (*CooldownRule) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{26}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CooldownRule) GetName() string {
@@ -2358,7 +2663,7 @@ type Floor struct {
 
 func (x *Floor) Reset() {
 	*x = Floor{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2370,7 +2675,7 @@ func (x *Floor) String() string {
 func (*Floor) ProtoMessage() {}
 
 func (x *Floor) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2383,7 +2688,7 @@ func (x *Floor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Floor.ProtoReflect.Descriptor instead.
 func (*Floor) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{27}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Floor) GetName() string {
@@ -2434,7 +2739,7 @@ type RenderRequest struct {
 
 func (x *RenderRequest) Reset() {
 	*x = RenderRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2446,7 +2751,7 @@ func (x *RenderRequest) String() string {
 func (*RenderRequest) ProtoMessage() {}
 
 func (x *RenderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2459,7 +2764,7 @@ func (x *RenderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderRequest.ProtoReflect.Descriptor instead.
 func (*RenderRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{28}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RenderRequest) GetMessage() isRenderRequest_Message {
@@ -2573,7 +2878,7 @@ type RenderStart struct {
 
 func (x *RenderStart) Reset() {
 	*x = RenderStart{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2585,7 +2890,7 @@ func (x *RenderStart) String() string {
 func (*RenderStart) ProtoMessage() {}
 
 func (x *RenderStart) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2598,7 +2903,7 @@ func (x *RenderStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderStart.ProtoReflect.Descriptor instead.
 func (*RenderStart) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{29}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RenderStart) GetRepository() *Repository {
@@ -2649,7 +2954,7 @@ type Known struct {
 
 func (x *Known) Reset() {
 	*x = Known{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +2966,7 @@ func (x *Known) String() string {
 func (*Known) ProtoMessage() {}
 
 func (x *Known) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +2979,7 @@ func (x *Known) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Known.ProtoReflect.Descriptor instead.
 func (*Known) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{30}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Known) GetFact() *Fact {
@@ -2700,7 +3005,7 @@ type RenderRun struct {
 
 func (x *RenderRun) Reset() {
 	*x = RenderRun{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2712,7 +3017,7 @@ func (x *RenderRun) String() string {
 func (*RenderRun) ProtoMessage() {}
 
 func (x *RenderRun) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2725,7 +3030,7 @@ func (x *RenderRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderRun.ProtoReflect.Descriptor instead.
 func (*RenderRun) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{31}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{32}
 }
 
 // DocumentHeader begins an upstream document.
@@ -2747,7 +3052,7 @@ type DocumentHeader struct {
 
 func (x *DocumentHeader) Reset() {
 	*x = DocumentHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2759,7 +3064,7 @@ func (x *DocumentHeader) String() string {
 func (*DocumentHeader) ProtoMessage() {}
 
 func (x *DocumentHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2772,7 +3077,7 @@ func (x *DocumentHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DocumentHeader.ProtoReflect.Descriptor instead.
 func (*DocumentHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{32}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DocumentHeader) GetSource() *Source {
@@ -2831,7 +3136,7 @@ type RenderResponse struct {
 
 func (x *RenderResponse) Reset() {
 	*x = RenderResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2843,7 +3148,7 @@ func (x *RenderResponse) String() string {
 func (*RenderResponse) ProtoMessage() {}
 
 func (x *RenderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2856,7 +3161,7 @@ func (x *RenderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderResponse.ProtoReflect.Descriptor instead.
 func (*RenderResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{33}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RenderResponse) GetMessage() isRenderResponse_Message {
@@ -2961,7 +3266,7 @@ type Needed struct {
 
 func (x *Needed) Reset() {
 	*x = Needed{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2973,7 +3278,7 @@ func (x *Needed) String() string {
 func (*Needed) ProtoMessage() {}
 
 func (x *Needed) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2986,7 +3291,7 @@ func (x *Needed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Needed.ProtoReflect.Descriptor instead.
 func (*Needed) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{34}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Needed) GetSources() []*Source {
@@ -3011,7 +3316,7 @@ type OutputHeader struct {
 
 func (x *OutputHeader) Reset() {
 	*x = OutputHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3023,7 +3328,7 @@ func (x *OutputHeader) String() string {
 func (*OutputHeader) ProtoMessage() {}
 
 func (x *OutputHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3036,7 +3341,7 @@ func (x *OutputHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputHeader.ProtoReflect.Descriptor instead.
 func (*OutputHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{35}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *OutputHeader) GetName() string {
@@ -3071,7 +3376,7 @@ type Facts struct {
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3083,7 +3388,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3096,7 +3401,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{36}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Facts) GetFacts() []*Fact {
@@ -3144,7 +3449,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3156,7 +3461,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3169,7 +3474,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{37}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Fact) GetName() string {
@@ -3279,7 +3584,7 @@ type RenderDone struct {
 
 func (x *RenderDone) Reset() {
 	*x = RenderDone{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3291,7 +3596,7 @@ func (x *RenderDone) String() string {
 func (*RenderDone) ProtoMessage() {}
 
 func (x *RenderDone) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3304,7 +3609,7 @@ func (x *RenderDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderDone.ProtoReflect.Descriptor instead.
 func (*RenderDone) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{38}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RenderDone) GetFailure() *Failure {
@@ -3343,7 +3648,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3355,7 +3660,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3368,7 +3673,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{39}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *State) GetVersion() string {
@@ -3410,7 +3715,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3422,7 +3727,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3435,7 +3740,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{40}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *InspectRequest) GetMessage() isInspectRequest_Message {
@@ -3514,7 +3819,7 @@ type PackageFile struct {
 
 func (x *PackageFile) Reset() {
 	*x = PackageFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3526,7 +3831,7 @@ func (x *PackageFile) String() string {
 func (*PackageFile) ProtoMessage() {}
 
 func (x *PackageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3539,7 +3844,7 @@ func (x *PackageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageFile.ProtoReflect.Descriptor instead.
 func (*PackageFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{41}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PackageFile) GetRepository() *Repository {
@@ -3583,7 +3888,7 @@ type MemberHeader struct {
 
 func (x *MemberHeader) Reset() {
 	*x = MemberHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3595,7 +3900,7 @@ func (x *MemberHeader) String() string {
 func (*MemberHeader) ProtoMessage() {}
 
 func (x *MemberHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3608,7 +3913,7 @@ func (x *MemberHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHeader.ProtoReflect.Descriptor instead.
 func (*MemberHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *MemberHeader) GetName() string {
@@ -3638,7 +3943,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3650,7 +3955,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3663,7 +3968,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *InspectResponse) GetEntry() *Entry {
@@ -3698,14 +4003,16 @@ type Entry struct {
 	// Whether its version is yanked or unlisted.
 	Yanked bool `protobuf:"varint,7,opt,name=yanked,proto3" json:"yanked,omitempty"`
 	// Why it is yanked or deprecated; empty: it is not deprecated.
-	Message       string `protobuf:"bytes,8,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,8,opt,name=message,proto3" json:"message,omitempty"`
+	// Content type that it is served with; empty: as the artifact's plan says.
+	ContentType   string `protobuf:"bytes,9,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3717,7 +4024,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3730,7 +4037,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Entry) GetVersion() *Version {
@@ -3789,6 +4096,13 @@ func (x *Entry) GetMessage() string {
 	return ""
 }
 
+func (x *Entry) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
 // HostedPackage is the state of a hosted package, or a further batch of its
 // entries, by name.
 type HostedPackage struct {
@@ -3811,7 +4125,7 @@ type HostedPackage struct {
 
 func (x *HostedPackage) Reset() {
 	*x = HostedPackage{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3823,7 +4137,7 @@ func (x *HostedPackage) String() string {
 func (*HostedPackage) ProtoMessage() {}
 
 func (x *HostedPackage) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3836,7 +4150,7 @@ func (x *HostedPackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostedPackage.ProtoReflect.Descriptor instead.
 func (*HostedPackage) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *HostedPackage) GetName() string {
@@ -3902,7 +4216,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3914,7 +4228,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3927,7 +4241,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *AcceptRequest) GetMessage() isAcceptRequest_Message {
@@ -4038,7 +4352,7 @@ type AcceptStart struct {
 
 func (x *AcceptStart) Reset() {
 	*x = AcceptStart{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4050,7 +4364,7 @@ func (x *AcceptStart) String() string {
 func (*AcceptStart) ProtoMessage() {}
 
 func (x *AcceptStart) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4063,7 +4377,7 @@ func (x *AcceptStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptStart.ProtoReflect.Descriptor instead.
 func (*AcceptStart) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{47}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AcceptStart) GetRepository() *Repository {
@@ -4107,7 +4421,7 @@ type FieldHeader struct {
 
 func (x *FieldHeader) Reset() {
 	*x = FieldHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4119,7 +4433,7 @@ func (x *FieldHeader) String() string {
 func (*FieldHeader) ProtoMessage() {}
 
 func (x *FieldHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4132,7 +4446,7 @@ func (x *FieldHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldHeader.ProtoReflect.Descriptor instead.
 func (*FieldHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{48}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *FieldHeader) GetName() string {
@@ -4170,7 +4484,7 @@ type UploadedFile struct {
 
 func (x *UploadedFile) Reset() {
 	*x = UploadedFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4182,7 +4496,7 @@ func (x *UploadedFile) String() string {
 func (*UploadedFile) ProtoMessage() {}
 
 func (x *UploadedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4195,7 +4509,7 @@ func (x *UploadedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadedFile.ProtoReflect.Descriptor instead.
 func (*UploadedFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{49}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *UploadedFile) GetName() string {
@@ -4258,7 +4572,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4270,7 +4584,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4283,7 +4597,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{50}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *AcceptResponse) GetOperations() []*Operation {
@@ -4332,14 +4646,22 @@ type Operation struct {
 	// Whether a file at the path may be replaced.
 	Replace bool `protobuf:"varint,7,opt,name=replace,proto3" json:"replace,omitempty"`
 	// The file itself, where it was not uploaded; empty: file tells.
-	Body          []byte `protobuf:"bytes,8,opt,name=body,proto3" json:"body,omitempty"`
+	Body []byte `protobuf:"bytes,8,opt,name=body,proto3" json:"body,omitempty"`
+	// Of a file that is stored: the content type that it is served with; empty: as
+	// the artifact's plan says.
+	ContentType string `protobuf:"bytes,9,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// Of a file that is stored: paths of loose files of its package that it needs.
+	Needs []string `protobuf:"bytes,10,rep,name=needs,proto3" json:"needs,omitempty"`
+	// Of a file that is stored: whether it may be dropped once no other of its
+	// package has needed it for a while.
+	Loose         bool `protobuf:"varint,11,opt,name=loose,proto3" json:"loose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4351,7 +4673,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4364,7 +4686,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Operation) GetKind() Operation_Kind {
@@ -4423,13 +4745,34 @@ func (x *Operation) GetBody() []byte {
 	return nil
 }
 
+func (x *Operation) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+func (x *Operation) GetNeeds() []string {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
+func (x *Operation) GetLoose() bool {
+	if x != nil {
+		return x.Loose
+	}
+	return false
+}
+
 var File_entrepot_ecosystem_v1_ecosystem_proto protoreflect.FileDescriptor
 
 const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"%entrepot/ecosystem/v1/ecosystem.proto\x12\x15entrepot.ecosystem.v1\"4\n" +
 	"\x0fDescribeRequest\x12!\n" +
-	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"\x87\x05\n" +
+	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"\x9f\x05\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -4447,7 +4790,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x11complete_listings\x18\f \x01(\bR\x10completeListings\x128\n" +
 	"\aungated\x18\r \x03(\v2\x1e.entrepot.ecosystem.v1.UngatedR\aungated\x12G\n" +
 	"\fcapabilities\x18\x0e \x01(\v2#.entrepot.ecosystem.v1.CapabilitiesR\fcapabilities\x12\x16\n" +
-	"\x06urgent\x18\x10 \x03(\tR\x06urgent\"j\n" +
+	"\x06urgent\x18\x10 \x03(\tR\x06urgent\x12\x16\n" +
+	"\x06learns\x18\x11 \x03(\tR\x06learns\"j\n" +
 	"\bUpstream\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1c\n" +
@@ -4463,14 +4807,19 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\aSnippet\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\"\xc7\x01\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\xc6\x02\n" +
 	"\vErrorFormat\x12!\n" +
 	"\fcontent_type\x18\x01 \x01(\tR\vcontentType\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\tR\x04body\x12F\n" +
-	"\x06status\x18\x03 \x03(\v2..entrepot.ecosystem.v1.ErrorFormat.StatusEntryR\x06status\x1a9\n" +
+	"\x06status\x18\x03 \x03(\v2..entrepot.ecosystem.v1.ErrorFormat.StatusEntryR\x06status\x12C\n" +
+	"\x05codes\x18\x04 \x03(\v2-.entrepot.ecosystem.v1.ErrorFormat.CodesEntryR\x05codes\x1a9\n" +
 	"\vStatusEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"7\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\x1a8\n" +
+	"\n" +
+	"CodesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"7\n" +
 	"\aUngated\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"L\n" +
@@ -4533,7 +4882,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\timmutable\x18\a \x01(\bR\timmutable\"8\n" +
 	"\x06Digest\x12\x1c\n" +
 	"\talgorithm\x18\x01 \x01(\tR\talgorithm\x12\x10\n" +
-	"\x03sum\x18\x02 \x01(\fR\x03sum\"\xb7\x02\n" +
+	"\x03sum\x18\x02 \x01(\fR\x03sum\"\x91\x04\n" +
 	"\bArtifact\x128\n" +
 	"\aversion\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x127\n" +
@@ -4542,7 +4891,14 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05facts\x18\x05 \x03(\tR\x05facts\x12!\n" +
 	"\fcontent_type\x18\x06 \x01(\tR\vcontentType\x12\x18\n" +
 	"\aungated\x18\a \x01(\bR\aungated\x12\x1a\n" +
-	"\bsnapshot\x18\b \x01(\tR\bsnapshot\"\x87\x02\n" +
+	"\bsnapshot\x18\b \x01(\tR\bsnapshot\x12F\n" +
+	"\aheaders\x18\t \x03(\v2,.entrepot.ecosystem.v1.Artifact.HeadersEntryR\aheaders\x128\n" +
+	"\amissing\x18\n" +
+	" \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\amissing\x12\x1a\n" +
+	"\bunlisted\x18\v \x01(\bR\bunlisted\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xaa\x03\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\x12\x14\n" +
@@ -4552,7 +4908,14 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\timmutable\x18\x06 \x01(\bR\timmutable\x12\x1a\n" +
 	"\bsnapshot\x18\a \x01(\bR\bsnapshot\x12\x18\n" +
 	"\ahistory\x18\b \x01(\bR\ahistory\x12\x16\n" +
-	"\x06hosted\x18\t \x01(\tR\x06hosted\"\xb4\x01\n" +
+	"\x06hosted\x18\t \x01(\tR\x06hosted\x12\x1d\n" +
+	"\n" +
+	"names_only\x18\n" +
+	" \x01(\bR\tnamesOnly\x12F\n" +
+	"\aheaders\x18\v \x03(\v2,.entrepot.ecosystem.v1.Document.HeadersEntryR\aheaders\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x01\n" +
 	"\x05Reply\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12C\n" +
 	"\aheaders\x18\x02 \x03(\v2).entrepot.ecosystem.v1.Reply.HeadersEntryR\aheaders\x12\x12\n" +
@@ -4563,17 +4926,32 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05Relay\x125\n" +
 	"\x06source\x18\x01 \x01(\v2\x1d.entrepot.ecosystem.v1.SourceR\x06source\x12\x18\n" +
 	"\aheaders\x18\x02 \x03(\tR\aheaders\x12\x14\n" +
-	"\x05names\x18\x03 \x03(\tR\x05names\"Y\n" +
+	"\x05names\x18\x03 \x03(\tR\x05names\"m\n" +
 	"\aFailure\x124\n" +
 	"\x04kind\x18\x01 \x01(\x0e2 .entrepot.ecosystem.v1.ErrorKindR\x04kind\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"J\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\"\xdb\x02\n" +
 	"\x06Upload\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\tR\x04body\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12\x14\n" +
-	"\x05names\x18\x03 \x03(\tR\x05names\"Z\n" +
+	"\x05names\x18\x03 \x03(\tR\x05names\x12/\n" +
+	"\x04step\x18\x04 \x01(\x0e2\x1b.entrepot.ecosystem.v1.StepR\x04step\x12\x18\n" +
+	"\asession\x18\x05 \x01(\tR\asession\x12\x14\n" +
+	"\x05range\x18\x06 \x01(\tR\x05range\x12\x18\n" +
+	"\adigests\x18\a \x03(\tR\adigests\x122\n" +
+	"\x05mount\x18\b \x01(\v2\x1c.entrepot.ecosystem.v1.MountR\x05mount\x122\n" +
+	"\x05reply\x18\t \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x05reply\x12\x14\n" +
+	"\x05blind\x18\n" +
+	" \x01(\bR\x05blind\x12\x16\n" +
+	"\x06unread\x18\v \x01(\bR\x06unread\"R\n" +
+	"\x05Mount\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x125\n" +
+	"\x06digest\x18\x02 \x01(\v2\x1d.entrepot.ecosystem.v1.DigestR\x06digest\"\xa4\x01\n" +
 	"\bIdentity\x12\x1a\n" +
 	"\bpassword\x18\x01 \x01(\tR\bpassword\x122\n" +
-	"\x05reply\x18\x02 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x05reply\"\xc8\x01\n" +
+	"\x05reply\x18\x02 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x05reply\x124\n" +
+	"\x06nobody\x18\x03 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x06nobody\x12\x12\n" +
+	"\x04gate\x18\x04 \x01(\bR\x04gate\"\xc8\x01\n" +
 	"\x06Policy\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x129\n" +
 	"\x05rules\x18\x02 \x03(\v2#.entrepot.ecosystem.v1.CooldownRuleR\x05rules\x126\n" +
@@ -4677,7 +5055,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\"\x7f\n" +
 	"\x0fInspectResponse\x122\n" +
 	"\x05entry\x18\x01 \x01(\v2\x1c.entrepot.ecosystem.v1.EntryR\x05entry\x128\n" +
-	"\afailure\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\"\x8d\x02\n" +
+	"\afailure\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\"\xb0\x02\n" +
 	"\x05Entry\x128\n" +
 	"\aversion\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x14\n" +
@@ -4686,7 +5064,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x04size\x18\x05 \x01(\x03R\x04size\x12!\n" +
 	"\fpublished_ms\x18\x06 \x01(\x03R\vpublishedMs\x12\x16\n" +
 	"\x06yanked\x18\a \x01(\bR\x06yanked\x12\x18\n" +
-	"\amessage\x18\b \x01(\tR\amessage\"\xa2\x02\n" +
+	"\amessage\x18\b \x01(\tR\amessage\x12!\n" +
+	"\fcontent_type\x18\t \x01(\tR\vcontentType\"\xa2\x02\n" +
 	"\rHostedPackage\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12B\n" +
@@ -4727,7 +5106,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"operations\x122\n" +
 	"\x05reply\x18\x02 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x05reply\x128\n" +
 	"\afailure\x18\x03 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\x12\x16\n" +
-	"\x06needed\x18\x04 \x03(\tR\x06needed\"\xc3\x03\n" +
+	"\x06needed\x18\x04 \x03(\tR\x06needed\"\x92\x04\n" +
 	"\tOperation\x129\n" +
 	"\x04kind\x18\x01 \x01(\x0e2%.entrepot.ecosystem.v1.Operation.KindR\x04kind\x128\n" +
 	"\aversion\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
@@ -4736,7 +5115,11 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05extra\x18\x05 \x01(\fR\x05extra\x12\x12\n" +
 	"\x04file\x18\x06 \x01(\x05R\x04file\x12\x18\n" +
 	"\areplace\x18\a \x01(\bR\areplace\x12\x12\n" +
-	"\x04body\x18\b \x01(\fR\x04body\"\xbe\x01\n" +
+	"\x04body\x18\b \x01(\fR\x04body\x12!\n" +
+	"\fcontent_type\x18\t \x01(\tR\vcontentType\x12\x14\n" +
+	"\x05needs\x18\n" +
+	" \x03(\tR\x05needs\x12\x14\n" +
+	"\x05loose\x18\v \x01(\bR\x05loose\"\xbe\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -4752,7 +5135,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\vKIND_DISOWN\x10\t\x12\x0e\n" +
 	"\n" +
 	"KIND_EXTRA\x10\n" +
-	"*\xc3\x02\n" +
+	"*\xd9\x02\n" +
 	"\tErrorKind\x12\x1a\n" +
 	"\x16ERROR_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ERROR_KIND_NOT_FOUND\x10\x01\x12\x13\n" +
@@ -4766,7 +5149,16 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x16ERROR_KIND_UNAVAILABLE\x10\t\x12\x17\n" +
 	"\x13ERROR_KIND_CONFLICT\x10\n" +
 	"\x12\x18\n" +
-	"\x14ERROR_KIND_TOO_LARGE\x10\v2\xb0\x04\n" +
+	"\x14ERROR_KIND_TOO_LARGE\x10\v\x12\x14\n" +
+	"\x10ERROR_KIND_RANGE\x10\f*n\n" +
+	"\x04Step\x12\x14\n" +
+	"\x10STEP_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tSTEP_OPEN\x10\x01\x12\x0f\n" +
+	"\vSTEP_APPEND\x10\x02\x12\x0f\n" +
+	"\vSTEP_STATUS\x10\x03\x12\x0f\n" +
+	"\vSTEP_COMMIT\x10\x04\x12\x0e\n" +
+	"\n" +
+	"STEP_ABORT\x10\x052\xb0\x04\n" +
 	"\x10EcosystemService\x12[\n" +
 	"\bDescribe\x12&.entrepot.ecosystem.v1.DescribeRequest\x1a'.entrepot.ecosystem.v1.DescribeResponse\x12^\n" +
 	"\tConfigure\x12'.entrepot.ecosystem.v1.ConfigureRequest\x1a(.entrepot.ecosystem.v1.ConfigureResponse\x12O\n" +
@@ -4787,164 +5179,178 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP() []byte {
 	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescData
 }
 
-var file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(ErrorKind)(0),            // 0: entrepot.ecosystem.v1.ErrorKind
-	(Operation_Kind)(0),       // 1: entrepot.ecosystem.v1.Operation.Kind
-	(*DescribeRequest)(nil),   // 2: entrepot.ecosystem.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 3: entrepot.ecosystem.v1.DescribeResponse
-	(*Upstream)(nil),          // 4: entrepot.ecosystem.v1.Upstream
-	(*Option)(nil),            // 5: entrepot.ecosystem.v1.Option
-	(*Snippet)(nil),           // 6: entrepot.ecosystem.v1.Snippet
-	(*ErrorFormat)(nil),       // 7: entrepot.ecosystem.v1.ErrorFormat
-	(*Ungated)(nil),           // 8: entrepot.ecosystem.v1.Ungated
-	(*Capabilities)(nil),      // 9: entrepot.ecosystem.v1.Capabilities
-	(*ConfigureRequest)(nil),  // 10: entrepot.ecosystem.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 11: entrepot.ecosystem.v1.ConfigureResponse
-	(*Diagnostic)(nil),        // 12: entrepot.ecosystem.v1.Diagnostic
-	(*Repository)(nil),        // 13: entrepot.ecosystem.v1.Repository
-	(*Request)(nil),           // 14: entrepot.ecosystem.v1.Request
-	(*PlanRequest)(nil),       // 15: entrepot.ecosystem.v1.PlanRequest
-	(*PlanResponse)(nil),      // 16: entrepot.ecosystem.v1.PlanResponse
-	(*Version)(nil),           // 17: entrepot.ecosystem.v1.Version
-	(*Source)(nil),            // 18: entrepot.ecosystem.v1.Source
-	(*Digest)(nil),            // 19: entrepot.ecosystem.v1.Digest
-	(*Artifact)(nil),          // 20: entrepot.ecosystem.v1.Artifact
-	(*Document)(nil),          // 21: entrepot.ecosystem.v1.Document
-	(*Reply)(nil),             // 22: entrepot.ecosystem.v1.Reply
-	(*Relay)(nil),             // 23: entrepot.ecosystem.v1.Relay
-	(*Failure)(nil),           // 24: entrepot.ecosystem.v1.Failure
-	(*Upload)(nil),            // 25: entrepot.ecosystem.v1.Upload
-	(*Identity)(nil),          // 26: entrepot.ecosystem.v1.Identity
-	(*Policy)(nil),            // 27: entrepot.ecosystem.v1.Policy
-	(*CooldownRule)(nil),      // 28: entrepot.ecosystem.v1.CooldownRule
-	(*Floor)(nil),             // 29: entrepot.ecosystem.v1.Floor
-	(*RenderRequest)(nil),     // 30: entrepot.ecosystem.v1.RenderRequest
-	(*RenderStart)(nil),       // 31: entrepot.ecosystem.v1.RenderStart
-	(*Known)(nil),             // 32: entrepot.ecosystem.v1.Known
-	(*RenderRun)(nil),         // 33: entrepot.ecosystem.v1.RenderRun
-	(*DocumentHeader)(nil),    // 34: entrepot.ecosystem.v1.DocumentHeader
-	(*RenderResponse)(nil),    // 35: entrepot.ecosystem.v1.RenderResponse
-	(*Needed)(nil),            // 36: entrepot.ecosystem.v1.Needed
-	(*OutputHeader)(nil),      // 37: entrepot.ecosystem.v1.OutputHeader
-	(*Facts)(nil),             // 38: entrepot.ecosystem.v1.Facts
-	(*Fact)(nil),              // 39: entrepot.ecosystem.v1.Fact
-	(*RenderDone)(nil),        // 40: entrepot.ecosystem.v1.RenderDone
-	(*State)(nil),             // 41: entrepot.ecosystem.v1.State
-	(*InspectRequest)(nil),    // 42: entrepot.ecosystem.v1.InspectRequest
-	(*PackageFile)(nil),       // 43: entrepot.ecosystem.v1.PackageFile
-	(*MemberHeader)(nil),      // 44: entrepot.ecosystem.v1.MemberHeader
-	(*InspectResponse)(nil),   // 45: entrepot.ecosystem.v1.InspectResponse
-	(*Entry)(nil),             // 46: entrepot.ecosystem.v1.Entry
-	(*HostedPackage)(nil),     // 47: entrepot.ecosystem.v1.HostedPackage
-	(*AcceptRequest)(nil),     // 48: entrepot.ecosystem.v1.AcceptRequest
-	(*AcceptStart)(nil),       // 49: entrepot.ecosystem.v1.AcceptStart
-	(*FieldHeader)(nil),       // 50: entrepot.ecosystem.v1.FieldHeader
-	(*UploadedFile)(nil),      // 51: entrepot.ecosystem.v1.UploadedFile
-	(*AcceptResponse)(nil),    // 52: entrepot.ecosystem.v1.AcceptResponse
-	(*Operation)(nil),         // 53: entrepot.ecosystem.v1.Operation
-	nil,                       // 54: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	nil,                       // 55: entrepot.ecosystem.v1.Request.HeadersEntry
-	nil,                       // 56: entrepot.ecosystem.v1.Reply.HeadersEntry
-	nil,                       // 57: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	nil,                       // 58: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	nil,                       // 59: entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	(Step)(0),                 // 1: entrepot.ecosystem.v1.Step
+	(Operation_Kind)(0),       // 2: entrepot.ecosystem.v1.Operation.Kind
+	(*DescribeRequest)(nil),   // 3: entrepot.ecosystem.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 4: entrepot.ecosystem.v1.DescribeResponse
+	(*Upstream)(nil),          // 5: entrepot.ecosystem.v1.Upstream
+	(*Option)(nil),            // 6: entrepot.ecosystem.v1.Option
+	(*Snippet)(nil),           // 7: entrepot.ecosystem.v1.Snippet
+	(*ErrorFormat)(nil),       // 8: entrepot.ecosystem.v1.ErrorFormat
+	(*Ungated)(nil),           // 9: entrepot.ecosystem.v1.Ungated
+	(*Capabilities)(nil),      // 10: entrepot.ecosystem.v1.Capabilities
+	(*ConfigureRequest)(nil),  // 11: entrepot.ecosystem.v1.ConfigureRequest
+	(*ConfigureResponse)(nil), // 12: entrepot.ecosystem.v1.ConfigureResponse
+	(*Diagnostic)(nil),        // 13: entrepot.ecosystem.v1.Diagnostic
+	(*Repository)(nil),        // 14: entrepot.ecosystem.v1.Repository
+	(*Request)(nil),           // 15: entrepot.ecosystem.v1.Request
+	(*PlanRequest)(nil),       // 16: entrepot.ecosystem.v1.PlanRequest
+	(*PlanResponse)(nil),      // 17: entrepot.ecosystem.v1.PlanResponse
+	(*Version)(nil),           // 18: entrepot.ecosystem.v1.Version
+	(*Source)(nil),            // 19: entrepot.ecosystem.v1.Source
+	(*Digest)(nil),            // 20: entrepot.ecosystem.v1.Digest
+	(*Artifact)(nil),          // 21: entrepot.ecosystem.v1.Artifact
+	(*Document)(nil),          // 22: entrepot.ecosystem.v1.Document
+	(*Reply)(nil),             // 23: entrepot.ecosystem.v1.Reply
+	(*Relay)(nil),             // 24: entrepot.ecosystem.v1.Relay
+	(*Failure)(nil),           // 25: entrepot.ecosystem.v1.Failure
+	(*Upload)(nil),            // 26: entrepot.ecosystem.v1.Upload
+	(*Mount)(nil),             // 27: entrepot.ecosystem.v1.Mount
+	(*Identity)(nil),          // 28: entrepot.ecosystem.v1.Identity
+	(*Policy)(nil),            // 29: entrepot.ecosystem.v1.Policy
+	(*CooldownRule)(nil),      // 30: entrepot.ecosystem.v1.CooldownRule
+	(*Floor)(nil),             // 31: entrepot.ecosystem.v1.Floor
+	(*RenderRequest)(nil),     // 32: entrepot.ecosystem.v1.RenderRequest
+	(*RenderStart)(nil),       // 33: entrepot.ecosystem.v1.RenderStart
+	(*Known)(nil),             // 34: entrepot.ecosystem.v1.Known
+	(*RenderRun)(nil),         // 35: entrepot.ecosystem.v1.RenderRun
+	(*DocumentHeader)(nil),    // 36: entrepot.ecosystem.v1.DocumentHeader
+	(*RenderResponse)(nil),    // 37: entrepot.ecosystem.v1.RenderResponse
+	(*Needed)(nil),            // 38: entrepot.ecosystem.v1.Needed
+	(*OutputHeader)(nil),      // 39: entrepot.ecosystem.v1.OutputHeader
+	(*Facts)(nil),             // 40: entrepot.ecosystem.v1.Facts
+	(*Fact)(nil),              // 41: entrepot.ecosystem.v1.Fact
+	(*RenderDone)(nil),        // 42: entrepot.ecosystem.v1.RenderDone
+	(*State)(nil),             // 43: entrepot.ecosystem.v1.State
+	(*InspectRequest)(nil),    // 44: entrepot.ecosystem.v1.InspectRequest
+	(*PackageFile)(nil),       // 45: entrepot.ecosystem.v1.PackageFile
+	(*MemberHeader)(nil),      // 46: entrepot.ecosystem.v1.MemberHeader
+	(*InspectResponse)(nil),   // 47: entrepot.ecosystem.v1.InspectResponse
+	(*Entry)(nil),             // 48: entrepot.ecosystem.v1.Entry
+	(*HostedPackage)(nil),     // 49: entrepot.ecosystem.v1.HostedPackage
+	(*AcceptRequest)(nil),     // 50: entrepot.ecosystem.v1.AcceptRequest
+	(*AcceptStart)(nil),       // 51: entrepot.ecosystem.v1.AcceptStart
+	(*FieldHeader)(nil),       // 52: entrepot.ecosystem.v1.FieldHeader
+	(*UploadedFile)(nil),      // 53: entrepot.ecosystem.v1.UploadedFile
+	(*AcceptResponse)(nil),    // 54: entrepot.ecosystem.v1.AcceptResponse
+	(*Operation)(nil),         // 55: entrepot.ecosystem.v1.Operation
+	nil,                       // 56: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	nil,                       // 57: entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	nil,                       // 58: entrepot.ecosystem.v1.Request.HeadersEntry
+	nil,                       // 59: entrepot.ecosystem.v1.Artifact.HeadersEntry
+	nil,                       // 60: entrepot.ecosystem.v1.Document.HeadersEntry
+	nil,                       // 61: entrepot.ecosystem.v1.Reply.HeadersEntry
+	nil,                       // 62: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	nil,                       // 63: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	nil,                       // 64: entrepot.ecosystem.v1.HostedPackage.TagsEntry
 }
 var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
-	4,  // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
-	5,  // 1: entrepot.ecosystem.v1.DescribeResponse.options:type_name -> entrepot.ecosystem.v1.Option
-	6,  // 2: entrepot.ecosystem.v1.DescribeResponse.setup:type_name -> entrepot.ecosystem.v1.Snippet
-	7,  // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
-	8,  // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
-	9,  // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
-	54, // 6: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	12, // 7: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
-	4,  // 8: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
-	55, // 9: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
-	13, // 10: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
-	14, // 11: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
-	17, // 12: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
-	20, // 13: entrepot.ecosystem.v1.PlanResponse.artifact:type_name -> entrepot.ecosystem.v1.Artifact
-	21, // 14: entrepot.ecosystem.v1.PlanResponse.document:type_name -> entrepot.ecosystem.v1.Document
-	22, // 15: entrepot.ecosystem.v1.PlanResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	23, // 16: entrepot.ecosystem.v1.PlanResponse.relay:type_name -> entrepot.ecosystem.v1.Relay
-	24, // 17: entrepot.ecosystem.v1.PlanResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	25, // 18: entrepot.ecosystem.v1.PlanResponse.upload:type_name -> entrepot.ecosystem.v1.Upload
-	26, // 19: entrepot.ecosystem.v1.PlanResponse.identity:type_name -> entrepot.ecosystem.v1.Identity
-	17, // 20: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
-	18, // 21: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
-	19, // 22: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
-	18, // 23: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
-	56, // 24: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
-	18, // 25: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
-	0,  // 26: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
-	22, // 27: entrepot.ecosystem.v1.Identity.reply:type_name -> entrepot.ecosystem.v1.Reply
-	28, // 28: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
-	17, // 29: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
-	29, // 30: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
-	31, // 31: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
-	34, // 32: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
-	33, // 33: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
-	47, // 34: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
-	13, // 35: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	27, // 36: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
-	32, // 37: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
-	39, // 38: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
-	18, // 39: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
-	57, // 40: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	36, // 41: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
-	37, // 42: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
-	38, // 43: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
-	40, // 44: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
-	18, // 45: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
-	58, // 46: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	39, // 47: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
-	19, // 48: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
-	24, // 49: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
-	16, // 50: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
-	41, // 51: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
-	43, // 52: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
-	44, // 53: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
-	13, // 54: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
-	19, // 55: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	46, // 56: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
-	24, // 57: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	17, // 58: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
-	19, // 59: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
-	59, // 60: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
-	46, // 61: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
-	49, // 62: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
-	50, // 63: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
-	51, // 64: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
-	47, // 65: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
-	13, // 66: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	14, // 67: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
-	19, // 68: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	46, // 69: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
-	24, // 70: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
-	53, // 71: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	22, // 72: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	24, // 73: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	1,  // 74: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
-	17, // 75: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
-	2,  // 76: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
-	10, // 77: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
-	15, // 78: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
-	30, // 79: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
-	42, // 80: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
-	48, // 81: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
-	3,  // 82: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
-	11, // 83: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
-	16, // 84: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
-	35, // 85: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
-	45, // 86: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
-	52, // 87: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
-	82, // [82:88] is the sub-list for method output_type
-	76, // [76:82] is the sub-list for method input_type
-	76, // [76:76] is the sub-list for extension type_name
-	76, // [76:76] is the sub-list for extension extendee
-	0,  // [0:76] is the sub-list for field type_name
+	5,  // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
+	6,  // 1: entrepot.ecosystem.v1.DescribeResponse.options:type_name -> entrepot.ecosystem.v1.Option
+	7,  // 2: entrepot.ecosystem.v1.DescribeResponse.setup:type_name -> entrepot.ecosystem.v1.Snippet
+	8,  // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
+	9,  // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
+	10, // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
+	56, // 6: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	57, // 7: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	13, // 8: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
+	5,  // 9: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
+	58, // 10: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
+	14, // 11: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
+	15, // 12: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
+	18, // 13: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
+	21, // 14: entrepot.ecosystem.v1.PlanResponse.artifact:type_name -> entrepot.ecosystem.v1.Artifact
+	22, // 15: entrepot.ecosystem.v1.PlanResponse.document:type_name -> entrepot.ecosystem.v1.Document
+	23, // 16: entrepot.ecosystem.v1.PlanResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	24, // 17: entrepot.ecosystem.v1.PlanResponse.relay:type_name -> entrepot.ecosystem.v1.Relay
+	25, // 18: entrepot.ecosystem.v1.PlanResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	26, // 19: entrepot.ecosystem.v1.PlanResponse.upload:type_name -> entrepot.ecosystem.v1.Upload
+	28, // 20: entrepot.ecosystem.v1.PlanResponse.identity:type_name -> entrepot.ecosystem.v1.Identity
+	18, // 21: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
+	19, // 22: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
+	20, // 23: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
+	59, // 24: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
+	25, // 25: entrepot.ecosystem.v1.Artifact.missing:type_name -> entrepot.ecosystem.v1.Failure
+	19, // 26: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
+	60, // 27: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
+	61, // 28: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
+	19, // 29: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
+	0,  // 30: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
+	1,  // 31: entrepot.ecosystem.v1.Upload.step:type_name -> entrepot.ecosystem.v1.Step
+	27, // 32: entrepot.ecosystem.v1.Upload.mount:type_name -> entrepot.ecosystem.v1.Mount
+	23, // 33: entrepot.ecosystem.v1.Upload.reply:type_name -> entrepot.ecosystem.v1.Reply
+	20, // 34: entrepot.ecosystem.v1.Mount.digest:type_name -> entrepot.ecosystem.v1.Digest
+	23, // 35: entrepot.ecosystem.v1.Identity.reply:type_name -> entrepot.ecosystem.v1.Reply
+	23, // 36: entrepot.ecosystem.v1.Identity.nobody:type_name -> entrepot.ecosystem.v1.Reply
+	30, // 37: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
+	18, // 38: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
+	31, // 39: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
+	33, // 40: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
+	36, // 41: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
+	35, // 42: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
+	49, // 43: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
+	14, // 44: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	29, // 45: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
+	34, // 46: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
+	41, // 47: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
+	19, // 48: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
+	62, // 49: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	38, // 50: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
+	39, // 51: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
+	40, // 52: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
+	42, // 53: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
+	19, // 54: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
+	63, // 55: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	41, // 56: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
+	20, // 57: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
+	25, // 58: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
+	17, // 59: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
+	43, // 60: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
+	45, // 61: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
+	46, // 62: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
+	14, // 63: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
+	20, // 64: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	48, // 65: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
+	25, // 66: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	18, // 67: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
+	20, // 68: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
+	64, // 69: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	48, // 70: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
+	51, // 71: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
+	52, // 72: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
+	53, // 73: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
+	49, // 74: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
+	14, // 75: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	15, // 76: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
+	20, // 77: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	48, // 78: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
+	25, // 79: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
+	55, // 80: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	23, // 81: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	25, // 82: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	2,  // 83: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
+	18, // 84: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
+	3,  // 85: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
+	11, // 86: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
+	16, // 87: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
+	32, // 88: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
+	44, // 89: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
+	50, // 90: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
+	4,  // 91: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
+	12, // 92: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
+	17, // 93: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
+	37, // 94: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
+	47, // 95: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
+	54, // 96: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
+	91, // [91:97] is the sub-list for method output_type
+	85, // [85:91] is the sub-list for method input_type
+	85, // [85:85] is the sub-list for extension type_name
+	85, // [85:85] is the sub-list for extension extendee
+	0,  // [0:85] is the sub-list for field type_name
 }
 
 func init() { file_entrepot_ecosystem_v1_ecosystem_proto_init() }
@@ -4965,26 +5371,26 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 		(*PlanResponse_Upload)(nil),
 		(*PlanResponse_Identity)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29].OneofWrappers = []any{
 		(*RenderRequest_Start)(nil),
 		(*RenderRequest_Document)(nil),
 		(*RenderRequest_Piece)(nil),
 		(*RenderRequest_Run)(nil),
 		(*RenderRequest_Hosted)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34].OneofWrappers = []any{
 		(*RenderResponse_Needed)(nil),
 		(*RenderResponse_Output)(nil),
 		(*RenderResponse_Piece)(nil),
 		(*RenderResponse_Facts)(nil),
 		(*RenderResponse_Done)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41].OneofWrappers = []any{
 		(*InspectRequest_File)(nil),
 		(*InspectRequest_Member)(nil),
 		(*InspectRequest_Piece)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47].OneofWrappers = []any{
 		(*AcceptRequest_Start)(nil),
 		(*AcceptRequest_Field)(nil),
 		(*AcceptRequest_Piece)(nil),
@@ -4996,8 +5402,8 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc), len(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   58,
+			NumEnums:      3,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,304 @@
+package intake
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+)
+
+// ErrNoSession says that there is no such upload, or that it has ended.
+var ErrNoSession = errors.New("there is no such upload; it may have ended")
+
+// ErrBusy says that another request writes to the same upload.
+var ErrBusy = errors.New("another request is writing to this upload")
+
+// ErrRange says that a part does not follow what is there.
+var ErrRange = errors.New("the part does not begin where the upload ends")
+
+// SessionIdle is how long an upload is kept to which nothing is added.
+const SessionIdle = 24 * time.Hour
+
+// maxSessions bounds the uploads under way.
+const maxSessions = 10_000
+
+// Sessions are uploads that take several requests. Their files lie in a folder
+// of their own, so that they survive a restart: what was hashed of one is hashed
+// again when it is gone on with.
+type Sessions struct {
+	dir   string
+	blobs *blobs.Store
+
+	mu   sync.Mutex
+	open map[string]*Session
+}
+
+// Session is one upload. Between Take and Release it belongs to one request.
+type Session struct {
+	// ID is what clients call it.
+	ID string
+	// About is what was told when it began.
+	About About
+
+	busy   sync.Mutex
+	writer *blobs.Writer // nil: not looked at since the start
+	hashes hashes
+	ended  bool
+}
+
+// About is what an upload is for.
+type About struct {
+	// Repository and Names of packages that it is for.
+	Repository string
+	Names      []string
+	// User who began it.
+	User string
+	// Digests are the algorithms that it is hashed with, besides sha256.
+	Digests []string
+}
+
+var sessionID = regexp.MustCompile(`^[A-Z2-7]{20,40}$`) // as rand.Text makes it
+
+// OpenSessions finds the uploads in a folder, which is made if need be.
+func OpenSessions(dir string, store *blobs.Store) (*Sessions, error) {
+	s := &Sessions{dir: dir, blobs: store, open: map[string]*Session{}}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		id, isAbout := strings.CutSuffix(e.Name(), aboutSuffix)
+		if !isAbout || !sessionID.MatchString(id) {
+			continue
+		}
+		session := &Session{ID: id}
+		if raw, err := os.ReadFile(s.path(id) + aboutSuffix); err == nil && json.Unmarshal(raw, &session.About) == nil {
+			s.open[id] = session
+			continue
+		}
+		s.remove(id)
+	}
+	for _, e := range entries { // a file that nobody says anything about
+		if id := e.Name(); sessionID.MatchString(id) && s.open[id] == nil {
+			s.remove(id)
+		}
+	}
+	return s, nil
+}
+
+const aboutSuffix = ".json"
+
+func (s *Sessions) path(id string) string { return filepath.Join(s.dir, id) }
+
+func (s *Sessions) remove(id string) {
+	os.Remove(s.path(id) + aboutSuffix)
+	os.Remove(s.path(id))
+}
+
+// Begin begins an upload, which belongs to the caller until it releases it.
+func (s *Sessions) Begin(about About) (*Session, error) {
+	session := &Session{ID: rand.Text(), About: about}
+	s.mu.Lock()
+	full := len(s.open) >= maxSessions
+	if !full {
+		s.open[session.ID] = session
+	}
+	s.mu.Unlock()
+	if full {
+		return nil, fmt.Errorf("%w: %d uploads are under way", ErrBusy, maxSessions)
+	}
+	session.busy.Lock()
+	raw, err := json.Marshal(about)
+	if err == nil {
+		err = os.WriteFile(s.path(session.ID)+aboutSuffix, raw, 0o600)
+	}
+	if err == nil {
+		err = s.load(session)
+	}
+	if err != nil {
+		s.End(session)
+		session.busy.Unlock()
+		return nil, err
+	}
+	return session, nil
+}
+
+// Take gives an upload to one request, which must Release it.
+func (s *Sessions) Take(id string) (*Session, error) {
+	s.mu.Lock()
+	session := s.open[id]
+	s.mu.Unlock()
+	if session == nil {
+		return nil, ErrNoSession
+	}
+	if !session.busy.TryLock() {
+		return nil, ErrBusy
+	}
+	err := error(ErrNoSession)
+	if !session.ended {
+		err = s.load(session)
+	}
+	if err != nil {
+		session.busy.Unlock()
+		return nil, err
+	}
+	return session, nil
+}
+
+// Release ends a request's hold of an upload.
+func (s *Session) Release() {
+	if s.writer != nil {
+		s.writer.Rest()
+	}
+	s.busy.Unlock()
+}
+
+// load opens the file of an upload and hashes what is there.
+func (s *Sessions) load(session *Session) error {
+	if session.writer != nil {
+		return session.writer.Wake()
+	}
+	hashes := newHashes(slices.Concat([]string{}, session.About.Digests))
+	w, err := s.blobs.Resume(s.path(session.ID), func(p []byte) { hashes.write(p) })
+	if err != nil {
+		return err
+	}
+	session.writer, session.hashes = w, hashes
+	return nil
+}
+
+func (h hashes) write(p []byte) {
+	for _, one := range h {
+		one.Write(p)
+	}
+}
+
+// Size is how many bytes there are.
+func (s *Session) Size() int64 { return s.writer.Size() }
+
+// Append adds a body that stands at a range of the file, "FIRST-LAST", or, with
+// an empty one, at its end. What came of a body that breaks off stays.
+func (s *Session) Append(body io.Reader, at string, limit int64) error {
+	length := int64(-1)
+	if at != "" {
+		first, last, err := parseRange(at)
+		if err != nil {
+			return err
+		}
+		if first != s.Size() {
+			return fmt.Errorf("%w: it is at %d, and %d bytes are there", ErrRange, first, s.Size())
+		}
+		length = last - first + 1
+		body = io.LimitReader(body, length+1)
+	}
+	before := s.Size()
+	buf := make([]byte, 256<<10)
+	for {
+		n, err := body.Read(buf)
+		if s.Size()+int64(n) > limit {
+			return fmt.Errorf("%w: the file has more than %d bytes (max_artifact)", ErrTooLarge, limit)
+		}
+		if length >= 0 && s.Size()-before+int64(n) > length {
+			return fmt.Errorf("%w: the body has more than the %d bytes of its range", ErrMalformed, length)
+		}
+		s.hashes.write(buf[:n])
+		if _, err := s.writer.Write(buf[:n]); err != nil {
+			return err
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("%w: it broke off: %w", ErrMalformed, err)
+		}
+	}
+	if got := s.Size() - before; length >= 0 && got != length {
+		return fmt.Errorf("%w: the body has %d bytes, its range %d", ErrMalformed, got, length)
+	}
+	return nil
+}
+
+var rangePattern = regexp.MustCompile(`^(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/(?:[0-9]+|\*))?$`)
+
+func parseRange(s string) (first, last int64, err error) {
+	m := rangePattern.FindStringSubmatch(s)
+	if m == nil {
+		return 0, 0, fmt.Errorf("%w: %q is no range of bytes", ErrMalformed, s)
+	}
+	first, _ = strconv.ParseInt(m[1], 10, 64)
+	last, _ = strconv.ParseInt(m[2], 10, 64)
+	if last < first {
+		return 0, 0, fmt.Errorf("%w: the range %q ends before it begins", ErrMalformed, s)
+	}
+	return first, last, nil
+}
+
+// Body is the upload as a body of one file, with the digests asked for. It ends
+// with the body: what is not committed is dropped.
+func (s *Session) Body(store *blobs.Store, digests []string) (*Body, error) {
+	f := &File{Writer: s.writer, hashes: s.hashes}
+	for _, name := range digests {
+		if f.hashes[name] != nil || algorithms[name] == nil {
+			continue
+		}
+		more := newHashes([]string{name}) // it was not known before
+		file, err := os.Open(s.writer.Path())
+		if err != nil {
+			return nil, err
+		}
+		_, err = io.Copy(more[name], file)
+		file.Close()
+		if err != nil {
+			return nil, err
+		}
+		f.hashes[name] = more[name]
+	}
+	return &Body{Fields: map[string][]byte{}, Files: []*File{f}, blobs: store}, nil
+}
+
+// End ends an upload, whose file goes unless it was committed.
+func (s *Sessions) End(session *Session) {
+	session.ended = true
+	if session.writer != nil {
+		session.writer.Abort()
+	}
+	s.mu.Lock()
+	delete(s.open, session.ID)
+	s.mu.Unlock()
+	s.remove(session.ID)
+}
+
+// Sweep ends uploads to which nothing was added for a while.
+func (s *Sessions) Sweep(now time.Time) {
+	s.mu.Lock()
+	all := make([]*Session, 0, len(s.open))
+	for _, session := range s.open {
+		all = append(all, session)
+	}
+	s.mu.Unlock()
+	for _, session := range all {
+		if !session.busy.TryLock() {
+			continue
+		}
+		info, err := os.Stat(s.path(session.ID))
+		if errors.Is(err, fs.ErrNotExist) || err == nil && now.Sub(info.ModTime()) > SessionIdle {
+			s.End(session)
+		}
+		session.busy.Unlock()
+	}
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+// page is which part of a list is asked for (distribution specification,
+// "Listing tags").
+type page struct {
+	n    int // -1: all
+	last string
+}
+
+func pageOf(r sdk.Request) (page, *sdk.Failure) {
+	p := page{n: -1, last: r.Param("last")}
+	if n := r.Param("n"); n != "" {
+		var err error
+		if p.n, err = strconv.Atoi(n); err != nil || p.n < 0 {
+			return p, &sdk.Failure{Kind: sdk.KindBadRequest, Code: "PAGINATION_NUMBER_INVALID", Message: fmt.Sprintf("n is %q: write how many are wanted", n)}
+		}
+	}
+	return p, nil
+}
+
+// query is the page as an address has it, with a question mark.
+func (p page) query() string {
+	q := url.Values{}
+	if p.n >= 0 {
+		q.Set("n", strconv.Itoa(p.n))
+	}
+	if p.last != "" {
+		q.Set("last", p.last)
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}
+
+// cut takes the page out of sorted names, and tells the last of them when there
+// are more.
+func (p page) cut(names []string) (some []string, next string) {
+	if p.last != "" {
+		at, found := slices.BinarySearch(names, p.last)
+		if found {
+			at++
+		}
+		names = names[at:]
+	}
+	if p.n < 0 || p.n >= len(names) {
+		return names, ""
+	}
+	if p.n == 0 {
+		return nil, ""
+	}
+	return names[:p.n], names[p.n-1]
+}
+
+// link points at the page after one (RFC 8288).
+func (p page) link(in *sdk.Input, path, next string) map[string]string {
+	if next == "" {
+		return nil
+	}
+	return map[string]string{"Link": "<" + in.URL(path+page{p.n, next}.query()) + `>; rel="next"`}
+}
+
+func planTags(im image, r sdk.Request) sdk.Plan {
+	p, failure := pageOf(r)
+	if failure != nil {
+		return *failure
+	}
+	path := "/" + im.name + "/tags/list"
+	from := im.sources("/tags/list?n=1000", "application/json")
+	return sdk.Document{
+		Path:   path + p.query(),
+		Name:   im.name,
+		From:   from[:1],
+		Query:  true,
+		Header: im.header(),
+		Render: func(in *sdk.Input) error { return im.listTags(in, p, path, from) },
+	}
+}
+
+// listTags lists the tags of ours and of upstream.
+func (im image) listTags(in *sdk.Input, p page, path string, from []sdk.Source) error {
+	tags := []string{}
+	ours := in.Hosted(im.name)
+	if ours != nil {
+		for tag := range ours.Tags {
+			tags = append(tags, tag)
+		}
+	}
+	theirs, known, err := im.upstreamTags(in, from)
+	if err != nil && ours == nil {
+		return err
+	}
+	if ours == nil && !known {
+		return sdk.Failure{Kind: sdk.KindNotFound, Code: "NAME_UNKNOWN", Message: fmt.Sprintf("there is no repository %s", im.name)}
+	}
+	tags = append(tags, theirs...)
+	slices.Sort(tags)
+	some, next := p.cut(slices.Compact(tags))
+	if some == nil {
+		some = []string{}
+	}
+	body := map[string]any{"name": im.name, "tags": some}
+	return json.NewEncoder(in.OutputWith("", "application/json", p.link(in, path, next))).Encode(body)
+}
+
+// maxPages bounds how often upstream is asked for more of a list.
+const maxPages = 50
+
+func (im image) upstreamTags(in *sdk.Input, from []sdk.Source) (tags []string, known bool, err error) {
+	for _, s := range from {
+		for range maxPages {
+			doc, ok := in.Doc(s)
+			if !ok {
+				return tags, true, nil // run again with it
+			}
+			if doc.Status == 404 {
+				break
+			}
+			if !doc.OK() {
+				return nil, false, errors.New("its registry could not be asked for its tags")
+			}
+			var list struct{ Tags []string }
+			if err := json.Unmarshal(doc.Body, &list); err != nil {
+				return nil, false, err
+			}
+			tags, known = append(tags, list.Tags...), true
+			next := nextPage(doc)
+			if next == "" {
+				break
+			}
+			s.URL = next
+		}
+		if known {
+			return tags, true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+// nextPage is where upstream has more of a list, below its own address; empty:
+// there is no more.
+func nextPage(doc *sdk.Doc) string {
+	for part := range strings.SplitSeq(doc.Header["link"], ",") {
+		target, params, _ := strings.Cut(strings.TrimSpace(part), ">")
+		if !strings.HasPrefix(target, "<") || !strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
+			continue
+		}
+		base, err := url.Parse(doc.URL)
+		if err != nil {
+			return ""
+		}
+		next, err := base.Parse(target[1:])
+		if err != nil || next.Host != base.Host {
+			return ""
+		}
+		return next.RequestURI()
+	}
+	return ""
+}
+
+// planCatalog lists the repositories that are here (Docker Registry HTTP API V2,
+// "Catalog").
+func planCatalog(r sdk.Request) sdk.Plan {
+	p, failure := pageOf(r)
+	if failure != nil {
+		return *failure
+	}
+	return sdk.Document{
+		Path:      "/_catalog" + p.query(),
+		Query:     true,
+		Hosted:    "*",
+		NamesOnly: true,
+		Render: func(in *sdk.Input) error {
+			names := []string{}
+			for _, ours := range in.HostedPackages() {
+				names = append(names, ours.Name)
+			}
+			some, next := p.cut(names)
+			if some == nil {
+				some = []string{}
+			}
+			body := map[string][]string{"repositories": some}
+			return json.NewEncoder(in.OutputWith("", "application/json", p.link(in, "/_catalog", next))).Encode(body)
+		},
+	}
+}

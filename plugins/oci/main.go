@@ -1,0 +1,86 @@
+// Command oci serves container images and other artifacts by the OCI
+// distribution specification: a registry of our own, and a cache of others.
+package main
+
+import "github.com/entrepot-registry/entrepot/sdk"
+
+func main() { sdk.Serve(open) }
+
+type options struct {
+	Default  string   `hcl:"default" default:"" help:"Upstream of names that begin with no registry's. Empty: the first one, which is taken to be Docker Hub."`
+	Prefixes []string `hcl:"prefixes" default:"[]" help:"Names of upstreams that a name may begin with although they have no dot, as [\"internal\"] for /v2/internal/app."`
+	Sparse   bool     `hcl:"sparse" default:"false" help:"Takes image indexes of which not all manifests, and manifests of which not all blobs, were pushed."`
+	Fixed    []string `hcl:"fixed_tags" default:"[]" help:"Patterns of tags that, once pushed, stay what they are, as [\"v*\"]."`
+}
+
+// registry is what the options say.
+type registry struct{ options }
+
+func open(o options) (sdk.Ecosystem, error) {
+	for _, p := range o.Prefixes {
+		if !component.MatchString(p) {
+			return sdk.Ecosystem{}, sdk.OptionError{Option: "prefixes", Message: "write the first part of a repository's name, as \"internal\""}
+		}
+	}
+	x := registry{o}
+	return sdk.Ecosystem{
+		Name:      "oci",
+		Title:     "OCI",
+		PURL:      "docker",
+		Mounts:    []string{"/v2/"},
+		Upstreams: []sdk.Upstream{{Role: hub, URL: "https://registry-1.docker.io"}, {Role: "*"}},
+		Vary:      []string{"Content-Type", "Content-Range"},
+		Learns:    []string{"Docker-Content-Digest"},
+		Routes: []sdk.Route{
+			{Match: "GET /", Plan: planPing},
+			{Match: "GET /_token", Plan: planToken},
+			{Match: "POST /_token", Plan: planTokenForm},
+			{Match: "GET /_catalog", Plan: planCatalog},
+			{Match: "GET /{name...}/tags/list", Plan: x.at(planTags)},
+			{Match: "GET /{name...}/referrers/{digest}", Plan: x.at(planReferrers)},
+			{Match: "GET /{name...}/manifests/{reference}", Plan: x.at(planManifest)},
+			{Match: "PUT /{name...}/manifests/{reference}", Plan: x.at(x.planPush)},
+			{Match: "DELETE /{name...}/manifests/{reference}", Plan: x.at(planDeleteManifest)},
+			{Match: "POST /{name...}/blobs/uploads/", Plan: x.at(x.planUpload)},
+			{Match: "POST /{name...}/blobs/uploads", Plan: x.at(x.planUpload)},
+			{Match: "GET /{name...}/blobs/uploads/{session}", Plan: x.at(planStatus)},
+			{Match: "PATCH /{name...}/blobs/uploads/{session}", Plan: x.at(planAppend)},
+			{Match: "PUT /{name...}/blobs/uploads/{session}", Plan: x.at(planCommit)},
+			{Match: "DELETE /{name...}/blobs/uploads/{session}", Plan: x.at(planAbort)},
+			{Match: "GET /{name...}/blobs/{digest}", Plan: x.at(planBlob)},
+			{Match: "DELETE /{name...}/blobs/{digest}", Plan: x.at(planDeleteBlob)},
+		},
+		Package:   &sdk.Package{Inspect: inspect},
+		Challenge: `Bearer realm="{url}/_token",service="entrepot"`,
+		Errors: sdk.ErrorFormat{
+			Type: "application/json",
+			Body: `{"errors":[{"code":{code},"message":{message}}]}`,
+			Codes: map[sdk.Kind]string{
+				sdk.KindNotFound: "NAME_UNKNOWN", sdk.KindHeld: "DENIED", sdk.KindRefused: "DENIED",
+				sdk.KindUnauthorized: "UNAUTHORIZED", sdk.KindUpstream: "UNAVAILABLE", sdk.KindBadRequest: "UNSUPPORTED",
+				sdk.KindMethod: "UNSUPPORTED", sdk.KindRateLimited: "TOOMANYREQUESTS", sdk.KindUnavailable: "UNAVAILABLE",
+				sdk.KindConflict: "DENIED", sdk.KindTooLarge: "SIZE_INVALID", sdk.KindRange: "BLOB_UPLOAD_INVALID",
+			},
+		},
+		IncompleteListings: true,
+		Ungated: []sdk.Ungated{
+			{Route: "GET /{name...}/blobs/{digest}", Reason: "a blob is reached through a manifest, which is judged"},
+			{Route: "GET /{name...}/tags/list", Reason: "tags are names; what they stand for is judged when it is asked for"},
+			{Route: "GET /{name...}/referrers/{digest}", Reason: "signatures and attestations of what is judged itself"},
+		},
+		Setup: []sdk.Snippet{
+			{Client: "docker, podman, skopeo, crane", Text: "docker pull {host}/nginx:1.29\ndocker pull {host}/quay.io/prometheus/busybox   # with upstream \"quay.io\" configured"},
+			{Client: "dockerd as a mirror of Docker Hub", File: "/etc/docker/daemon.json", Text: "{\"registry-mirrors\": [\"http://{host}\"]}\n"},
+			{Client: "containerd as a mirror", File: "/etc/containerd/certs.d/docker.io/hosts.toml", Text: "[host.\"http://{host}\"]\n  capabilities = [\"pull\", \"resolve\"]\n"},
+			{Client: "podman, buildah and skopeo as a mirror", File: "/etc/containers/registries.conf.d/entrepot.conf", Text: "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"{host}\"\n"},
+			{Client: "docker, to publish", Text: "echo $TOKEN | docker login -u me --password-stdin {host}\ndocker push {host}/acme/app:1.0"},
+			{Client: "helm, to publish a chart", Text: "helm push app-1.0.0.tgz oci://{host}/acme/charts"},
+		},
+	}, nil
+}
+
+// inspect refuses: what is pushed is not looked into, and single files are no
+// images.
+func inspect(*sdk.Members) (sdk.Entry, error) {
+	return sdk.Entry{}, sdk.BadRequest("a file alone is no image: push it with a client")
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+// manifestTypes are asked of upstream, in the order of preference.
+var manifestTypes = strings.Join([]string{
+	mediaIndex, mediaList, mediaManifest, mediaDocker,
+}, ", ")
+
+const (
+	mediaIndex    = "application/vnd.oci.image.index.v1+json"
+	mediaList     = "application/vnd.docker.distribution.manifest.list.v2+json"
+	mediaManifest = "application/vnd.oci.image.manifest.v1+json"
+	mediaDocker   = "application/vnd.docker.distribution.manifest.v2+json"
+)
+
+// planBlob serves a blob (distribution specification, "Pulling blobs").
+func planBlob(im image, r sdk.Request) sdk.Plan {
+	d, failure := parseDigest(r.Get("digest"))
+	if failure != nil {
+		return *failure
+	}
+	return sdk.Artifact{
+		Version: sdk.Version{Name: im.name, Version: text(d)},
+		Path:    im.blobPath(text(d)),
+		From:    im.sources("/blobs/"+text(d), ""),
+		Digest:  d,
+		Type:    "application/octet-stream",
+		Ungated: true,
+		Header:  im.header("Docker-Content-Digest", text(d)),
+		Missing: sdk.Failure{Kind: sdk.KindNotFound, Code: "BLOB_UNKNOWN", Message: fmt.Sprintf("there is no blob %s in %s", text(d), im.name)},
+	}
+}
+
+// planManifest serves a manifest by digest, or by tag (distribution
+// specification, "Pulling manifests").
+func planManifest(im image, r sdk.Request) sdk.Plan {
+	reference := r.Get("reference")
+	if isDigest(reference) {
+		d, failure := parseDigest(reference)
+		if failure != nil {
+			return *failure
+		}
+		return im.manifest(d)
+	}
+	if !tagName.MatchString(reference) {
+		return sdk.Failure{Kind: sdk.KindNotFound, Code: "MANIFEST_UNKNOWN", Message: fmt.Sprintf("%q is no tag", reference)}
+	}
+	from := im.sources("/manifests/"+reference, manifestTypes)
+	for i := range from {
+		from[i].Head = true
+	}
+	return sdk.Document{
+		Path:    im.manifestPath(reference),
+		Name:    im.name,
+		From:    from[:1],
+		History: true,
+		Header:  im.header(),
+		Render:  func(in *sdk.Input) error { return im.resolve(in, reference, from) },
+	}
+}
+
+// manifest is that of a digest. What tags were says when it was first seen.
+func (im image) manifest(d sdk.Digest) sdk.Artifact {
+	return sdk.Artifact{
+		Version:  sdk.Version{Name: im.name, Version: text(d)},
+		Path:     im.manifestPath(text(d)),
+		From:     im.sources("/manifests/"+text(d), manifestTypes),
+		Digest:   d,
+		Facts:    []string{im.manifestPath("*")},
+		Unlisted: true,
+		Header:   im.header("Docker-Content-Digest", text(d)),
+		Missing:  sdk.Failure{Kind: sdk.KindNotFound, Code: "MANIFEST_UNKNOWN", Message: fmt.Sprintf("there is no manifest %s in %s", text(d), im.name)},
+	}
+}
+
+// resolve finds the manifest that a tag stands for: of ours, else the one that
+// upstream has, or had when it was last old enough.
+func (im image) resolve(in *sdk.Input, tag string, from []sdk.Source) error {
+	if ours := in.Hosted(im.name); ours != nil && ours.Tags[tag] != "" {
+		return im.answer(in, ours.Tags[tag])
+	}
+	digest, err := im.current(in, tag, from)
+	if digest == "" || err != nil {
+		return err
+	}
+	if in.Keep(im.version(digest)) {
+		return im.answer(in, digest)
+	}
+	serve := ""
+	for _, k := range in.Earlier() {
+		if k.Version.Version != digest && in.Keep(im.version(k.Version.Version)) {
+			serve = k.Version.Version // the newest comes last
+		}
+	}
+	if serve == "" {
+		return in.Held()
+	}
+	return im.answer(in, serve)
+}
+
+func (im image) version(digest string) (sdk.Version, sdk.File) {
+	return sdk.Version{Name: im.name, Version: digest}, sdk.File{Path: im.manifestPath(digest)}
+}
+
+func (im image) answer(in *sdk.Input, digest string) error {
+	d, failure := parseDigest(digest)
+	if failure != nil {
+		return *failure
+	}
+	return in.Answer(im.manifest(d))
+}
+
+// current is the digest that a tag has upstream. Asking for the head of it
+// counts against no limit of pulls. Empty: more is needed.
+func (im image) current(in *sdk.Input, tag string, from []sdk.Source) (string, error) {
+	for _, s := range from {
+		doc, ok := in.Doc(s)
+		if !ok {
+			return "", nil
+		}
+		if doc.Status == 404 {
+			continue
+		}
+		if !doc.OK() {
+			return "", errors.New("its registry could not be asked what the tag stands for")
+		}
+		if digest := doc.Header["docker-content-digest"]; digest != "" {
+			if _, failure := parseDigest(digest); failure != nil {
+				return "", *failure
+			}
+			return digest, nil
+		}
+		s.Head = false
+		if doc, ok = in.Doc(s); !ok {
+			return "", nil
+		}
+		if !doc.OK() {
+			return "", errors.New("its registry could not be asked what the tag stands for")
+		}
+		return fmt.Sprintf("sha256:%x", sha256.Sum256(doc.Body)), nil
+	}
+	return "", sdk.Failure{Kind: sdk.KindNotFound, Code: "MANIFEST_UNKNOWN", Message: fmt.Sprintf("%s has no tag %s", im.name, tag)}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+// maxReferrers is how many referrers stand on a page.
+const maxReferrers = 1000
+
+// planReferrers lists the manifests whose subject is another (distribution
+// specification, "Listing Referrers").
+func planReferrers(im image, r sdk.Request) sdk.Plan {
+	digest := r.Get("digest")
+	d, failure := parseDigest(digest)
+	if failure != nil {
+		return *failure
+	}
+	p, failure := pageOf(r)
+	if failure != nil {
+		return *failure
+	}
+	if p.n < 0 || p.n > maxReferrers {
+		p.n = maxReferrers
+	}
+	filter := r.Param("artifactType")
+	path := "/" + im.name + "/referrers/" + digest
+	from := im.sources("/referrers/"+digest, mediaIndex)
+	l := referrers{image: im, digest: d, filter: filter, page: p, path: path, from: from}
+	return sdk.Document{
+		Path: path + queryOf(r), Name: im.name, From: from[:1], Query: true, Header: im.header(), Render: l.render,
+	}
+}
+
+func queryOf(r sdk.Request) string {
+	if r.Query == "" {
+		return ""
+	}
+	return "?" + r.Query
+}
+
+type referrers struct {
+	image
+	digest sdk.Digest
+	filter string
+	page   page
+	path   string
+	from   []sdk.Source
+}
+
+func (l referrers) render(in *sdk.Input) error {
+	all := l.ours(in)
+	theirs, err := l.theirs(in)
+	if err != nil && len(all) == 0 {
+		return err
+	}
+	for digest, d := range theirs {
+		if _, ok := all[digest]; !ok {
+			all[digest] = d
+		}
+	}
+	var names []string
+	for digest, d := range all {
+		if l.filter == "" || d.ArtifactType == l.filter {
+			names = append(names, digest)
+		}
+	}
+	slices.Sort(names)
+	some, next := l.page.cut(names)
+	index := struct {
+		SchemaVersion int          `json:"schemaVersion"`
+		MediaType     string       `json:"mediaType"`
+		Manifests     []descriptor `json:"manifests"`
+	}{2, mediaIndex, []descriptor{}}
+	for _, digest := range some {
+		index.Manifests = append(index.Manifests, all[digest])
+	}
+	header := map[string]string{}
+	if l.filter != "" {
+		header["OCI-Filters-Applied"] = "artifactType"
+	}
+	if next != "" {
+		more := page{l.page.n, next}.query()
+		if l.filter != "" {
+			more += "&artifactType=" + url.QueryEscape(l.filter)
+		}
+		header["Link"] = "<" + in.URL(l.path+more) + `>; rel="next"`
+	}
+	return json.NewEncoder(in.OutputWith("", mediaIndex, header)).Encode(index)
+}
+
+// ours are those that were pushed here, by digest.
+func (l referrers) ours(in *sdk.Input) map[string]descriptor {
+	all := map[string]descriptor{}
+	ours := in.Hosted(l.name)
+	if ours == nil {
+		return all
+	}
+	for _, f := range ours.Files {
+		var n note
+		if len(f.File.Extra) == 0 || json.Unmarshal(f.File.Extra, &n) != nil || n.Subject != text(l.digest) {
+			continue
+		}
+		all[f.Version.Version] = descriptor{
+			MediaType: n.Type, Digest: f.Version.Version, Size: f.File.Size, ArtifactType: n.ArtifactType, Annotations: n.Annotations,
+		}
+	}
+	return all
+}
+
+// theirs are those that upstream lists, or what it has under the tag that stands
+// in for the list where a registry has none ("Referrers Tag Schema").
+func (l referrers) theirs(in *sdk.Input) (map[string]descriptor, error) {
+	all := map[string]descriptor{}
+	tag := strings.Replace(text(l.digest), ":", "-", 1)
+	if l.digest.Algorithm == "sha512" {
+		tag = tag[:len("sha512-")+64]
+	}
+	for _, s := range append(slices.Clone(l.from), l.sources("/manifests/"+tag, mediaIndex)...) {
+		doc, ok := in.Doc(s)
+		if !ok {
+			return all, nil
+		}
+		if doc.Status == 404 || doc.Status == 400 {
+			continue
+		}
+		if !doc.OK() {
+			return nil, errors.New("its registry could not be asked for referrers")
+		}
+		var index struct{ Manifests []descriptor }
+		if err := json.Unmarshal(doc.Body, &index); err != nil {
+			return nil, fmt.Errorf("its registry lists referrers in no index: %w", err)
+		}
+		for _, d := range index.Manifests {
+			if _, failure := parseDigest(d.Digest); failure == nil {
+				all[d.Digest] = d
+			}
+		}
+		return all, nil
+	}
+	return all, nil
+}
