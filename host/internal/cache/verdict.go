@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -175,6 +176,39 @@ func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifac
 	return nil, failed
 }
 
+// historyOf is what documents with a history told of a file; nil: nothing. What
+// one of them had when it was first looked at is as old as can be.
+func (c *Cache) historyOf(repo *Repository, plan *pb.Artifact) (*found, error) {
+	var oldest *found
+	for _, path := range plan.GetFacts() {
+		if !ofSnapshots(path) {
+			continue
+		}
+		var broken error
+		err := c.dir.Keep.Each(sightingsName(repo, strings.TrimSuffix(path, "*")), false, func(_ string, value []byte) bool {
+			s := &sightings{}
+			if broken = json.Unmarshal(value, s); broken != nil {
+				return false
+			}
+			for _, k := range s.known() {
+				if k.GetFact().GetPath() != plan.GetPath() {
+					continue
+				}
+				f := &found{fact: k.GetFact(), exact: true}
+				f.since, f.floored = sinceOf(k.GetFact(), s.floors())
+				if oldest == nil || f.since.Before(oldest.since) {
+					oldest = f
+				}
+			}
+			return true
+		})
+		if err = errors.Join(err, broken); err != nil {
+			return nil, err
+		}
+	}
+	return oldest, nil
+}
+
 // about asks the plugin which document tells about a version.
 func (c *Cache) about(ctx context.Context, repo *Repository, base string, v *pb.Version) (*pb.Document, error) {
 	if !repo.Describe.GetCapabilities().GetAbout() {
@@ -199,6 +233,15 @@ func (c *Cache) judgeCold(ctx context.Context, repo *Repository, plan *pb.Artifa
 		var err error
 		if f, err = c.findFact(ctx, repo, plan, base); err != nil {
 			return nil, err
+		}
+	}
+	if f == nil && plan.GetUnlisted() {
+		var err error
+		if f, err = c.historyOf(repo, plan); err != nil {
+			return nil, err
+		}
+		if f == nil && !repo.HoldUnknown {
+			return &found{}, nil
 		}
 	}
 	if f == nil {

@@ -120,7 +120,7 @@ func newClient(g *guard, u *config.Upstream, agent string) (*http.Client, error)
 		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
 	return &http.Client{
-		Transport:     &credentials{next: t, upstream: u, agent: agent, guard: g},
+		Transport:     &credentials{next: t, upstream: u, agent: agent, guard: g, granted: newGrants()},
 		CheckRedirect: checkRedirect,
 	}, nil
 }
@@ -142,6 +142,7 @@ type credentials struct {
 	upstream *config.Upstream
 	agent    string
 	guard    *guard
+	granted  *grants
 }
 
 func (c *credentials) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -168,6 +169,9 @@ func (c *credentials) RoundTrip(req *http.Request) (*http.Response, error) {
 			req.SetBasicAuth(u.Username, u.Password)
 		case u.Header != "":
 			req.Header.Set(u.Header, u.Value)
+		}
+		if u.Token == "" && u.Header == "" && req.Body == nil {
+			return c.withGrant(req)
 		}
 	}
 	return c.next.RoundTrip(req)

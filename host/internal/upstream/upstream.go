@@ -194,6 +194,9 @@ func New(o Options) (*Set, error) {
 			breaker:  newBreaker(u.URL.String()),
 		})
 	}
+	if len(s.registries) > 0 && !s.Role(s.main) {
+		s.main = s.registries[0].role
+	}
 	var err error
 	s.other, err = newClient(guard, &config.Upstream{Timeout: config.DefaultTimeout}, o.UserAgent)
 	return s, err
