@@ -224,10 +224,24 @@ func (s *Store) Read(d Digest, size int64) ([]byte, error) {
 }
 
 // Remove deletes a body; readers under way finish.
-func (s *Store) Remove(d Digest) {
+func (s *Store) Remove(d Digest) { s.remove(d, func(Digest) bool { return false }) }
+
+// RemoveUnpinned deletes bodies that nobody pins.
+func (s *Store) RemoveUnpinned(digests []Digest) {
+	for _, d := range digests {
+		if s.pinned != nil {
+			s.remove(d, s.pinned)
+		}
+	}
+}
+
+func (s *Store) remove(d Digest, unless func(Digest) bool) {
 	mu := &s.changing[int(d[0])%len(s.changing)]
 	mu.Lock()
 	defer mu.Unlock()
+	if unless(d) {
+		return
+	}
 	s.files.drop(d)
 	if err := os.Remove(s.path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Error("cached body cannot be removed", "digest", d.String(), "error", err)

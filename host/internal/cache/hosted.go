@@ -126,16 +126,24 @@ func (c *Cache) hostedFile(repo *Repository, plan *pb.Artifact) (*File, error) {
 	if repo.Hosted == nil {
 		return nil, nil
 	}
-	_, f, err := c.catalog.At(repo.Name, plan.GetPath(), plan.GetVersion().GetName())
+	p, f, err := c.catalog.At(repo.Name, plan.GetPath(), plan.GetVersion().GetName())
 	if err != nil {
 		return nil, err
 	}
 	if f != nil {
 		content, err := c.openHosted(f)
+		if lost(err) {
+			if _, now, _ := c.catalog.At(repo.Name, plan.GetPath(), p.Name); now != f {
+				return c.hostedFile(repo, plan) // it changed meanwhile
+			}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("the file %s is in the catalogue, but cannot be read: %w", plan.GetPath(), err)
 		}
 		c.Stats.Hits.Add(1)
+		if f.Loose && time.Since(f.Published) > repo.Hosted.Unused/8 {
+			c.relyOn(repo, p.Name, f)
+		}
 		return &File{Content: content, Type: typeOf(plan, f.Type), Size: f.Size}, nil
 	}
 	name := plan.GetVersion().GetName()
@@ -145,6 +153,14 @@ func (c *Cache) hostedFile(repo *Repository, plan *pb.Artifact) (*File, error) {
 	}
 	return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: name, Version: plan.GetVersion().GetVersion(),
 		Message: fmt.Sprintf("%s is not published here, and upstream is not asked for %s", strings.TrimPrefix(plan.GetPath(), "/"), name)}
+}
+
+// relyOn notes that a client found a file which may go when nothing needs it: it
+// may be about to publish what does.
+func (c *Cache) relyOn(repo *Repository, name string, f *catalog.File) {
+	if err := c.catalog.Use(repo.Name, name, f.Path, time.Now(), repo.Hosted.Unused/8); err != nil {
+		c.log.Warn("the use of a file cannot be noted", "repository", repo.Name, "file", f.Path, "error", err)
+	}
 }
 
 func (c *Cache) openHosted(f *catalog.File) (*Content, error) {

@@ -43,10 +43,13 @@ type Package struct {
 	Extra []byte `json:",omitempty"`
 	// Next is the number of the next file.
 	Next uint64
+	// Freed is when loose files were last needed less than before.
+	Freed time.Time `json:",omitzero"`
 	// Files by number.
 	Files []*File `json:"-"`
 
-	paths func() map[string]*File // made when first needed
+	paths func() map[string]*File // made when first needed, as needs
+	needs func() map[string]bool
 }
 
 // File is a file of a hosted package, or a version without files.
@@ -94,6 +97,9 @@ const (
 
 // Catalog is all that is hosted.
 type Catalog struct {
+	// Freed is told of bodies that packages no longer have; nil: nobody is.
+	Freed func([]blobs.Digest)
+
 	db       *store.DB
 	packages *otter.Cache[string, *Package]
 	locks    [64]sync.Mutex // of packages, by name
@@ -193,6 +199,7 @@ func (c *Catalog) remember(repository string, p *Package) {
 		}
 		return all
 	})
+	p.needs = sync.OnceValue(p.needed)
 	c.packages.Set(key(packageKey+repository, p.Name), p)
 }
 

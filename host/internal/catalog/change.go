@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -123,19 +122,9 @@ func (c *Catalog) Apply(ch Change) error {
 	if err := e.finish(before); err != nil {
 		return err
 	}
-	epoch := c.epoch(ch.Repository)
-	next := max(epoch.Load()+1, uint64(ch.Now.UnixNano()))
-	e.records[epochKey+ch.Repository] = binary.BigEndian.AppendUint64(nil, next)
-	if err := c.db.Apply(e.records); err != nil {
+	if err := e.write(); err != nil {
 		return err
 	}
-	for name, p := range e.packages {
-		if p.Revision == before[name].Revision {
-			p.Revision = 0 // it is gone
-		}
-		c.remember(ch.Repository, p)
-	}
-	epoch.Store(max(next, epoch.Load()+1))
 	if ch.Unsynced {
 		return nil
 	}
@@ -169,6 +158,7 @@ type edit struct {
 	catalog  *Catalog
 	packages map[string]*Package
 	records  store.Change
+	freed    []blobs.Digest
 }
 
 func (e *edit) apply(o *pb.Operation) error {
@@ -308,6 +298,7 @@ func (e *edit) putPackage(p *Package, revision uint64) error {
 	id := key(packageKey+e.Repository, p.Name)
 	if len(p.Files) == 0 && len(p.Owners) == 0 && len(p.Extra) == 0 {
 		e.records[id] = nil
+		p.Revision = 0
 		return nil
 	}
 	p.Revision = max(revision+1, uint64(e.Now.UnixNano())) // also after it was deleted
@@ -334,6 +325,10 @@ func (e *edit) put(p *Package, f *File) error {
 
 // forget deletes the records of a file, unless others were written since.
 func (e *edit) forget(p *Package, f *File) {
+	e.free(f)
+	if len(f.Needs) > 0 {
+		p.Freed = e.Now
+	}
 	for _, k := range []string{key(fileKey+e.Repository, p.Name, number(f.Number)), key(pathKey+e.Repository, f.Path), e.pin(p, f)} {
 		if e.records[k] == nil {
 			e.records[k] = nil

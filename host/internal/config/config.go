@@ -146,6 +146,8 @@ type Hosted struct {
 	Overwrite bool
 	// Quota bounds the bytes of the repository's files; 0: no bound.
 	Quota int64
+	// Unused is how long files are kept that no other needs any more.
+	Unused time.Duration
 }
 
 // Directory is a tree with package files.
@@ -188,6 +190,7 @@ type Upstream struct {
 // Defaults where the file says nothing.
 const (
 	DefaultRefresh      = time.Hour
+	DefaultUnused       = 24 * time.Hour
 	DefaultTTL          = 5 * time.Minute
 	DefaultNegativeTTL  = time.Minute
 	DefaultMaxStale     = 7 * 24 * time.Hour

@@ -92,6 +92,7 @@ type hostedHCL struct {
 	Any       *bool          `hcl:"any"`
 	Overwrite *bool          `hcl:"overwrite"`
 	Quota     *hcl.Attribute `hcl:"quota"`
+	Unused    *hcl.Attribute `hcl:"unused"`
 }
 
 type directoryHCL struct {

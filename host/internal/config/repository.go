@@ -49,7 +49,7 @@ func (r *reader) repository(f *repositoryHCL) *Repository {
 		repo.Directories = append(repo.Directories, r.directory(&f.Directories[i]))
 	}
 	if len(repo.Directories) > 0 && repo.Hosted == nil {
-		repo.Hosted = &Hosted{} // nothing is published besides
+		repo.Hosted = &Hosted{Unused: DefaultUnused} // nothing is published besides
 	}
 	if f.Options != nil {
 		repo.options = f.Options.Body
@@ -81,6 +81,7 @@ func (r *reader) hosted(f *hostedHCL) *Hosted {
 		Any:       f.Any != nil && *f.Any,
 		Overwrite: f.Overwrite != nil && *f.Overwrite,
 		Quota:     r.size(f.Quota, 0),
+		Unused:    r.duration(f.Unused, DefaultUnused),
 	}
 	names := func(into *[]string) func(string, hcl.Range) {
 		return func(s string, at hcl.Range) {

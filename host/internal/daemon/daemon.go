@@ -133,6 +133,7 @@ func New(o Options) (d *Daemon, err error) {
 		return d, err
 	}
 	d.makeSandbox(c)
+	d.cache.Catalog().Freed = d.blobs.RemoveUnpinned
 	d.metrics = server.NewMetrics()
 	d.metrics.Watch(&d.cache.Stats, server.Sizes{CacheBytes: d.blobs.Used, Evicted: d.blobs.Evicted, Plugins: d.eachPlugin})
 	if err = d.openLogs(c); err != nil {
@@ -150,6 +151,7 @@ func New(o Options) (d *Daemon, err error) {
 	d.background(d.blobs.Run)
 	d.background(d.watchBinaries)
 	d.background(d.tidyStore)
+	d.background(d.sweepUnused)
 	d.background(d.watchSnapshots)
 	d.background(d.watchDirectories)
 	d.background(d.tokens.Run)
@@ -436,6 +438,37 @@ func (d *Daemon) tidyStore(ctx context.Context) {
 			d.dir.Cache.Tidy()
 			d.dir.Keep.Tidy()
 			d.publisher.SweepSessions()
+		}
+	}
+}
+
+// sweepUnused drops files that were published for others which never came, or
+// have gone. It looks more often than files may be unused.
+func (d *Daemon) sweepUnused(ctx context.Context) {
+	for {
+		every := time.Hour
+		for _, repo := range d.repositories() {
+			if repo.Hosted != nil {
+				every = min(every, max(repo.Hosted.Unused/2, time.Second))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every):
+		}
+		for _, repo := range d.repositories() {
+			if repo.Hosted == nil {
+				continue
+			}
+			now := time.Now()
+			files, bytes, err := d.cache.Catalog().Sweep(repo.Name, now.Add(-repo.Hosted.Unused), now)
+			if err != nil {
+				d.log.Error("files that nothing needs cannot be dropped", "repository", repo.Name, "error", err)
+			}
+			if files > 0 {
+				d.log.Info("files that nothing needs were dropped", "repository", repo.Name, "files", files, "bytes", bytes)
+			}
 		}
 	}
 }

@@ -1,0 +1,176 @@
+package catalog
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+)
+
+// needed are the paths of loose files that others of the package need, directly
+// or through another.
+func (p *Package) needed() map[string]bool {
+	needed := map[string]bool{}
+	var mark func(f *File)
+	mark = func(f *File) {
+		for _, path := range f.Needs {
+			if needed[path] {
+				continue
+			}
+			needed[path] = true
+			if other := p.At(path); other != nil {
+				mark(other)
+			}
+		}
+	}
+	for _, f := range p.Files {
+		if !f.Loose {
+			mark(f)
+		}
+	}
+	return needed
+}
+
+// usedSince reports whether it is known that somebody relied on a file.
+func (f *File) usedSince(at time.Time) bool { return f == nil || f.Published.After(at) }
+
+// unused are loose files that nothing has needed since an instant.
+func (p *Package) unused(since time.Time) []*File {
+	if p.Freed.After(since) {
+		return nil
+	}
+	var needed map[string]bool
+	var out []*File
+	for _, f := range p.Files {
+		if !f.Loose || f.Published.After(since) {
+			continue
+		}
+		if needed == nil {
+			needed = p.needs()
+		}
+		if !needed[f.Path] {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Sweep drops the loose files of a repository that nothing has needed since an
+// instant, and tells how many files and bytes they were. What is published
+// meanwhile is decided on anew, so nothing goes that is needed by then.
+func (c *Catalog) Sweep(repository string, since, now time.Time) (files int, bytes int64, err error) {
+	names, err := c.Names(repository, "*")
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, name := range names {
+		n, size, err := c.sweep(repository, name, since, now)
+		files, bytes = files+n, bytes+size
+		if err != nil {
+			return files, bytes, err
+		}
+	}
+	return files, bytes, nil
+}
+
+// maxSwept is how many files go in one transaction.
+const maxSwept = 1000
+
+func (c *Catalog) sweep(repository, name string, since, now time.Time) (files int, bytes int64, err error) {
+	p, err := c.Package(repository, name)
+	if err != nil || p == nil || len(p.unused(since)) == 0 {
+		return 0, 0, err
+	}
+	for {
+		swept := 0
+		err := c.rewrite(repository, name, now, func(p *Package) {
+			drop := map[*File]bool{}
+			for _, f := range p.unused(since) {
+				if len(drop) < maxSwept {
+					drop[f] = true
+					bytes += f.Size
+				}
+			}
+			swept = len(drop)
+			kept := p.Files[:0:0]
+			for _, f := range p.Files {
+				if !drop[f] {
+					kept = append(kept, f)
+				}
+			}
+			p.Files = kept
+		})
+		files += swept
+		if err != nil || swept < maxSwept {
+			return files, bytes, err
+		}
+	}
+}
+
+// Use notes that somebody relies on a loose file that may go, so that it stays
+// for a while, unless that was noted less than a time ago.
+func (c *Catalog) Use(repository, name, path string, now time.Time, ago time.Duration) error {
+	p, err := c.Package(repository, name)
+	if err != nil || p == nil || p.needs()[path] || p.At(path).usedSince(now.Add(-ago)) {
+		return err
+	}
+	return c.rewrite(repository, name, now, func(p *Package) {
+		for i, f := range p.Files {
+			if f.Path == path && f.Loose {
+				used := *f
+				used.Published = now
+				p.Files[i] = &used
+			}
+		}
+	})
+}
+
+// rewrite changes the files of a package without changing what it means to
+// anybody, so that it is not synced.
+func (c *Catalog) rewrite(repository, name string, now time.Time, change func(*Package)) error {
+	defer c.lock(repository, []string{name})()
+	before, err := c.load(repository, name)
+	if err != nil || before == nil {
+		return err
+	}
+	p := before.clone()
+	p.paths, p.needs = before.paths, before.needs // of what is still there
+	change(p)
+	e := edit{
+		Change:   Change{Repository: repository, Now: now},
+		catalog:  c,
+		records:  store.Change{},
+		packages: map[string]*Package{name: p},
+	}
+	if err := e.finish(map[string]*Package{name: before}); err != nil {
+		return err
+	}
+	return e.write()
+}
+
+// write makes the records of an edit true.
+func (e *edit) write() error {
+	c := e.catalog
+	epoch := c.epoch(e.Repository)
+	next := max(epoch.Load()+1, uint64(e.Now.UnixNano()))
+	e.records[epochKey+e.Repository] = binary.BigEndian.AppendUint64(nil, next)
+	if err := c.db.Apply(e.records); err != nil {
+		return err
+	}
+	for _, p := range e.packages {
+		c.remember(e.Repository, p)
+	}
+	epoch.Store(max(next, epoch.Load()+1))
+	if c.Freed != nil && len(e.freed) > 0 {
+		c.Freed(e.freed)
+	}
+	return nil
+}
+
+// free notes a body that a package no longer has.
+func (e *edit) free(f *File) {
+	if f.Source == "" && f.Body != (blobs.Digest{}) {
+		e.freed = append(e.freed, f.Body)
+	}
+}
