@@ -28,6 +28,10 @@ type Package struct {
 	// error says why the file is no package of this ecosystem, in words for the
 	// one who published it.
 	Inspect func(*Members) (Entry, error)
+	// Unpack says what is in a file of a directory that holds several to be
+	// served, as an image in an archive does; nil: Inspect tells, as it does of
+	// what is uploaded. It must be a pure function, and errors are as Inspect's.
+	Unpack func(*Unpacking) error
 }
 
 // Entry is what Inspect makes of a package file.
@@ -272,19 +276,17 @@ func (p *Publication) order(o *pb.Operation) { p.operations = append(p.operation
 // Store stores a file as an entry. It fails when there is one at its path,
 // unless replace allows it.
 func (p *Publication) Store(f UploadedFile, e Entry, replace bool) {
-	p.order(&pb.Operation{
-		Kind: pb.Operation_KIND_STORE, Version: e.Version.wire(), Path: e.Path, Extra: e.Extra, File: f.number, Replace: replace,
-		ContentType: e.Type, Needs: e.Needs, Loose: e.Loose,
-	})
+	o := e.operation()
+	o.File, o.Replace = f.number, replace
+	p.order(o)
 }
 
 // StoreBytes stores a file that was not uploaded as such, of up to a MiB: what
 // stands beside a package's file, as its metadata does. It fails like Store.
 func (p *Publication) StoreBytes(body []byte, e Entry, replace bool) {
-	p.order(&pb.Operation{
-		Kind: pb.Operation_KIND_STORE, Version: e.Version.wire(), Path: e.Path, Extra: e.Extra, File: -1, Body: body, Replace: replace,
-		ContentType: e.Type, Needs: e.Needs, Loose: e.Loose,
-	})
+	o := e.operation()
+	o.Body, o.Replace = body, replace
+	p.order(o)
 }
 
 // StoreVersion stores a version that has no file of its own, or what is known
@@ -429,6 +431,7 @@ func addHosted(all map[string]*HostedPackage, p *pb.HostedPackage) {
 func (s *server) Inspect(stream grpc.ClientStreamingServer[pb.InspectRequest, pb.InspectResponse]) (err error) {
 	defer recovered(&err)
 	var file *pb.PackageFile
+	var measured []*pb.Measured
 	members := &Members{}
 	for {
 		m, err := stream.Recv()
@@ -449,6 +452,8 @@ func (s *server) Inspect(stream grpc.ClientStreamingServer[pb.InspectRequest, pb
 			}
 			last := &members.members[len(members.members)-1]
 			last.Body = append(last.Body, m.Piece...)
+		case *pb.InspectRequest_Measured:
+			measured = append(measured, m.Measured)
 		}
 	}
 	r, err := s.router(file.GetRepository().GetOptionsJson())
@@ -459,6 +464,9 @@ func (s *server) Inspect(stream grpc.ClientStreamingServer[pb.InspectRequest, pb
 		return status.Error(codes.Unimplemented, "plugin "+r.Name+" cannot host packages")
 	}
 	members.Name, members.Size, members.Digests = file.GetName(), file.GetSize(), digestsFromWire(file.GetDigests())
+	if file.GetUnpack() && r.Package.Unpack != nil {
+		return stream.SendAndClose(unpack(r.Package, members, measured))
+	}
 	e, failed := r.Package.Inspect(members)
 	if failed != nil {
 		return stream.SendAndClose(&pb.InspectResponse{Failure: refusal(failed).wire()})

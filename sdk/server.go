@@ -76,6 +76,7 @@ func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 	}
 	if e.Package != nil {
 		d.Capabilities.Peek = e.Package.Peek
+		d.Capabilities.Unpack = e.Package.Unpack != nil
 	}
 	for kind, code := range e.Errors.Status {
 		d.Errors.Status[wire.KindName(pb.ErrorKind(kind))] = int32(code)

@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/Masterminds/semver/v3"
 
 	"github.com/entrepot-registry/entrepot/sdk"
 )
@@ -72,7 +75,7 @@ func (p page) link(in *sdk.Input, path, next string) map[string]string {
 	return map[string]string{"Link": "<" + in.URL(path+page{p.n, next}.query()) + `>; rel="next"`}
 }
 
-func planTags(im image, r sdk.Request) sdk.Plan {
+func (x registry) planTags(im image, r sdk.Request) sdk.Plan {
 	p, failure := pageOf(r)
 	if failure != nil {
 		return *failure
@@ -85,18 +88,47 @@ func planTags(im image, r sdk.Request) sdk.Plan {
 		From:   from[:1],
 		Query:  true,
 		Header: im.header(),
-		Render: func(in *sdk.Input) error { return im.listTags(in, p, path, from) },
+		Render: func(in *sdk.Input) error { return x.listTags(in, im, p, path, from) },
 	}
 }
 
+// tags are those of a repository of ours, with those that are added.
+func (x registry) tags(ours *sdk.HostedPackage) map[string]string {
+	switch {
+	case ours == nil:
+		return nil
+	case !x.Auto:
+		return ours.Tags
+	}
+	all := maps.Clone(ours.Tags)
+	var newest, released *semver.Version
+	for _, tag := range slices.Sorted(maps.Keys(ours.Tags)) {
+		v, err := semver.NewVersion(tag)
+		if err != nil {
+			continue
+		}
+		if newest == nil || v.GreaterThan(newest) {
+			newest = v
+		}
+		if v.Prerelease() == "" && (released == nil || v.GreaterThan(released)) {
+			released = v
+		}
+	}
+	if _, there := all["latest"]; !there && released != nil {
+		all["latest"] = ours.Tags[released.Original()]
+	}
+	if _, there := all["prerelease"]; !there && newest != nil {
+		all["prerelease"] = ours.Tags[newest.Original()]
+	}
+	return all
+}
+
 // listTags lists the tags of ours and of upstream.
-func (im image) listTags(in *sdk.Input, p page, path string, from []sdk.Source) error {
+func (x registry) listTags(in *sdk.Input, im image, p page, path string, from []sdk.Source) error {
 	tags := []string{}
 	ours := in.Hosted(im.name)
-	if ours != nil {
-		for tag := range ours.Tags {
-			tags = append(tags, tag)
-		}
+	for tag := range x.tags(ours) {
+		tags = append(tags, tag)
 	}
 	theirs, known, err := im.upstreamTags(in, from)
 	if err != nil && ours == nil {

@@ -10,6 +10,7 @@ type options struct {
 	Default  string   `hcl:"default" default:"" help:"Upstream of names that begin with no registry's. Empty: the first one, which is taken to be Docker Hub."`
 	Prefixes []string `hcl:"prefixes" default:"[]" help:"Names of upstreams that a name may begin with although they have no dot, as [\"internal\"] for /v2/internal/app."`
 	Sparse   bool     `hcl:"sparse" default:"false" help:"Takes image indexes of which not all manifests, and manifests of which not all blobs, were pushed."`
+	Auto     bool     `hcl:"auto_tags" default:"false" help:"Adds the tags latest and prerelease to repositories of ours that lack them: the newest version of their tags, without or with pre-releases."`
 	Fixed    []string `hcl:"fixed_tags" default:"[]" help:"Patterns of tags that, once pushed, stay what they are, as [\"v*\"]."`
 }
 
@@ -36,9 +37,9 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "GET /_token", Plan: planToken},
 			{Match: "POST /_token", Plan: planTokenForm},
 			{Match: "GET /_catalog", Plan: planCatalog},
-			{Match: "GET /{name...}/tags/list", Plan: x.at(planTags)},
+			{Match: "GET /{name...}/tags/list", Plan: x.at(x.planTags)},
 			{Match: "GET /{name...}/referrers/{digest}", Plan: x.at(planReferrers)},
-			{Match: "GET /{name...}/manifests/{reference}", Plan: x.at(planManifest)},
+			{Match: "GET /{name...}/manifests/{reference}", Plan: x.at(x.planManifest)},
 			{Match: "PUT /{name...}/manifests/{reference}", Plan: x.at(x.planPush)},
 			{Match: "DELETE /{name...}/manifests/{reference}", Plan: x.at(planDeleteManifest)},
 			{Match: "POST /{name...}/blobs/uploads/", Plan: x.at(x.planUpload)},
@@ -50,7 +51,7 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "GET /{name...}/blobs/{digest}", Plan: x.at(planBlob)},
 			{Match: "DELETE /{name...}/blobs/{digest}", Plan: x.at(planDeleteBlob)},
 		},
-		Package:   &sdk.Package{Inspect: inspect},
+		Package:   &sdk.Package{Peek: []string{"tar:index.json", "tar:manifest.json", "tar.gz:index.json", "tar.gz:manifest.json"}, Inspect: inspect, Unpack: x.unpack},
 		Challenge: `Bearer realm="{url}/_token",service="entrepot"`,
 		Errors: sdk.ErrorFormat{
 			Type: "application/json",

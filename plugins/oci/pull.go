@@ -41,7 +41,7 @@ func planBlob(im image, r sdk.Request) sdk.Plan {
 
 // planManifest serves a manifest by digest, or by tag (distribution
 // specification, "Pulling manifests").
-func planManifest(im image, r sdk.Request) sdk.Plan {
+func (x registry) planManifest(im image, r sdk.Request) sdk.Plan {
 	reference := r.Get("reference")
 	if isDigest(reference) {
 		d, failure := parseDigest(reference)
@@ -63,7 +63,7 @@ func planManifest(im image, r sdk.Request) sdk.Plan {
 		From:    from[:1],
 		History: true,
 		Header:  im.header(),
-		Render:  func(in *sdk.Input) error { return im.resolve(in, reference, from) },
+		Render:  func(in *sdk.Input) error { return x.resolve(in, im, reference, from) },
 	}
 }
 
@@ -83,9 +83,9 @@ func (im image) manifest(d sdk.Digest) sdk.Artifact {
 
 // resolve finds the manifest that a tag stands for: of ours, else the one that
 // upstream has, or had when it was last old enough.
-func (im image) resolve(in *sdk.Input, tag string, from []sdk.Source) error {
-	if ours := in.Hosted(im.name); ours != nil && ours.Tags[tag] != "" {
-		return im.answer(in, ours.Tags[tag])
+func (x registry) resolve(in *sdk.Input, im image, tag string, from []sdk.Source) error {
+	if ours := x.tags(in.Hosted(im.name)); ours[tag] != "" {
+		return im.answer(in, ours[tag])
 	}
 	digest, err := im.current(in, tag, from)
 	if digest == "" || err != nil {
@@ -118,6 +118,8 @@ func (im image) answer(in *sdk.Input, digest string) error {
 	return in.Answer(im.manifest(d))
 }
 
+func sha256Of(body []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(body)) }
+
 // current is the digest that a tag has upstream. Asking for the head of it
 // counts against no limit of pulls. Empty: more is needed.
 func (im image) current(in *sdk.Input, tag string, from []sdk.Source) (string, error) {
@@ -145,7 +147,7 @@ func (im image) current(in *sdk.Input, tag string, from []sdk.Source) (string, e
 		if !doc.OK() {
 			return "", errors.New("its registry could not be asked what the tag stands for")
 		}
-		return fmt.Sprintf("sha256:%x", sha256.Sum256(doc.Body)), nil
+		return sha256Of(doc.Body), nil
 	}
 	return "", sdk.Failure{Kind: sdk.KindNotFound, Code: "MANIFEST_UNKNOWN", Message: fmt.Sprintf("%s has no tag %s", im.name, tag)}
 }

@@ -36,8 +36,9 @@ type Member struct {
 	Body []byte
 }
 
-// Inspect asks what a package file is.
-func (c *Client) Inspect(ctx context.Context, file *pb.PackageFile, members []Member) (*pb.InspectResponse, error) {
+// Inspect asks what a package file is, with the members that are known of it,
+// and what was measured because an earlier answer needed it.
+func (c *Client) Inspect(ctx context.Context, file *pb.PackageFile, members []Member, measured ...*pb.Measured) (*pb.InspectResponse, error) {
 	stream, err := c.service.Inspect(ctx)
 	if err != nil {
 		return nil, explain(err)
@@ -52,6 +53,11 @@ func (c *Client) Inspect(ctx context.Context, file *pb.PackageFile, members []Me
 			if err == nil {
 				err = stream.Send(&pb.InspectRequest{Message: &pb.InspectRequest_Piece{Piece: piece}})
 			}
+		}
+	}
+	for _, m := range measured {
+		if err == nil {
+			err = stream.Send(&pb.InspectRequest{Message: &pb.InspectRequest_Measured{Measured: m}})
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) { // at EOF only the answer knows why

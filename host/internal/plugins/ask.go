@@ -96,11 +96,11 @@ func (p *Plugin) Render(ctx context.Context, start *pb.RenderStart, hosted []*pb
 }
 
 // Inspect asks what a package file is.
-func (p *Plugin) Inspect(ctx context.Context, file *pb.PackageFile, members []wire.Member) (r *pb.InspectResponse, err error) {
+func (p *Plugin) Inspect(ctx context.Context, file *pb.PackageFile, members []wire.Member, measured ...*pb.Measured) (r *pb.InspectResponse, err error) {
 	ctx, cancel := context.WithTimeout(ctx, renderTime)
 	defer cancel()
 	err = p.ask(ctx, func(c *wire.Client) error {
-		r, err = c.Inspect(ctx, file, members)
+		r, err = c.Inspect(ctx, file, members, measured...)
 		return err
 	})
 	return r, err

@@ -269,7 +269,7 @@ func (x Operation_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Operation_Kind.Descriptor instead.
 func (Operation_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{52, 0}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{54, 0}
 }
 
 // DescribeRequest introduces the host.
@@ -884,7 +884,9 @@ type Capabilities struct {
 	// Members of package files that Inspect wants to see, as "tar.gz:*/package.json":
 	// "tar", "tar.gz" or "zip", a colon and a pattern of names, in which * stands
 	// for a run of characters without a slash and ** for any; or "head:BYTES".
-	Peek          []string `protobuf:"bytes,3,rep,name=peek,proto3" json:"peek,omitempty"`
+	Peek []string `protobuf:"bytes,3,rep,name=peek,proto3" json:"peek,omitempty"`
+	// Whether a package file in a directory may hold several.
+	Unpack        bool `protobuf:"varint,4,opt,name=unpack,proto3" json:"unpack,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -938,6 +940,13 @@ func (x *Capabilities) GetPeek() []string {
 		return x.Peek
 	}
 	return nil
+}
+
+func (x *Capabilities) GetUnpack() bool {
+	if x != nil {
+		return x.Unpack
+	}
+	return false
 }
 
 // ConfigureRequest is one repository's configuration.
@@ -3708,6 +3717,7 @@ type InspectRequest struct {
 	//	*InspectRequest_File
 	//	*InspectRequest_Member
 	//	*InspectRequest_Piece
+	//	*InspectRequest_Measured
 	Message       isInspectRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3777,6 +3787,15 @@ func (x *InspectRequest) GetPiece() []byte {
 	return nil
 }
 
+func (x *InspectRequest) GetMeasured() *Measured {
+	if x != nil {
+		if x, ok := x.Message.(*InspectRequest_Measured); ok {
+			return x.Measured
+		}
+	}
+	return nil
+}
+
 type isInspectRequest_Message interface {
 	isInspectRequest_Message()
 }
@@ -3796,11 +3815,137 @@ type InspectRequest_Piece struct {
 	Piece []byte `protobuf:"bytes,3,opt,name=piece,proto3,oneof"`
 }
 
+type InspectRequest_Measured struct {
+	// What a part of the file comes to, which an earlier answer needed.
+	Measured *Measured `protobuf:"bytes,4,opt,name=measured,proto3,oneof"`
+}
+
 func (*InspectRequest_File) isInspectRequest_Message() {}
 
 func (*InspectRequest_Member) isInspectRequest_Message() {}
 
 func (*InspectRequest_Piece) isInspectRequest_Message() {}
+
+func (*InspectRequest_Measured) isInspectRequest_Message() {}
+
+// Part is a member of an archive as it may be served.
+type Part struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the member.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// "gzip": compressed so (RFC 1952); empty: as it is.
+	Encoding      string `protobuf:"bytes,2,opt,name=encoding,proto3" json:"encoding,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Part) Reset() {
+	*x = Part{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Part) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Part) ProtoMessage() {}
+
+func (x *Part) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Part.ProtoReflect.Descriptor instead.
+func (*Part) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *Part) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Part) GetEncoding() string {
+	if x != nil {
+		return x.Encoding
+	}
+	return ""
+}
+
+// Measured says how large a part of a package file is, and its digests.
+type Measured struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The part; one that is not there has no digests.
+	Part *Part `protobuf:"bytes,1,opt,name=part,proto3" json:"part,omitempty"`
+	// Size in bytes.
+	Size int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	// Digests, computed by the host.
+	Digests       []*Digest `protobuf:"bytes,3,rep,name=digests,proto3" json:"digests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Measured) Reset() {
+	*x = Measured{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Measured) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Measured) ProtoMessage() {}
+
+func (x *Measured) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Measured.ProtoReflect.Descriptor instead.
+func (*Measured) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *Measured) GetPart() *Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *Measured) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Measured) GetDigests() []*Digest {
+	if x != nil {
+		return x.Digests
+	}
+	return nil
+}
 
 // PackageFile is a file to be inspected.
 type PackageFile struct {
@@ -3812,14 +3957,16 @@ type PackageFile struct {
 	// Size in bytes.
 	Size int64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
 	// Digests, computed by the host.
-	Digests       []*Digest `protobuf:"bytes,4,rep,name=digests,proto3" json:"digests,omitempty"`
+	Digests []*Digest `protobuf:"bytes,4,rep,name=digests,proto3" json:"digests,omitempty"`
+	// Whether the answer may be operations: the file lies in a directory.
+	Unpack        bool `protobuf:"varint,5,opt,name=unpack,proto3" json:"unpack,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PackageFile) Reset() {
 	*x = PackageFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3831,7 +3978,7 @@ func (x *PackageFile) String() string {
 func (*PackageFile) ProtoMessage() {}
 
 func (x *PackageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3844,7 +3991,7 @@ func (x *PackageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageFile.ProtoReflect.Descriptor instead.
 func (*PackageFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PackageFile) GetRepository() *Repository {
@@ -3875,6 +4022,13 @@ func (x *PackageFile) GetDigests() []*Digest {
 	return nil
 }
 
+func (x *PackageFile) GetUnpack() bool {
+	if x != nil {
+		return x.Unpack
+	}
+	return false
+}
+
 // MemberHeader begins a member of an archive.
 type MemberHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3888,7 +4042,7 @@ type MemberHeader struct {
 
 func (x *MemberHeader) Reset() {
 	*x = MemberHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3900,7 +4054,7 @@ func (x *MemberHeader) String() string {
 func (*MemberHeader) ProtoMessage() {}
 
 func (x *MemberHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3913,7 +4067,7 @@ func (x *MemberHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHeader.ProtoReflect.Descriptor instead.
 func (*MemberHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *MemberHeader) GetName() string {
@@ -3936,14 +4090,20 @@ type InspectResponse struct {
 	// The entry.
 	Entry *Entry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
 	// Why the file is not a package of this ecosystem.
-	Failure       *Failure `protobuf:"bytes,2,opt,name=failure,proto3" json:"failure,omitempty"`
+	Failure *Failure `protobuf:"bytes,2,opt,name=failure,proto3" json:"failure,omitempty"`
+	// What is stored of a file that holds several, instead of an entry.
+	Operations []*Operation `protobuf:"bytes,3,rep,name=operations,proto3" json:"operations,omitempty"`
+	// Members whose content is needed to tell, within the bounds of peek.
+	Members []string `protobuf:"bytes,4,rep,name=members,proto3" json:"members,omitempty"`
+	// Parts whose size and digests are needed to tell.
+	Parts         []*Part `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3955,7 +4115,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3968,7 +4128,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *InspectResponse) GetEntry() *Entry {
@@ -3981,6 +4141,27 @@ func (x *InspectResponse) GetEntry() *Entry {
 func (x *InspectResponse) GetFailure() *Failure {
 	if x != nil {
 		return x.Failure
+	}
+	return nil
+}
+
+func (x *InspectResponse) GetOperations() []*Operation {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
+func (x *InspectResponse) GetMembers() []string {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *InspectResponse) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
 	}
 	return nil
 }
@@ -4012,7 +4193,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4024,7 +4205,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4037,7 +4218,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Entry) GetVersion() *Version {
@@ -4125,7 +4306,7 @@ type HostedPackage struct {
 
 func (x *HostedPackage) Reset() {
 	*x = HostedPackage{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4137,7 +4318,7 @@ func (x *HostedPackage) String() string {
 func (*HostedPackage) ProtoMessage() {}
 
 func (x *HostedPackage) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4150,7 +4331,7 @@ func (x *HostedPackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostedPackage.ProtoReflect.Descriptor instead.
 func (*HostedPackage) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *HostedPackage) GetName() string {
@@ -4216,7 +4397,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4228,7 +4409,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4241,7 +4422,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{47}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AcceptRequest) GetMessage() isAcceptRequest_Message {
@@ -4352,7 +4533,7 @@ type AcceptStart struct {
 
 func (x *AcceptStart) Reset() {
 	*x = AcceptStart{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4364,7 +4545,7 @@ func (x *AcceptStart) String() string {
 func (*AcceptStart) ProtoMessage() {}
 
 func (x *AcceptStart) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4377,7 +4558,7 @@ func (x *AcceptStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptStart.ProtoReflect.Descriptor instead.
 func (*AcceptStart) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{48}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AcceptStart) GetRepository() *Repository {
@@ -4421,7 +4602,7 @@ type FieldHeader struct {
 
 func (x *FieldHeader) Reset() {
 	*x = FieldHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4433,7 +4614,7 @@ func (x *FieldHeader) String() string {
 func (*FieldHeader) ProtoMessage() {}
 
 func (x *FieldHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4446,7 +4627,7 @@ func (x *FieldHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldHeader.ProtoReflect.Descriptor instead.
 func (*FieldHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{49}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *FieldHeader) GetName() string {
@@ -4484,7 +4665,7 @@ type UploadedFile struct {
 
 func (x *UploadedFile) Reset() {
 	*x = UploadedFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4496,7 +4677,7 @@ func (x *UploadedFile) String() string {
 func (*UploadedFile) ProtoMessage() {}
 
 func (x *UploadedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4509,7 +4690,7 @@ func (x *UploadedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadedFile.ProtoReflect.Descriptor instead.
 func (*UploadedFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{50}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *UploadedFile) GetName() string {
@@ -4572,7 +4753,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4584,7 +4765,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4597,7 +4778,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AcceptResponse) GetOperations() []*Operation {
@@ -4654,14 +4835,16 @@ type Operation struct {
 	Needs []string `protobuf:"bytes,10,rep,name=needs,proto3" json:"needs,omitempty"`
 	// Of a file that is stored: whether it may be dropped once no other of its
 	// package has needed it for a while.
-	Loose         bool `protobuf:"varint,11,opt,name=loose,proto3" json:"loose,omitempty"`
+	Loose bool `protobuf:"varint,11,opt,name=loose,proto3" json:"loose,omitempty"`
+	// Of a file that Inspect has stored: the part of the package file that it is.
+	Part          *Part `protobuf:"bytes,12,opt,name=part,proto3" json:"part,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4673,7 +4856,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4686,7 +4869,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{52}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Operation) GetKind() Operation_Kind {
@@ -4766,6 +4949,13 @@ func (x *Operation) GetLoose() bool {
 	return false
 }
 
+func (x *Operation) GetPart() *Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
 var File_entrepot_ecosystem_v1_ecosystem_proto protoreflect.FileDescriptor
 
 const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
@@ -4822,11 +5012,12 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"7\n" +
 	"\aUngated\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"L\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"d\n" +
 	"\fCapabilities\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\bR\x04host\x12\x14\n" +
 	"\x05about\x18\x02 \x01(\bR\x05about\x12\x12\n" +
-	"\x04peek\x18\x03 \x03(\tR\x04peek\"U\n" +
+	"\x04peek\x18\x03 \x03(\tR\x04peek\x12\x16\n" +
+	"\x06unpack\x18\x04 \x01(\bR\x06unpack\"U\n" +
 	"\x10ConfigureRequest\x12\x1e\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\tR\n" +
@@ -5037,25 +5228,39 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12!\n" +
 	"\fpublished_ms\x18\x02 \x01(\x03R\vpublishedMs\x12\x1d\n" +
 	"\n" +
-	"expires_ms\x18\x03 \x01(\x03R\texpiresMs\"\xac\x01\n" +
+	"expires_ms\x18\x03 \x01(\x03R\texpiresMs\"\xeb\x01\n" +
 	"\x0eInspectRequest\x128\n" +
 	"\x04file\x18\x01 \x01(\v2\".entrepot.ecosystem.v1.PackageFileH\x00R\x04file\x12=\n" +
 	"\x06member\x18\x02 \x01(\v2#.entrepot.ecosystem.v1.MemberHeaderH\x00R\x06member\x12\x16\n" +
-	"\x05piece\x18\x03 \x01(\fH\x00R\x05pieceB\t\n" +
-	"\amessage\"\xb1\x01\n" +
+	"\x05piece\x18\x03 \x01(\fH\x00R\x05piece\x12=\n" +
+	"\bmeasured\x18\x04 \x01(\v2\x1f.entrepot.ecosystem.v1.MeasuredH\x00R\bmeasuredB\t\n" +
+	"\amessage\"6\n" +
+	"\x04Part\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\bencoding\x18\x02 \x01(\tR\bencoding\"\x88\x01\n" +
+	"\bMeasured\x12/\n" +
+	"\x04part\x18\x01 \x01(\v2\x1b.entrepot.ecosystem.v1.PartR\x04part\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x127\n" +
+	"\adigests\x18\x03 \x03(\v2\x1d.entrepot.ecosystem.v1.DigestR\adigests\"\xc9\x01\n" +
 	"\vPackageFile\x12A\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\v2!.entrepot.ecosystem.v1.RepositoryR\n" +
 	"repository\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x03R\x04size\x127\n" +
-	"\adigests\x18\x04 \x03(\v2\x1d.entrepot.ecosystem.v1.DigestR\adigests\"6\n" +
+	"\adigests\x18\x04 \x03(\v2\x1d.entrepot.ecosystem.v1.DigestR\adigests\x12\x16\n" +
+	"\x06unpack\x18\x05 \x01(\bR\x06unpack\"6\n" +
 	"\fMemberHeader\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size\"\x7f\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\x8e\x02\n" +
 	"\x0fInspectResponse\x122\n" +
 	"\x05entry\x18\x01 \x01(\v2\x1c.entrepot.ecosystem.v1.EntryR\x05entry\x128\n" +
-	"\afailure\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\"\xb0\x02\n" +
+	"\afailure\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\x12@\n" +
+	"\n" +
+	"operations\x18\x03 \x03(\v2 .entrepot.ecosystem.v1.OperationR\n" +
+	"operations\x12\x18\n" +
+	"\amembers\x18\x04 \x03(\tR\amembers\x121\n" +
+	"\x05parts\x18\x05 \x03(\v2\x1b.entrepot.ecosystem.v1.PartR\x05parts\"\xb0\x02\n" +
 	"\x05Entry\x128\n" +
 	"\aversion\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x14\n" +
@@ -5106,7 +5311,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"operations\x122\n" +
 	"\x05reply\x18\x02 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x05reply\x128\n" +
 	"\afailure\x18\x03 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\x12\x16\n" +
-	"\x06needed\x18\x04 \x03(\tR\x06needed\"\x92\x04\n" +
+	"\x06needed\x18\x04 \x03(\tR\x06needed\"\xc3\x04\n" +
 	"\tOperation\x129\n" +
 	"\x04kind\x18\x01 \x01(\x0e2%.entrepot.ecosystem.v1.Operation.KindR\x04kind\x128\n" +
 	"\aversion\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
@@ -5119,7 +5324,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\fcontent_type\x18\t \x01(\tR\vcontentType\x12\x14\n" +
 	"\x05needs\x18\n" +
 	" \x03(\tR\x05needs\x12\x14\n" +
-	"\x05loose\x18\v \x01(\bR\x05loose\"\xbe\x01\n" +
+	"\x05loose\x18\v \x01(\bR\x05loose\x12/\n" +
+	"\x04part\x18\f \x01(\v2\x1b.entrepot.ecosystem.v1.PartR\x04part\"\xbe\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -5180,7 +5386,7 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP() []byte {
 }
 
 var file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(ErrorKind)(0),            // 0: entrepot.ecosystem.v1.ErrorKind
 	(Step)(0),                 // 1: entrepot.ecosystem.v1.Step
@@ -5227,26 +5433,28 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(*RenderDone)(nil),        // 42: entrepot.ecosystem.v1.RenderDone
 	(*State)(nil),             // 43: entrepot.ecosystem.v1.State
 	(*InspectRequest)(nil),    // 44: entrepot.ecosystem.v1.InspectRequest
-	(*PackageFile)(nil),       // 45: entrepot.ecosystem.v1.PackageFile
-	(*MemberHeader)(nil),      // 46: entrepot.ecosystem.v1.MemberHeader
-	(*InspectResponse)(nil),   // 47: entrepot.ecosystem.v1.InspectResponse
-	(*Entry)(nil),             // 48: entrepot.ecosystem.v1.Entry
-	(*HostedPackage)(nil),     // 49: entrepot.ecosystem.v1.HostedPackage
-	(*AcceptRequest)(nil),     // 50: entrepot.ecosystem.v1.AcceptRequest
-	(*AcceptStart)(nil),       // 51: entrepot.ecosystem.v1.AcceptStart
-	(*FieldHeader)(nil),       // 52: entrepot.ecosystem.v1.FieldHeader
-	(*UploadedFile)(nil),      // 53: entrepot.ecosystem.v1.UploadedFile
-	(*AcceptResponse)(nil),    // 54: entrepot.ecosystem.v1.AcceptResponse
-	(*Operation)(nil),         // 55: entrepot.ecosystem.v1.Operation
-	nil,                       // 56: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	nil,                       // 57: entrepot.ecosystem.v1.ErrorFormat.CodesEntry
-	nil,                       // 58: entrepot.ecosystem.v1.Request.HeadersEntry
-	nil,                       // 59: entrepot.ecosystem.v1.Artifact.HeadersEntry
-	nil,                       // 60: entrepot.ecosystem.v1.Document.HeadersEntry
-	nil,                       // 61: entrepot.ecosystem.v1.Reply.HeadersEntry
-	nil,                       // 62: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	nil,                       // 63: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	nil,                       // 64: entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	(*Part)(nil),              // 45: entrepot.ecosystem.v1.Part
+	(*Measured)(nil),          // 46: entrepot.ecosystem.v1.Measured
+	(*PackageFile)(nil),       // 47: entrepot.ecosystem.v1.PackageFile
+	(*MemberHeader)(nil),      // 48: entrepot.ecosystem.v1.MemberHeader
+	(*InspectResponse)(nil),   // 49: entrepot.ecosystem.v1.InspectResponse
+	(*Entry)(nil),             // 50: entrepot.ecosystem.v1.Entry
+	(*HostedPackage)(nil),     // 51: entrepot.ecosystem.v1.HostedPackage
+	(*AcceptRequest)(nil),     // 52: entrepot.ecosystem.v1.AcceptRequest
+	(*AcceptStart)(nil),       // 53: entrepot.ecosystem.v1.AcceptStart
+	(*FieldHeader)(nil),       // 54: entrepot.ecosystem.v1.FieldHeader
+	(*UploadedFile)(nil),      // 55: entrepot.ecosystem.v1.UploadedFile
+	(*AcceptResponse)(nil),    // 56: entrepot.ecosystem.v1.AcceptResponse
+	(*Operation)(nil),         // 57: entrepot.ecosystem.v1.Operation
+	nil,                       // 58: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	nil,                       // 59: entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	nil,                       // 60: entrepot.ecosystem.v1.Request.HeadersEntry
+	nil,                       // 61: entrepot.ecosystem.v1.Artifact.HeadersEntry
+	nil,                       // 62: entrepot.ecosystem.v1.Document.HeadersEntry
+	nil,                       // 63: entrepot.ecosystem.v1.Reply.HeadersEntry
+	nil,                       // 64: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	nil,                       // 65: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	nil,                       // 66: entrepot.ecosystem.v1.HostedPackage.TagsEntry
 }
 var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	5,  // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
@@ -5255,11 +5463,11 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	8,  // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
 	9,  // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
 	10, // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
-	56, // 6: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	57, // 7: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	58, // 6: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	59, // 7: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
 	13, // 8: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
 	5,  // 9: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
-	58, // 10: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
+	60, // 10: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
 	14, // 11: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
 	15, // 12: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
 	18, // 13: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
@@ -5273,11 +5481,11 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	18, // 21: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
 	19, // 22: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
 	20, // 23: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
-	59, // 24: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
+	61, // 24: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
 	25, // 25: entrepot.ecosystem.v1.Artifact.missing:type_name -> entrepot.ecosystem.v1.Failure
 	19, // 26: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
-	60, // 27: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
-	61, // 28: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
+	62, // 27: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
+	63, // 28: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
 	19, // 29: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
 	0,  // 30: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
 	1,  // 31: entrepot.ecosystem.v1.Upload.step:type_name -> entrepot.ecosystem.v1.Step
@@ -5292,65 +5500,71 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	33, // 40: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
 	36, // 41: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
 	35, // 42: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
-	49, // 43: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
+	51, // 43: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
 	14, // 44: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
 	29, // 45: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
 	34, // 46: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
 	41, // 47: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
 	19, // 48: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
-	62, // 49: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	64, // 49: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
 	38, // 50: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
 	39, // 51: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
 	40, // 52: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
 	42, // 53: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
 	19, // 54: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
-	63, // 55: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	65, // 55: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
 	41, // 56: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
 	20, // 57: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
 	25, // 58: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
 	17, // 59: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
 	43, // 60: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
-	45, // 61: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
-	46, // 62: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
-	14, // 63: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
-	20, // 64: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	48, // 65: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
-	25, // 66: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	18, // 67: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
-	20, // 68: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
-	64, // 69: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
-	48, // 70: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
-	51, // 71: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
-	52, // 72: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
-	53, // 73: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
-	49, // 74: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
-	14, // 75: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	15, // 76: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
-	20, // 77: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	48, // 78: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
-	25, // 79: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
-	55, // 80: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	23, // 81: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	25, // 82: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	2,  // 83: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
-	18, // 84: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
-	3,  // 85: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
-	11, // 86: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
-	16, // 87: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
-	32, // 88: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
-	44, // 89: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
-	50, // 90: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
-	4,  // 91: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
-	12, // 92: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
-	17, // 93: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
-	37, // 94: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
-	47, // 95: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
-	54, // 96: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
-	91, // [91:97] is the sub-list for method output_type
-	85, // [85:91] is the sub-list for method input_type
-	85, // [85:85] is the sub-list for extension type_name
-	85, // [85:85] is the sub-list for extension extendee
-	0,  // [0:85] is the sub-list for field type_name
+	47, // 61: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
+	48, // 62: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
+	46, // 63: entrepot.ecosystem.v1.InspectRequest.measured:type_name -> entrepot.ecosystem.v1.Measured
+	45, // 64: entrepot.ecosystem.v1.Measured.part:type_name -> entrepot.ecosystem.v1.Part
+	20, // 65: entrepot.ecosystem.v1.Measured.digests:type_name -> entrepot.ecosystem.v1.Digest
+	14, // 66: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
+	20, // 67: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	50, // 68: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
+	25, // 69: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	57, // 70: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	45, // 71: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
+	18, // 72: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
+	20, // 73: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
+	66, // 74: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	50, // 75: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
+	53, // 76: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
+	54, // 77: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
+	55, // 78: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
+	51, // 79: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
+	14, // 80: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	15, // 81: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
+	20, // 82: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	50, // 83: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
+	25, // 84: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
+	57, // 85: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	23, // 86: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	25, // 87: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	2,  // 88: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
+	18, // 89: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
+	45, // 90: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
+	3,  // 91: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
+	11, // 92: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
+	16, // 93: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
+	32, // 94: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
+	44, // 95: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
+	52, // 96: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
+	4,  // 97: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
+	12, // 98: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
+	17, // 99: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
+	37, // 100: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
+	49, // 101: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
+	56, // 102: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
+	97, // [97:103] is the sub-list for method output_type
+	91, // [91:97] is the sub-list for method input_type
+	91, // [91:91] is the sub-list for extension type_name
+	91, // [91:91] is the sub-list for extension extendee
+	0,  // [0:91] is the sub-list for field type_name
 }
 
 func init() { file_entrepot_ecosystem_v1_ecosystem_proto_init() }
@@ -5389,8 +5603,9 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 		(*InspectRequest_File)(nil),
 		(*InspectRequest_Member)(nil),
 		(*InspectRequest_Piece)(nil),
+		(*InspectRequest_Measured)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49].OneofWrappers = []any{
 		(*AcceptRequest_Start)(nil),
 		(*AcceptRequest_Field)(nil),
 		(*AcceptRequest_Piece)(nil),
@@ -5403,7 +5618,7 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc), len(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   62,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
