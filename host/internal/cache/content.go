@@ -25,13 +25,18 @@ type Content struct {
 	small []byte
 	file  *blobs.File
 	plain *os.File // in a directory
+	// offset is where the body begins in plain; 0: it is all of it.
+	offset int64
 }
 
 // Reader reads the body and can seek. For a file it is an *os.File, so that
-// the kernel can send it.
+// the kernel can send it, unless it lies within another.
 func (c *Content) Reader() io.ReadSeeker {
 	if c.file != nil {
 		return c.file.File
+	}
+	if c.offset > 0 {
+		return io.NewSectionReader(c.plain, c.offset, c.Size)
 	}
 	if c.plain != nil {
 		return c.plain
@@ -63,14 +68,14 @@ func openSource(f *catalog.File) (*Content, error) {
 		return nil, err
 	}
 	info, err := file.Stat()
-	if err == nil && (info.Size() != f.Size || !info.ModTime().Equal(f.Modified)) {
+	if err == nil && (info.Size() != max(f.Size, f.Whole) || !info.ModTime().Equal(f.Modified)) {
 		err = errors.New("it has changed and was not looked at since")
 	}
 	if err != nil {
 		file.Close()
 		return nil, err
 	}
-	return &Content{Digest: f.Body, Size: f.Size, plain: file}, nil
+	return &Content{Digest: f.Body, Size: f.Size, plain: file, offset: f.Offset}, nil
 }
 
 // Open opens a kept body; fs.ErrNotExist: it was evicted.

@@ -70,6 +70,10 @@ type File struct {
 	// empty: it is kept by its digest.
 	Source   string    `json:",omitempty"`
 	Modified time.Time `json:",omitzero"`
+	// Offset is where it begins in the Source, which has Whole bytes; 0: it is
+	// all of it.
+	Offset int64 `json:",omitempty"`
+	Whole  int64 `json:",omitempty"`
 	// Size in bytes.
 	Size int64
 	// Published is when it was stored.

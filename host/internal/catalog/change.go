@@ -27,6 +27,9 @@ type Body struct {
 	// it is kept by its digest.
 	Source   string
 	Modified time.Time
+	// Offset is where it begins in the Source, which has Whole bytes; 0: it is
+	// all of it.
+	Offset, Whole int64
 }
 
 // Change is what a publication does.
@@ -209,7 +212,8 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 			return fmt.Errorf("plugin stores file %d of %d at %q", n, len(e.Bodies), f.Path)
 		}
 		b := e.Bodies[n]
-		f.Body, f.Size, f.Digests, f.Source, f.Modified = b.Digest, b.Size, b.Digests, b.Source, b.Modified
+		f.Body, f.Size, f.Digests = b.Digest, b.Size, b.Digests
+		f.Source, f.Modified, f.Offset, f.Whole = b.Source, b.Modified, b.Offset, b.Whole
 		if owner, err := e.catalog.owner(e.Repository, f.Path); err != nil || owner != "" && owner != p.Name {
 			return errors.Join(err, fmt.Errorf("%s belongs to another package", f.Path))
 		}
