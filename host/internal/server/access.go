@@ -78,7 +78,36 @@ func (s *Server) admit(w *recorder, r *http.Request, repo *cache.Repository) err
 	if w.wrong != nil {
 		return w.wrong
 	}
-	return s.may(w, repo, access.Some, nil)
+	return s.enter(w, repo)
+}
+
+// enter decides whether the one who asks may do something in a repository, or in
+// one that it shares an address at the root with: there they log in for all.
+func (s *Server) enter(w *recorder, repo *cache.Repository) error {
+	err := s.may(w, repo, access.Some, nil)
+	for _, other := range s.family(repo) {
+		if err == nil {
+			break
+		}
+		if w.identity.May(access.Some, other.Name, nil, other.Anonymous) == nil {
+			err, w.result, w.detail = nil, "", ""
+		}
+	}
+	return err
+}
+
+// family are the repositories that share addresses at the root with one.
+func (s *Server) family(repo *cache.Repository) []*cache.Repository {
+	if len(repo.Describe.GetMounts()) == 0 {
+		return []*cache.Repository{repo}
+	}
+	var all []*cache.Repository
+	for _, other := range s.site.Load().Repositories {
+		if other.Plugin == repo.Plugin {
+			all = append(all, other)
+		}
+	}
+	return all
 }
 
 // identify finds out whose token a text is.
@@ -158,12 +187,12 @@ func (s *Server) serveIdentity(w *recorder, r *http.Request, repo *cache.Reposit
 	}
 	answer := p.GetReply()
 	if w.identity == nil {
-		if answer = p.GetNobody(); answer == nil || p.GetGate() && !w.given && !open(repo) {
+		if answer = p.GetNobody(); answer == nil || p.GetGate() && !w.given && slices.ContainsFunc(s.family(repo), restricted) {
 			return w.refuse(&access.Denied{LogIn: true, Reason: "nobody is logged in: a token is needed"})
 		}
 		text = []byte(access.NoToken)
 	}
-	if err := s.may(w, repo, access.Some, nil); err != nil {
+	if err := s.enter(w, repo); err != nil {
 		return err
 	}
 	reply := &pb.Reply{Status: answer.GetStatus(), Headers: maps.Clone(answer.GetHeaders())}
@@ -182,17 +211,17 @@ func (s *Server) serveIdentity(w *recorder, r *http.Request, repo *cache.Reposit
 	return s.serveReply(w, r, repo, rt, reply)
 }
 
-// open reports whether there is nothing in a repository that takes a token.
-func open(repo *cache.Repository) bool {
+// restricted reports whether there is something in a repository that takes a token.
+func restricted(repo *cache.Repository) bool {
 	if repo.Hosted == nil {
-		return slices.Contains(repo.Anonymous, access.Read)
+		return !slices.Contains(repo.Anonymous, access.Read)
 	}
 	for _, a := range access.Actions {
 		if a != access.Admin && !slices.Contains(repo.Anonymous, a) {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // logIn reads the password that a client sends in a body.
