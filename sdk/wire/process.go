@@ -81,9 +81,10 @@ func Start(o Options) (*Process, error) {
 		o.StartTimeout = 20 * time.Second
 	}
 	early := &earlyOutput{}
-	var log io.Writer = early
+	log, laterOut, laterErr := io.Writer(early), io.Discard, io.Discard
 	if o.Logger != nil {
 		log = io.MultiWriter(early, &logWriter{logger: o.Logger})
+		laterOut, laterErr = &logWriter{logger: o.Logger}, &logWriter{logger: o.Logger}
 	}
 	cmd := exec.Command(o.Path)
 	// go-plugin tells a plugin of the directory only when a runner of one's own
@@ -107,6 +108,10 @@ func Start(o Options) (*Process, error) {
 		// its logger off it does not parse, and logWriter does.
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
 		Stderr: log,
+		// Once it serves, go-plugin in the plugin sends what is printed over the
+		// wire. Only what the runtime prints at its end still comes by Stderr.
+		SyncStdout: laterOut,
+		SyncStderr: laterErr,
 		GRPCDialOptions: []grpc.DialOption{
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(4<<20), grpc.MaxCallSendMsgSize(4<<20)),
 		},
