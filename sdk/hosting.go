@@ -429,7 +429,7 @@ func addHosted(all map[string]*HostedPackage, p *pb.HostedPackage) {
 
 // Inspect reads a package file's members.
 func (s *server) Inspect(stream grpc.ClientStreamingServer[pb.InspectRequest, pb.InspectResponse]) (err error) {
-	defer recovered(&err)
+	defer s.recovered(&err)
 	var file *pb.PackageFile
 	var measured []*pb.Measured
 	members := &Members{}
@@ -485,7 +485,7 @@ func refusal(err error) Failure {
 
 // Accept decides on an upload or a change.
 func (s *server) Accept(stream grpc.ClientStreamingServer[pb.AcceptRequest, pb.AcceptResponse]) (err error) {
-	defer recovered(&err)
+	defer s.recovered(&err)
 	p, start, err := receivePublication(stream)
 	if err != nil {
 		return err

@@ -47,11 +47,12 @@ import (
 // a debugger; anything else says that it is a plugin. Nothing else may be
 // printed to standard output.
 func Serve[C any](open func(C) (Ecosystem, error)) {
-	server, err := NewServer(open)
+	server, err := newServer(open)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	server.log = Logger()
 	if len(os.Args) == 2 && os.Args[1] == "describe" {
 		d, err := server.Describe(context.Background(), nil)
 		if err != nil {
@@ -72,11 +73,19 @@ func Serve[C any](open func(C) (Ecosystem, error)) {
 			wire.ProtocolVersion: {wire.PluginName: &wire.Plugin{Service: server}},
 		},
 		GRPCServer: func(o []grpc.ServerOption) *grpc.Server { return grpc.NewServer(o...) },
-		Logger:     Logger(),
+		// What go-plugin itself has to say concerns nobody while it works.
+		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true}),
 	}
 	if len(os.Args) == 2 && os.Args[1] == "debug" {
 		debugged(serve)
 		return
+	}
+	if os.Getenv(wire.Handshake.MagicCookieKey) != wire.Handshake.MagicCookieValue {
+		name := filepath.Base(os.Args[0])
+		fmt.Fprintf(os.Stderr, `%s is a plugin of entrepot, which starts it: copy it into plugin_dir as %q.
+By itself it prints what it is ("%s describe"), or serves under a debugger ("%s debug").
+`, name, server.defaults.Name, name, name)
+		os.Exit(1)
 	}
 	go dieWithParent(os.Getppid())
 	plugin.Serve(serve)
@@ -116,6 +125,14 @@ func dieWithParent(parent int) {
 // NewServer makes the plugin's end of the wire without serving it, for tests.
 // An error is one that [Serve] would print.
 func NewServer[C any](open func(C) (Ecosystem, error)) (pb.EcosystemServiceServer, error) {
+	s, err := newServer(open)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newServer[C any](open func(C) (Ecosystem, error)) (*server, error) {
 	options, err := optionsOf(reflect.TypeFor[C]())
 	if err != nil {
 		return nil, err

@@ -3,14 +3,13 @@ package sdk
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -25,6 +24,7 @@ type server struct {
 	options  []*pb.Option
 	open     func(optionsJSON string) (*router, error)
 	defaults *router
+	log      hclog.Logger // gets panics; nil: only whoever asks is told
 
 	mu      sync.Mutex
 	routers map[string]*router // by options: opening is pure, so this is no state
@@ -112,7 +112,7 @@ func (s *server) Configure(_ context.Context, c *pb.ConfigureRequest) (*pb.Confi
 
 // Plan routes a request, or asks About.
 func (s *server) Plan(_ context.Context, p *pb.PlanRequest) (response *pb.PlanResponse, err error) {
-	defer recovered(&err)
+	defer s.recovered(&err)
 	r, err := s.router(p.GetRepository().GetOptionsJson())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
@@ -136,7 +136,7 @@ func (s *server) Plan(_ context.Context, p *pb.PlanRequest) (response *pb.PlanRe
 
 // Render runs a document's Render function until it lacks nothing.
 func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.RenderResponse]) (err error) {
-	defer recovered(&err)
+	defer s.recovered(&err)
 	m, err := stream.Recv()
 	if err != nil {
 		return err
@@ -303,14 +303,6 @@ func (s *sender) flush() error {
 		}
 	}
 	return nil
-}
-
-// recovered turns a panic in a plugin's function into an error of one call.
-func recovered(err *error) {
-	if p := recover(); p != nil {
-		Logger().Error("panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
-		*err = status.Error(codes.Internal, fmt.Sprintf("panic: %v", p))
-	}
 }
 
 func wireUpstreams(upstreams []Upstream) []*pb.Upstream {

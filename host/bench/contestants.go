@@ -37,7 +37,7 @@ func (c *contestant) start(dir string, name string, args ...string) {
 	}
 	c.cmd = exec.Command(name, args...)
 	c.cmd.Stdout, c.cmd.Stderr = log, log
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	apart(c.cmd)
 	if err := c.cmd.Start(); err != nil {
 		fail(err)
 	}

@@ -378,10 +378,10 @@ repository "noisy" {}
 		status int
 		says   string
 	}{
-		"/bad/panic":          {503, "panic: oh no"},
-		"/bad/nothing":        {503, "returned no plan"},
+		"/bad/panic":          {503, "the bad plugin failed; entrepot's log says why, at the request id "},
+		"/bad/nothing":        {503, "the bad plugin failed"},
 		"/bad/exit":           {503, "plugin"},
-		"/bad/render-panic":   {503, "panic: oh no"},
+		"/bad/render-panic":   {503, "the bad plugin failed"},
 		"/bad/render-exit":    {503, "plugin"},
 		"/bad/render-nothing": {503, "renders no output"},
 		"/bad/asks-for-ever":  {503, "documents in"},
@@ -395,6 +395,9 @@ repository "noisy" {}
 		a := faultTry(t, http.MethodGet, h.URL+path)
 		if a.Err != nil || a.Status != want.status || !strings.Contains(string(a.Body), want.says) {
 			t.Errorf("%s: %d %q (%v), want %d and %q", path, a.Status, a.Body, a.Err, want.status, want.says)
+		}
+		if strings.Contains(string(a.Body), "oh no") {
+			t.Errorf("%s: a client is told of the plugin's inside: %s", path, a.Body)
 		}
 		if took := time.Since(began); took > 20*time.Second {
 			t.Errorf("%s took %s", path, took)
@@ -416,7 +419,10 @@ repository "noisy" {}
 		}
 	}
 	log := h.log.String()
-	for _, want := range []string{"plain words", "well-formed", "the end of the noise", "no such level", "unfinished"} {
+	for _, want := range []string{
+		"noisy: plain words", "bad: plain words", "well-formed", "the end of the noise", "no such level", "unfinished",
+		"bad: panic: oh no: stack=\"main.main.func1", "plugin failed: panic: oh no, in main.", "returned no plan",
+	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks the plugin's %q", want)
 		}

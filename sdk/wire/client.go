@@ -17,6 +17,10 @@ import (
 // question is right.
 var ErrGone = errors.New("plugin went away")
 
+// ErrFailed says that a plugin panicked or broke the contract. The text is for
+// its author, not for clients.
+var ErrFailed = errors.New("plugin failed")
+
 // Client asks a plugin.
 type Client struct {
 	service pb.EcosystemServiceClient
@@ -220,5 +224,5 @@ func explain(err error) error {
 	case codes.Unimplemented:
 		return fmt.Errorf("plugin lacks a call of this contract: %s", s.Message())
 	}
-	return fmt.Errorf("plugin failed: %s", s.Message())
+	return fmt.Errorf("%w: %s", ErrFailed, s.Message())
 }

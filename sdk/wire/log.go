@@ -23,7 +23,7 @@ type logWriter struct {
 	cut    bool
 }
 
-// Write is called by one goroutine.
+// Write is called by one goroutine. It never returns an error.
 func (w *logWriter) Write(p []byte) (int, error) {
 	n := len(p)
 	for {

@@ -26,8 +26,9 @@ import (
 type Options struct {
 	// Path of the binary.
 	Path string
-	// SocketDir is a private directory for its socket; it must exist. Empty: one
-	// is made among the system's temporary files and removed with the process.
+	// SocketDir is where a directory for its socket is made, which is this
+	// process's alone and removed with it; it must exist. Empty: among the
+	// system's temporary files.
 	SocketDir string
 	// SHA256 is the checksum that the binary must have, in hex; empty: any.
 	SHA256 string
@@ -50,7 +51,7 @@ type Process struct {
 	SHA256 string
 
 	plugin *plugin.Client
-	own    string // directory to remove
+	own    string // its socket's directory; empty: it is somebody else's
 	stop   sync.Once
 }
 
@@ -69,24 +70,26 @@ func Start(o Options) (*Process, error) {
 		return nil, fmt.Errorf("plugin %s cannot be started: make the file executable (chmod +x %s): %w", name, o.Path, os.ErrPermission)
 	}
 	p := &Process{SHA256: sum}
+	prefix := "p" // short: socket paths are
 	if o.SocketDir == "" {
-		if p.own, err = os.MkdirTemp("", "entrepot-"); err != nil {
-			return nil, err
-		}
-		o.SocketDir = p.own
+		prefix = "entrepot-"
+	}
+	if p.own, err = os.MkdirTemp(o.SocketDir, prefix); err != nil {
+		return nil, fmt.Errorf("plugin %s: %w", name, err)
 	}
 	if o.StartTimeout == 0 {
 		o.StartTimeout = 20 * time.Second
 	}
 	early := &earlyOutput{}
-	var log io.Writer = early
+	log, laterOut, laterErr := io.Writer(early), io.Discard, io.Discard
 	if o.Logger != nil {
 		log = io.MultiWriter(early, &logWriter{logger: o.Logger})
+		laterOut, laterErr = &logWriter{logger: o.Logger}, &logWriter{logger: o.Logger}
 	}
 	cmd := exec.Command(o.Path)
 	// go-plugin tells a plugin of the directory only when a runner of one's own
 	// starts it.
-	cmd.Env = []string{plugin.EnvUnixSocketDir + "=" + o.SocketDir}
+	cmd.Env = []string{plugin.EnvUnixSocketDir + "=" + p.own}
 	if o.Memory > 0 {
 		cmd.Env = append(cmd.Env, "GOMEMLIMIT="+strconv.FormatInt(o.Memory, 10))
 	}
@@ -105,6 +108,10 @@ func Start(o Options) (*Process, error) {
 		// its logger off it does not parse, and logWriter does.
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
 		Stderr: log,
+		// Once it serves, go-plugin in the plugin sends what is printed over the
+		// wire. Only what the runtime prints at its end still comes by Stderr.
+		SyncStdout: laterOut,
+		SyncStderr: laterErr,
 		GRPCDialOptions: []grpc.DialOption{
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(4<<20), grpc.MaxCallSendMsgSize(4<<20)),
 		},

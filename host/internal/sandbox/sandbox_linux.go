@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
+	llsyscall "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 )
 
@@ -117,8 +118,13 @@ func apply(layer, program string) error {
 // libraries are what a dynamically linked program reads before it runs.
 var libraries = []string{"/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache"}
 
+// makeSocket is what it takes to listen on a socket in a directory. Before it
+// does, go-plugin makes an empty file of the socket's name and removes it.
+const makeSocket landlock.AccessFSSet = llsyscall.AccessFSMakeSock | llsyscall.AccessFSRemoveFile |
+	llsyscall.AccessFSMakeReg | llsyscall.AccessFSReadFile | llsyscall.AccessFSWriteFile
+
 // restrictFiles leaves the program's own file, the libraries it is linked with,
-// and the directory of its socket.
+// and a socket in its directory. What is no socket stays empty there.
 func restrictFiles(program string) error {
 	if abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION); errno != 0 || abi < 1 {
 		return fmt.Errorf("the kernel has no Landlock: %w", errno)
@@ -131,7 +137,10 @@ func restrictFiles(program string) error {
 		}
 	}
 	if dir := os.Getenv(socketDirVariable); dir != "" {
-		rules = append(rules, landlock.RWDirs(dir))
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{}); err != nil {
+			return fmt.Errorf("no file is to have content: %w", err)
+		}
+		rules = append(rules, landlock.PathAccess(makeSocket, dir))
 	}
 	return landlock.V5.BestEffort().RestrictPaths(rules...)
 }

@@ -67,11 +67,16 @@ func possible(t *testing.T, s *Sandbox) []string {
 	defer unixSocket.Close()
 	secret := filepath.Join(dir, "secrets", "config.hcl")
 	run := filepath.Join(dir, "run")
-	for _, d := range []string{filepath.Dir(secret), run} {
+	for _, d := range []string{filepath.Dir(secret), run, filepath.Join(dir, "neighbour")} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
+	neighbour, err := net.Listen("unix", filepath.Join(dir, "neighbour", "plugin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer neighbour.Close()
 	if err := os.WriteFile(secret, []byte("token"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -104,14 +109,23 @@ func TestASandboxedProgramCanOnlyListenOnItsSocket(t *testing.T) {
 // when it is off itself.
 func TestEachLayerStopsItsPart(t *testing.T) {
 	all := possible(t, &Sandbox{self: self()})
-	for _, want := range []string{"dial", "udp", "connect", "read", "list", "write", "signal", "listen"} {
+	processes := []string{"signal", "limits", "priority", "affinity", "scheduler", "scheduling", "ioprio"}
+	metadata := []string{"chmod", "chmod-folder", "chown", "utimes"}
+	// Not every file system knows these.
+	for _, what := range []string{"fchmodat2", "xattr", "flags"} {
+		if slices.Contains(all, what) {
+			metadata = append(metadata, what)
+		}
+	}
+	directories := []string{"neighbours", "impersonate", "content", "folder", "fifo", "link", "own"}
+	for _, want := range slices.Concat([]string{"dial", "udp", "connect", "read", "list", "write", "listen"}, processes, metadata, directories) {
 		if !slices.Contains(all, want) {
 			t.Fatalf("without a sandbox the program cannot %s, so nothing is tested: %v", want, all)
 		}
 	}
 	for layer, stops := range map[string][]string{
-		Seccomp:    {"dial", "udp", "connect", "signal"},
-		Landlock:   {"read", "list", "write", "proc"},
+		Seccomp:    slices.Concat([]string{"dial", "udp", "connect"}, processes, metadata),
+		Landlock:   slices.Concat([]string{"read", "list", "write", "proc"}, directories),
 		Namespaces: {"dial"},
 	} {
 		t.Run(layer, func(t *testing.T) {

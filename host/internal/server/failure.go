@@ -49,6 +49,9 @@ func (s *Server) fail(w *recorder, r *http.Request, repo *cache.Repository, err 
 	if errors.Is(err, plugins.ErrDown) {
 		f = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "the " + repo.Plugin + " plugin is down; what is cached is served meanwhile"}
 	}
+	if errors.Is(err, wire.ErrFailed) {
+		f = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "the " + repo.Plugin + " plugin failed; entrepot's log says why, at the request id " + w.id}
+	}
 	status := statuses[f.Kind]
 	if status == 0 {
 		status = http.StatusInternalServerError

@@ -36,6 +36,12 @@ func open(struct{}) (sdk.Ecosystem, error) {
 		Upstreams: []sdk.Upstream{{URL: "https://crates.example.com"}},
 		Routes: []sdk.Route{
 			{Match: "GET /{name}", Plan: func(r sdk.Request) sdk.Plan {
+				if fault == "log" {
+					sdk.Logger().Warn("a line with fields", "count", 3)
+					fmt.Fprintln(os.Stderr, `{"@level":"info","@message":"unfinished`)
+					fmt.Fprintln(os.Stderr, "plain words")
+					fmt.Println("words on standard output")
+				}
 				if fault == "panic" {
 					panic("no plan")
 				}
