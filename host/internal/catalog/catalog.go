@@ -98,6 +98,7 @@ type Catalog struct {
 	packages *otter.Cache[string, *Package]
 	locks    [64]sync.Mutex // of packages, by name
 	epochs   sync.Map       // repository → *atomic.Uint64
+	rooms    sync.Map       // repository → *room
 }
 
 // New makes a catalogue of what is in a store.
@@ -259,19 +260,6 @@ func (c *Catalog) owner(repository, path string) (string, error) {
 	}
 	name, _, _ := strings.Cut(string(value), "\x00")
 	return name, err
-}
-
-// Size is how many bytes the files of a repository have.
-func (c *Catalog) Size(repository string) (int64, error) {
-	var total int64
-	err := c.db.Each(key(fileKey+repository, ""), false, func(_ string, value []byte) bool {
-		f := &File{}
-		if json.Unmarshal(value, f) == nil {
-			total += f.Size
-		}
-		return true
-	})
-	return total, err
 }
 
 // versionOf are the files of a version.

@@ -45,6 +45,8 @@ type Change struct {
 	Now time.Time
 	// Overwrite allows files to be replaced that were published.
 	Overwrite bool
+	// Quota is how many bytes what is published in the repository may take; 0: any.
+	Quota int64
 	// Records are written along with it.
 	Records store.Change
 	// Blind allows packages to be changed that nobody looked at, because what is
@@ -78,7 +80,8 @@ func Names(operations []*pb.Operation) []string {
 	return names
 }
 
-// Apply makes a change: all of it, or nothing.
+// Apply makes a change: all of it, or nothing. [ErrChanged], [*ExistsError] and
+// [*QuotaError] say why it is not made.
 func (c *Catalog) Apply(ch Change) error {
 	names := Names(ch.Operations)
 	defer c.lock(ch.Repository, append(slices.Collect(maps.Keys(ch.Revisions)), names...))()
@@ -126,7 +129,13 @@ func (c *Catalog) Apply(ch Change) error {
 	epoch := c.epoch(ch.Repository)
 	next := max(epoch.Load()+1, uint64(ch.Now.UnixNano()))
 	e.records[epochKey+ch.Repository] = binary.BigEndian.AppendUint64(nil, next)
-	if err := c.db.Apply(e.records); err != nil {
+	done, err := c.take(ch.Repository, e.added, ch.Quota)
+	if err != nil {
+		return err
+	}
+	err = c.db.Apply(e.records)
+	done(err == nil)
+	if err != nil {
 		return err
 	}
 	for name, p := range e.packages {
@@ -169,6 +178,7 @@ type edit struct {
 	catalog  *Catalog
 	packages map[string]*Package
 	records  store.Change
+	added    int64 // bytes that are published besides
 }
 
 func (e *edit) apply(o *pb.Operation) error {
@@ -288,13 +298,16 @@ func (e *edit) finish(before map[string]*Package) error {
 			}
 			if was := old[f.Number]; was != nil {
 				e.forget(p, was)
+				e.added -= was.room()
 				delete(old, f.Number)
 			}
+			e.added += f.room()
 			if err := e.put(p, f); err != nil {
 				return err
 			}
 		}
 		for _, f := range old {
+			e.added -= f.room()
 			e.forget(p, f)
 		}
 		if err := e.putPackage(p, before[name].Revision); err != nil {

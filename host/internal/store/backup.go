@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,17 +9,33 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/hashicorp/go-hclog"
 )
 
 // Backup writes all records of the database as they are at one instant, while
-// they go on changing. What it writes is Badger's own backup format.
-func (db *DB) Backup(w io.Writer) error {
+// they go on changing, and calls visit with each key. What it writes is
+// Badger's own backup format.
+func (db *DB) Backup(ctx context.Context, w io.Writer, visit func(key string)) error {
 	stream := db.badger.NewStream()
-	// Each goroutine would read at an instant of its own.
-	stream.NumGo = 1
+	stream.NumGo = 1 // each would read at an instant of its own
+	var unread error
+	stream.ChooseKey = func(item *badger.Item) bool {
+		if unread != nil || ctx.Err() != nil {
+			return false
+		}
+		if item.IsDeletedOrExpired() {
+			return true
+		}
+		// Badger itself only logs that a value cannot be read, and leaves it out.
+		if err := item.Value(func([]byte) error { return nil }); err != nil {
+			unread = fmt.Errorf("record %q: %w", item.Key(), err)
+		}
+		visit(string(item.Key()))
+		return true
+	}
 	_, err := stream.Backup(w, 0)
-	return err
+	return errors.Join(err, unread, ctx.Err())
 }
 
 // Load reads what Backup wrote into an empty database.

@@ -48,8 +48,12 @@ func TestBackupIsOfOneInstant(t *testing.T) {
 	var copies []bytes.Buffer
 	for range 5 {
 		var b bytes.Buffer
-		if err := d.Keep.Backup(&b); err != nil {
+		keys := 0
+		if err := d.Keep.Backup(t.Context(), &b, func(string) { keys++ }); err != nil {
 			t.Fatal(err)
+		}
+		if keys < 20_000 || keys > 20_002 {
+			t.Errorf("%d keys are told", keys)
 		}
 		copies = append(copies, b)
 	}
