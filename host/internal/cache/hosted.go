@@ -122,16 +122,19 @@ func (c *Cache) hostedPackages(repo *Repository, d *pb.Document) ([]*pb.HostedPa
 
 // hostedFile is a file of ours; nil: there is none at the path. A failure says
 // that upstream must not be asked for it either.
-func (c *Cache) hostedFile(repo *Repository, plan *pb.Artifact) (*File, error) {
+func (c *Cache) hostedFile(ctx context.Context, repo *Repository, plan *pb.Artifact) (*File, error) {
 	if repo.Hosted == nil {
 		return nil, nil
+	}
+	if err := c.pass(ctx, repo, plan.GetVersion().GetName()); err != nil {
+		return nil, err
 	}
 	_, f, err := c.catalog.At(repo.Name, plan.GetPath(), plan.GetVersion().GetName())
 	if err != nil {
 		return nil, err
 	}
 	if f != nil {
-		content, err := c.openHosted(f)
+		content, err := c.OpenHosted(f)
 		if err != nil {
 			return nil, fmt.Errorf("the file %s is in the catalogue, but cannot be read: %w", plan.GetPath(), err)
 		}
@@ -147,7 +150,8 @@ func (c *Cache) hostedFile(repo *Repository, plan *pb.Artifact) (*File, error) {
 		Message: fmt.Sprintf("%s is not published here, and upstream is not asked for %s", strings.TrimPrefix(plan.GetPath(), "/"), name)}
 }
 
-func (c *Cache) openHosted(f *catalog.File) (*Content, error) {
+// OpenHosted opens a file of ours, which must be closed.
+func (c *Cache) OpenHosted(f *catalog.File) (*Content, error) {
 	if f.Source != "" {
 		return openSource(f)
 	}
