@@ -1,5 +1,5 @@
 // Package cli is the entrepot command: serve, validate, explain, purge,
-// verify, exempt, token, backup, restore, plugin, version.
+// verify, exempt, token, backup, restore, export, import, plugin, version.
 //
 // Commands about a host's state ask the host that runs on the data directory;
 // when none runs, they open the data directory themselves.
@@ -45,6 +45,8 @@ type commands struct {
 	Token    tokenCommand    `cmd:"" help:"Make, list, rotate and revoke tokens."`
 	Backup   backupCommand   `cmd:"" help:"Copy what cannot be fetched again into one file, also while the host serves."`
 	Restore  restoreCommand  `cmd:"" help:"Make a data directory of a backup."`
+	Export   exportCommand   `cmd:"" help:"Write packages that are hosted as plain files, with a list of what files do not tell."`
+	Import   importCommand   `cmd:"" help:"Publish what an export has; what is there already stays."`
 	Plugin   pluginCommand   `cmd:"" help:"List, describe, test and write plugins."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }

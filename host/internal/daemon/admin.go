@@ -32,6 +32,8 @@ func (d *Daemon) Admin() http.Handler {
 	mux.HandleFunc("POST /token/list", answer(d.listTokens))
 	mux.HandleFunc("POST /reload", answer(func(context.Context, struct{}) (struct{}, error) { return struct{}{}, d.Reload() }))
 	mux.HandleFunc("POST /backup", d.backup)
+	mux.HandleFunc("POST /export", d.export)
+	mux.HandleFunc("POST /import", d.importPackage)
 	return d.attended(mux)
 }
 

@@ -17,6 +17,7 @@ func (d *Daemon) backup(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		d.log.Error("a backup was not finished", "error", err)
 		answer.fail(w, err)
+		return
 	}
 	d.log.Info("backup made", "bodies", end.Bodies, "bytes", end.Bytes, "missing", len(end.Missing), "damaged", len(end.Damaged))
 }
