@@ -106,7 +106,7 @@ func New(db *store.DB) (*Catalog, error) {
 	c := &Catalog{db: db}
 	var err error
 	c.packages, err = otter.New(&otter.Options[string, *Package]{
-		MaximumWeight: 64 << 20,
+		MaximumWeight: 128 << 20,
 		Weigher:       func(_ string, p *Package) uint32 { return p.weight() },
 	})
 	return c, err
@@ -115,7 +115,7 @@ func New(db *store.DB) (*Catalog, error) {
 func (p *Package) weight() uint32 {
 	n := 200 + len(p.Extra)
 	for _, f := range p.Files {
-		n += 400 + len(f.Extra)
+		n += 1200 + len(f.Extra) // most of it digests
 	}
 	return uint32(min(n, 1<<30))
 }

@@ -25,7 +25,7 @@ import (
 // plugin reads them so.
 type tree struct {
 	*Scanner
-	t        *testing.T
+	t        testing.TB
 	root     string
 	repo     *cache.Repository
 	log      strings.Builder
@@ -33,7 +33,7 @@ type tree struct {
 	clock    time.Time
 }
 
-func newTree(t *testing.T, match ...string) *tree {
+func newTree(t testing.TB, match ...string) *tree {
 	t.Helper()
 	dir, err := store.Open(t.TempDir(), hclog.NewNullLogger())
 	if err != nil {
