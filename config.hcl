@@ -97,7 +97,7 @@ repository "nuget" {}
 #     merge     = ["left-*"]                 # both ours and upstream's
 #     any       = false                      # true: any name may be published, and hides upstream's
 #     overwrite = false                      # true: published files may be replaced
-#     quota     = "100GB"                    # of all files together; default: no bound
+#     quota     = "100GB"                    # of all that is published, not of directories; default: no bound
 #   }
 #
 #   directory "/srv/packages" {              # package files that lie there are served, too

@@ -10,6 +10,7 @@ require (
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/dgraph-io/badger/v4 v4.9.6
 	github.com/dustin/go-humanize v1.1.0
+	github.com/fsnotify/fsnotify v1.9.0
 	github.com/git-pkgs/purl v0.1.15
 	github.com/git-pkgs/vers v0.3.0
 	github.com/gofrs/flock v0.13.1

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // pubFile puts a package archive into a directory.
@@ -58,7 +59,6 @@ func TestDirectoriesAreServedAndFollowed(t *testing.T) {
 	}
 
 	eventually(t, "to list what is there", lists(`"1.0.0"`, "99.0.0"))
-	asked := up.Total() // perhaps before the first look was over
 	has("1.0.0", first)
 	if n := strings.Count(h.log.String(), "broken.tgz"); n != 1 {
 		t.Errorf("a file that is no package is reported %d times", n)
@@ -82,8 +82,8 @@ func TestDirectoriesAreServedAndFollowed(t *testing.T) {
 		t.Errorf("a file that went is answered with %d", status)
 	}
 
-	if n := up.Total(); n != asked {
-		t.Errorf("upstream was asked %d times for a package that is in a directory", n-asked)
+	if n := up.Total(); n != 0 {
+		t.Errorf("upstream was asked %d times for a package that is in a directory", n)
 	}
 
 	// With a long refresh SIGHUP is what has directories looked at.
@@ -98,5 +98,100 @@ func TestDirectoriesAreServedAndFollowed(t *testing.T) {
 	eventually(t, "to look after SIGHUP", lists(`"3.0.0"`, "99.0.0"))
 	if n := strings.Count(h.log.String(), "broken.tgz"); n != 0 {
 		t.Errorf("after a restart a file that is no package is reported %d times again", n)
+	}
+}
+
+// TestDirectoriesAreFollowedAtOnce has events tell of what happens, long before
+// a refresh.
+func TestDirectoriesAreFollowedAtOnce(t *testing.T) {
+	t.Parallel()
+	onlyLinux(t)
+	plugins, tree := t.TempDir(), t.TempDir()
+	buildExample(t, "pubhost", plugins)
+	up := startUpstream(t, newShelf())
+	h := startHost(t, fmt.Sprintf("plugin_dir = %q\nrepository \"pubhost\" {\n  upstream \"main\" { url = %q }\n  hosted { names = [\"lamp\"] }\n  directory %q { refresh = \"24h\" }\n}\n", plugins, up.URL, tree))
+	lists := func(want, not string) func() bool {
+		return func() bool {
+			_, _, body := get(t, h.URL+"/pubhost/api/packages/lamp")
+			return strings.Contains(string(body), want) && !strings.Contains(string(body), not)
+		}
+	}
+	h.looked(t, 1, 0, "added=0", time.Minute)
+	deep := filepath.Join(tree, "new", "folders")
+	first := pubFile(t, filepath.Join(deep, "lamp-1.tgz"), "lamp", "1.0.0")
+	eventually(t, "to list a file in a new folder", lists(`"1.0.0"`, "no"))
+	pubFile(t, filepath.Join(deep, "lamp-2.tgz"), "lamp", "2.0.0")
+	eventually(t, "to list a file that was added", lists(`"2.0.0"`, "no"))
+	pubFile(t, filepath.Join(deep, "lamp-2.tgz"), "lamp", "2.1.0")
+	eventually(t, "to follow a file that was changed", lists(`"2.1.0"`, `"2.0.0"`))
+	if err := os.Rename(filepath.Join(deep, "lamp-2.tgz"), filepath.Join(tree, "lamp.tgz")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(deep, "lamp-1.tgz")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "to follow a file that went", lists(`"2.1.0"`, `"1.0.0"`))
+
+	// A file that is written slowly is not reported, and served when it is whole.
+	slow, err := os.Create(filepath.Join(tree, "slow.tgz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	for _, part := range [][]byte{first[:40], first[40:80], first[80:]} {
+		if _, err := slow.Write(part); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(600 * time.Millisecond) // as a slow disk does
+	}
+	eventually(t, "to list a file that was written slowly", lists(`"1.0.0"`, "no"))
+	if strings.Contains(h.log.String(), "is not served") {
+		t.Errorf("a file that was being written was reported")
+	}
+}
+
+// TestUpstreamIsNotAskedBeforeTheFirstLook has a directory that cannot be read
+// at first: no name that may lie there is told to upstream.
+func TestUpstreamIsNotAskedBeforeTheFirstLook(t *testing.T) {
+	t.Parallel()
+	plugins, tree := t.TempDir(), filepath.Join(t.TempDir(), "mounted", "later")
+	buildExample(t, "pubhost", plugins)
+	shelf := newShelf()
+	up := startUpstream(t, shelf)
+	for _, name := range []string{"lamp", "retry"} {
+		shelf.put("/api/packages/"+name, "application/json", fmt.Appendf(nil, `{"name":%q,"versions":[{"version":"99.0.0","published":"2020-01-01T00:00:00Z","archive_url":"https://files.example.com/evil.tar.gz","pubspec":{}}]}`, name))
+	}
+	config := fmt.Sprintf("plugin_dir = %q\nrepository \"pubhost\" {\n  upstream \"main\" { url = %q }\n  directory %q {}\n}\n", plugins, up.URL, tree)
+	h := startHost(t, config)
+	status, header, body := get(t, h.URL+"/pubhost/api/packages/lamp")
+	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.Contains(string(body), "later") {
+		t.Errorf("before the first look a name is answered with %d %s", status, body)
+	}
+	if status, _, _ := get(t, h.URL+"/pubhost/api/archives/lamp-99.0.0.tar.gz"); status != http.StatusServiceUnavailable {
+		t.Errorf("before the first look a file is answered with %d", status)
+	}
+	if n := up.Total(); n != 0 {
+		t.Fatalf("upstream was asked %d times", n)
+	}
+	pubFile(t, filepath.Join(tree, "lamp.tgz"), "lamp", "1.0.0")
+	eventually(t, "to look again", func() bool {
+		status, _, body := get(t, h.URL+"/pubhost/api/packages/lamp")
+		return status == http.StatusOK && strings.Contains(string(body), `"1.0.0"`) && !strings.Contains(string(body), "99.0.0")
+	})
+	if status, _, _ := get(t, h.URL+"/pubhost/api/packages/retry"); status != http.StatusOK || up.Total() == 0 {
+		t.Errorf("after the first look upstream's name is answered with %d", status)
+	}
+	h.Stop()
+
+	// What was looked at once is known, also when it cannot be read at a start.
+	if err := os.RemoveAll(tree); err != nil {
+		t.Fatal(err)
+	}
+	h = startHostIn(t, h.Dir, config)
+	if status, _, _ := get(t, h.URL+"/pubhost/api/packages/retry"); status != http.StatusOK {
+		t.Errorf("after a restart upstream's name is answered with %d", status)
+	}
+	if status, _, body := get(t, h.URL+"/pubhost/api/packages/lamp"); status != http.StatusOK || strings.Contains(string(body), "99.0.0") {
+		t.Errorf("after a restart a name of ours is answered with %d %s", status, body)
 	}
 }

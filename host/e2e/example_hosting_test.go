@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"mime/multipart"
 	"net/http"
 	"strings"
@@ -16,15 +17,30 @@ import (
 // pubArchive is a package archive with a pubspec.
 func pubArchive(t *testing.T, name, version string) []byte {
 	t.Helper()
+	return pubArchiveOf(t, name, version, 0)
+}
+
+// pubArchiveOf is one with that many bytes besides, which do not compress.
+func pubArchiveOf(t *testing.T, name, version string, size int) []byte {
+	t.Helper()
+	noise := make([]byte, size)
+	rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32.32s", name+version)))).Read(noise)
 	var body bytes.Buffer
-	zip := gzip.NewWriter(&body)
-	w := tar.NewWriter(zip)
-	text := fmt.Sprintf("name: %s\nversion: %s\n", name, version)
-	if err := w.WriteHeader(&tar.Header{Name: "pubspec.yaml", Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}); err != nil {
+	zip, err := gzip.NewWriterLevel(&body, gzip.BestSpeed)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(w, text); err != nil {
-		t.Fatal(err)
+	w := tar.NewWriter(zip)
+	for name, text := range map[string]string{"pubspec.yaml": fmt.Sprintf("name: %s\nversion: %s\n", name, version), "noise": string(noise)} {
+		if text == "" {
+			continue
+		}
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)

@@ -65,6 +65,7 @@ type Store struct {
 	changing [64]sync.Mutex
 
 	uses  uses
+	holds holds
 	whole *otter.Cache[Digest, struct{}] // whose digest was seen to be right
 	files *filePool
 }
@@ -224,24 +225,30 @@ func (s *Store) Read(d Digest, size int64) ([]byte, error) {
 }
 
 // Remove deletes a body; readers under way finish.
-func (s *Store) Remove(d Digest) { s.remove(d, func(Digest) bool { return false }) }
-
-// RemoveUnpinned deletes bodies that nobody pins.
-func (s *Store) RemoveUnpinned(digests []Digest) {
-	for _, d := range digests {
-		if s.pinned != nil {
-			s.remove(d, s.pinned)
-		}
-	}
-}
-
-func (s *Store) remove(d Digest, unless func(Digest) bool) {
-	mu := &s.changing[int(d[0])%len(s.changing)]
+func (s *Store) Remove(d Digest) {
+	mu := s.lock(d)
 	mu.Lock()
 	defer mu.Unlock()
-	if unless(d) {
-		return
+	s.remove(d)
+}
+
+// Discard deletes a body that nobody needs: one that is pinned or held stays.
+func (s *Store) Discard(d Digest) (gone bool) {
+	mu := s.lock(d)
+	mu.Lock()
+	defer mu.Unlock()
+	// Under the lock: whoever pins it meanwhile and then stores it again finds
+	// that it is gone.
+	if s.pinned != nil && s.pinned(d) || s.holds.has(d) {
+		return false
 	}
+	s.remove(d)
+	return true
+}
+
+func (s *Store) lock(d Digest) *sync.Mutex { return &s.changing[int(d[0])%len(s.changing)] }
+
+func (s *Store) remove(d Digest) {
 	s.files.drop(d)
 	if err := os.Remove(s.path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Error("cached body cannot be removed", "digest", d.String(), "error", err)

@@ -136,10 +136,9 @@ func (s *Store) evict() {
 		if freed >= over {
 			break
 		}
-		if s.pinned != nil && s.pinned(b.digest) {
+		if !s.Discard(b.digest) {
 			continue
 		}
-		s.Remove(b.digest)
 		s.evicted.Add(1)
 		n++
 		freed += b.size

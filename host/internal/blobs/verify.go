@@ -56,7 +56,7 @@ func (s *Store) VerifyAll(ctx context.Context, damaged func(digest string)) (che
 
 // recorded reports whether a body's record is there, once nobody changes it.
 func (s *Store) recorded(d Digest) bool {
-	mu := &s.changing[int(d[0])%len(s.changing)]
+	mu := s.lock(d)
 	mu.Lock()
 	defer mu.Unlock()
 	_, err := s.db.Get(blobKey + d.String())

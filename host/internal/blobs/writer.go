@@ -155,11 +155,18 @@ func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
 	for k, v := range records {
 		change[k] = v
 	}
-	mu := &s.changing[int(d[0])%len(s.changing)]
+	mu := s.lock(d)
 	mu.Lock()
 	defer mu.Unlock()
 	fresh := !s.Has(d)
-	if fresh {
+	switch {
+	case !fresh && durable:
+		// What is there was perhaps never synced, or has rotted.
+		if err := w.publish(d, durable); err != nil {
+			return d, noSpace(err)
+		}
+		s.files.drop(d)
+	case fresh:
 		if err := s.db.Apply(store.Change{intentKey + d.String(): {}}); err != nil {
 			return d, err
 		}

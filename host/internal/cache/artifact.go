@@ -162,7 +162,7 @@ func (c *Cache) Artifact(ctx context.Context, repo *Repository, plan *pb.Artifac
 	if plan.GetSnapshot() != "" {
 		return c.partFile(ctx, repo, plan, base)
 	}
-	if f, err := c.hostedFile(repo, plan); f != nil || err != nil {
+	if f, err := c.hostedFile(ctx, repo, plan); f != nil || err != nil {
 		return f, err
 	}
 	name := artifactName(repo, plan.GetPath())
@@ -190,7 +190,7 @@ func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 	if err != nil {
 		return nil, err
 	}
-	if f, err := c.hostedFile(repo, plan); f != nil || err != nil {
+	if f, err := c.hostedFile(ctx, repo, plan); f != nil || err != nil {
 		return f, err
 	}
 	name := artifactName(repo, plan.GetPath())

@@ -52,6 +52,8 @@ type Repository struct {
 	Describe *pb.DescribeResponse
 	// Urgent are patterns of names that only rules for packages hold back.
 	Urgent []string
+	// Gate is closed until its directories were looked at once; nil: they were.
+	Gate *Gate
 }
 
 // eco is how policy knows the repository's ecosystem.
@@ -265,6 +267,9 @@ func (c *Cache) Plan(ctx context.Context, repo *Repository, base string, r *pb.R
 func (c *Cache) Relay(ctx context.Context, repo *Repository, plan *pb.Relay, r *http.Request) (*upstream.Response, error) {
 	if repo.alone() {
 		return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: "this is for upstream to answer, which this repository does not ask: all of its names are ours"}
+	}
+	if err := c.pass(ctx, repo); err != nil {
+		return nil, err
 	}
 	header := http.Header{}
 	for _, name := range append([]string{"Content-Type", "Content-Encoding", "Accept"}, plan.GetHeaders()...) {

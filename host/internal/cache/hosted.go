@@ -122,19 +122,22 @@ func (c *Cache) hostedPackages(repo *Repository, d *pb.Document) ([]*pb.HostedPa
 
 // hostedFile is a file of ours; nil: there is none at the path. A failure says
 // that upstream must not be asked for it either.
-func (c *Cache) hostedFile(repo *Repository, plan *pb.Artifact) (*File, error) {
+func (c *Cache) hostedFile(ctx context.Context, repo *Repository, plan *pb.Artifact) (*File, error) {
 	if repo.Hosted == nil {
 		return nil, nil
+	}
+	if err := c.pass(ctx, repo, plan.GetVersion().GetName()); err != nil {
+		return nil, err
 	}
 	p, f, err := c.catalog.At(repo.Name, plan.GetPath(), plan.GetVersion().GetName())
 	if err != nil {
 		return nil, err
 	}
 	if f != nil {
-		content, err := c.openHosted(f)
+		content, err := c.OpenHosted(f)
 		if lost(err) {
 			if _, now, _ := c.catalog.At(repo.Name, plan.GetPath(), p.Name); now != f {
-				return c.hostedFile(repo, plan) // it changed meanwhile
+				return c.hostedFile(ctx, repo, plan) // it changed meanwhile
 			}
 		}
 		if err != nil {
@@ -163,7 +166,8 @@ func (c *Cache) relyOn(repo *Repository, name string, f *catalog.File) {
 	}
 }
 
-func (c *Cache) openHosted(f *catalog.File) (*Content, error) {
+// OpenHosted opens a file of ours, which must be closed.
+func (c *Cache) OpenHosted(f *catalog.File) (*Content, error) {
 	if f.Source != "" {
 		return openSource(f)
 	}

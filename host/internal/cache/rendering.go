@@ -130,6 +130,9 @@ func (r *Repository) generation() string { return r.Ecosystem.Sum() + " " + r.Op
 
 // Document answers a document plan.
 func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, base string) (*Answer, error) {
+	if err := c.pass(ctx, repo, d.GetNames()...); err != nil {
+		return nil, err
+	}
 	if d.GetSnapshot() {
 		return c.snapshotDocument(ctx, repo, d, base)
 	}

@@ -101,13 +101,14 @@ const (
 
 // Catalog is all that is hosted.
 type Catalog struct {
-	// Freed is told of bodies that packages no longer have; nil: nobody is.
-	Freed func([]blobs.Digest)
+	// Freed is told of a body that a package no longer has; nil: nobody is.
+	Freed func(blobs.Digest)
 
 	db       *store.DB
 	packages *otter.Cache[string, *Package]
 	locks    [64]sync.Mutex // of packages, by name
 	epochs   sync.Map       // repository → *atomic.Uint64
+	rooms    sync.Map       // repository → *room
 }
 
 // New makes a catalogue of what is in a store.
@@ -115,7 +116,7 @@ func New(db *store.DB) (*Catalog, error) {
 	c := &Catalog{db: db}
 	var err error
 	c.packages, err = otter.New(&otter.Options[string, *Package]{
-		MaximumWeight: 64 << 20,
+		MaximumWeight: 128 << 20,
 		Weigher:       func(_ string, p *Package) uint32 { return p.weight() },
 	})
 	return c, err
@@ -124,7 +125,7 @@ func New(db *store.DB) (*Catalog, error) {
 func (p *Package) weight() uint32 {
 	n := 200 + len(p.Extra)
 	for _, f := range p.Files {
-		n += 400 + len(f.Extra)
+		n += 1200 + len(f.Extra) // most of it digests
 	}
 	return uint32(min(n, 1<<30))
 }
@@ -270,19 +271,6 @@ func (c *Catalog) owner(repository, path string) (string, error) {
 	}
 	name, _, _ := strings.Cut(string(value), "\x00")
 	return name, err
-}
-
-// Size is how many bytes the files of a repository have.
-func (c *Catalog) Size(repository string) (int64, error) {
-	var total int64
-	err := c.db.Each(key(fileKey+repository, ""), false, func(_ string, value []byte) bool {
-		f := &File{}
-		if json.Unmarshal(value, f) == nil {
-			total += f.Size
-		}
-		return true
-	})
-	return total, err
 }
 
 // versionOf are the files of a version.

@@ -45,8 +45,13 @@ type Change struct {
 	Revisions map[string]uint64
 	// Now is when it happens.
 	Now time.Time
+	// Published is when what operations store was published, by their number;
+	// zero, or none: now.
+	Published []time.Time
 	// Overwrite allows files to be replaced that were published.
 	Overwrite bool
+	// Quota is how many bytes what is published in the repository may take; 0: any.
+	Quota int64
 	// Records are written along with it.
 	Records store.Change
 	// Blind allows packages to be changed that nobody looked at, because what is
@@ -59,6 +64,12 @@ type Change struct {
 // ErrChanged says that a package changed since the decision was made: decide
 // again.
 var ErrChanged = errors.New("the package changed meanwhile")
+
+// TakenError says that a file's path is another package's.
+type TakenError struct{ Path, Owner string }
+
+// Error names both.
+func (e *TakenError) Error() string { return e.Path + " belongs to another package: " + e.Owner }
 
 // ExistsError says that there is a file already.
 type ExistsError struct{ Name, Version, Path string }
@@ -80,11 +91,12 @@ func Names(operations []*pb.Operation) []string {
 	return names
 }
 
-// Apply makes a change: all of it, or nothing.
+// Apply makes a change: all of it, or nothing. [ErrChanged], [*ExistsError] and
+// [*QuotaError] say why it is not made.
 func (c *Catalog) Apply(ch Change) error {
 	names := Names(ch.Operations)
 	defer c.lock(ch.Repository, append(slices.Collect(maps.Keys(ch.Revisions)), names...))()
-	e := edit{Change: ch, catalog: c, records: store.Change{}, packages: map[string]*Package{}}
+	e := edit{Change: ch, catalog: c, records: store.Change{}, packages: map[string]*Package{}, paths: map[string]string{}}
 	for k, v := range ch.Records {
 		e.records[k] = v
 	}
@@ -117,7 +129,11 @@ func (c *Catalog) Apply(ch Change) error {
 		}
 		e.packages[name] = before[name].clone()
 	}
-	for _, o := range ch.Operations {
+	for i, o := range ch.Operations {
+		e.at = ch.Now
+		if i < len(ch.Published) && !ch.Published[i].IsZero() {
+			e.at = ch.Published[i]
+		}
 		if err := e.apply(o); err != nil {
 			return err
 		}
@@ -160,8 +176,11 @@ type edit struct {
 	Change
 	catalog  *Catalog
 	packages map[string]*Package
+	paths    map[string]string // of files that are stored, with their package
 	records  store.Change
 	freed    []blobs.Digest
+	at       time.Time // when what is stored was published
+	added    int64     // bytes that are published besides
 }
 
 func (e *edit) apply(o *pb.Operation) error {
@@ -204,7 +223,7 @@ func (e *edit) apply(o *pb.Operation) error {
 
 func (e *edit) store(p *Package, o *pb.Operation) error {
 	f := &File{
-		Version: o.GetVersion().GetVersion(), Path: o.GetPath(), Extra: o.GetExtra(), Published: e.Now, Number: p.Next,
+		Version: o.GetVersion().GetVersion(), Path: o.GetPath(), Extra: o.GetExtra(), Published: e.at, Number: p.Next,
 		Type: o.GetContentType(), Needs: o.GetNeeds(), Loose: o.GetLoose(),
 	}
 	if n := o.GetFile(); n >= 0 {
@@ -214,9 +233,14 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 		b := e.Bodies[n]
 		f.Body, f.Size, f.Digests = b.Digest, b.Size, b.Digests
 		f.Source, f.Modified, f.Offset, f.Whole = b.Source, b.Modified, b.Offset, b.Whole
-		if owner, err := e.catalog.owner(e.Repository, f.Path); err != nil || owner != "" && owner != p.Name {
-			return errors.Join(err, fmt.Errorf("%s belongs to another package", f.Path))
+		owner, err := e.owner(f.Path)
+		if err != nil {
+			return err
 		}
+		if owner != "" && owner != p.Name {
+			return &TakenError{f.Path, owner}
+		}
+		e.paths[f.Path] = p.Name
 	}
 	if of := p.versionOf(f.Version); len(of) > 0 {
 		f.Yanked, f.Message = of[0].Yanked, of[0].Message // which are the version's
@@ -235,6 +259,18 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 	p.Files = append(p.Files, f)
 	p.Next++
 	return nil
+}
+
+// owner is the package that has a path now; empty: none.
+func (e *edit) owner(path string) (string, error) {
+	if name := e.paths[path]; name != "" {
+		return name, nil
+	}
+	name, err := e.catalog.owner(e.Repository, path)
+	if p := e.packages[name]; p != nil && !slices.ContainsFunc(p.Files, func(f *File) bool { return f.Path == path }) {
+		return "", err // it is given up here
+	}
+	return name, err
 }
 
 // mark changes the files of a version.
@@ -282,13 +318,16 @@ func (e *edit) finish(before map[string]*Package) error {
 			}
 			if was := old[f.Number]; was != nil {
 				e.forget(p, was)
+				e.added -= was.room()
 				delete(old, f.Number)
 			}
+			e.added += f.room()
 			if err := e.put(p, f); err != nil {
 				return err
 			}
 		}
 		for _, f := range old {
+			e.added -= f.room()
 			e.forget(p, f)
 		}
 		if err := e.putPackage(p, before[name].Revision); err != nil {

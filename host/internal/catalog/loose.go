@@ -155,15 +155,23 @@ func (e *edit) write() error {
 	epoch := c.epoch(e.Repository)
 	next := max(epoch.Load()+1, uint64(e.Now.UnixNano()))
 	e.records[epochKey+e.Repository] = binary.BigEndian.AppendUint64(nil, next)
-	if err := c.db.Apply(e.records); err != nil {
+	done, err := c.take(e.Repository, e.added, e.Quota)
+	if err != nil {
+		return err
+	}
+	err = c.db.Apply(e.records)
+	done(err == nil)
+	if err != nil {
 		return err
 	}
 	for _, p := range e.packages {
 		c.remember(e.Repository, p)
 	}
 	epoch.Store(max(next, epoch.Load()+1))
-	if c.Freed != nil && len(e.freed) > 0 {
-		c.Freed(e.freed)
+	for _, d := range e.freed {
+		if c.Freed != nil {
+			c.Freed(d)
+		}
 	}
 	return nil
 }

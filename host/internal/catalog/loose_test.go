@@ -54,7 +54,7 @@ func TestLooseFilesGoWhenNothingNeedsThem(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
 	var freed []blobs.Digest
-	s.Freed = func(d []blobs.Digest) { freed = append(freed, d...) }
+	s.Freed = func(d blobs.Digest) { freed = append(freed, d) }
 	s.must(t, []string{"a", "b", "c", "m"}, loose("boat", "/a", 0), loose("boat", "/b", 1), loose("boat", "/c", 2), needing("boat", "1", 3, "/a", "/b"))
 
 	s.swept(t, noon.Add(-time.Second), 0)

@@ -1,20 +1,14 @@
 // Package cli is the entrepot command: serve, validate, explain, purge,
-// verify, exempt, token, plugin, version.
+// verify, exempt, token, backup, restore, export, import, plugin, version.
 //
 // Commands about a host's state ask the host that runs on the data directory;
 // when none runs, they open the data directory themselves.
 package cli
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -49,6 +43,10 @@ type commands struct {
 	Verify   verifyCommand   `cmd:"" help:"Read every cached body and drop those that are damaged, so that they are fetched again."`
 	Exempt   exemptCommand   `cmd:"" help:"Serve one version whatever the cool-down says; takes effect at once."`
 	Token    tokenCommand    `cmd:"" help:"Make, list, rotate and revoke tokens."`
+	Backup   backupCommand   `cmd:"" help:"Copy what cannot be fetched again into one file, also while the host serves."`
+	Restore  restoreCommand  `cmd:"" help:"Make a data directory of a backup."`
+	Export   exportCommand   `cmd:"" help:"Write packages that are hosted as plain files, with a list of what files do not tell."`
+	Import   importCommand   `cmd:"" help:"Publish what an export has; what is there already stays."`
 	Plugin   pluginCommand   `cmd:"" help:"List, describe, test and write plugins."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
@@ -178,55 +176,4 @@ func Version() string {
 		}
 	}
 	return strings.TrimPrefix(version, "v")
-}
-
-// ask puts a question to the host that runs on the data directory, or to one
-// made for the purpose.
-func (e *env) ask(path string, question, answer any) error {
-	c, diags := e.load()
-	if diags.HasErrors() {
-		return daemon.Diagnostics{Diagnostics: diags}
-	}
-	body, err := json.Marshal(question)
-	if err != nil {
-		return err
-	}
-	resp, err := askRunning(c, path, body)
-	if err == nil {
-		defer resp.Body.Close()
-		return readAnswer(resp, answer)
-	}
-	log := hclog.New(&hclog.LoggerOptions{Name: "entrepot", Level: hclog.Error, Output: e.err})
-	d, err := daemon.New(daemon.Options{Load: e.load, Version: Version(), Log: log, Quiet: true, Self: self()})
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	w := httptest.NewRecorder()
-	d.Admin().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/"+path, bytes.NewReader(body)))
-	return readAnswer(w.Result(), answer)
-}
-
-// askRunning puts a question to the host that runs on the data directory. An
-// error says that none runs.
-func askRunning(c *config.Config, path string, question []byte) (*http.Response, error) {
-	socket := daemon.AdminSocket(c.DataDir)
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		},
-	}}
-	return client.Post("http://entrepot/"+path, "application/json", bytes.NewReader(question))
-}
-
-func readAnswer(resp *http.Response, answer any) error {
-	if resp.StatusCode != http.StatusOK {
-		var failed daemon.AdminError
-		if err := json.NewDecoder(resp.Body).Decode(&failed); err != nil {
-			return fmt.Errorf("the host answers %s", resp.Status)
-		}
-		return failed
-	}
-	return json.NewDecoder(resp.Body).Decode(answer)
 }

@@ -172,13 +172,12 @@ func (p installed) state(r daemon.RunningPlugin, hostRuns, used bool) string {
 // runningPlugins asks the host that runs on the data directory; false: none
 // runs.
 func runningPlugins(c *config.Config) (map[string]daemon.RunningPlugin, bool) {
-	resp, err := askRunning(c, "plugins", []byte("{}"))
-	if err != nil {
+	host := connectRunning(c)
+	if host == nil {
 		return nil, false
 	}
-	defer resp.Body.Close()
 	var all []daemon.RunningPlugin
-	if err := readAnswer(resp, &all); err != nil {
+	if err := host.ask("plugins", struct{}{}, &all); err != nil {
 		return nil, false
 	}
 	byName := map[string]daemon.RunningPlugin{}

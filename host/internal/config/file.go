@@ -228,7 +228,7 @@ func (r *reader) cooldown(f *cooldownFile, c *Cooldown, plugins []string) {
 		r.ecosystem(key, at, plugins)
 	})
 	r.each(f.Packages, func(key string, at hcl.Range, value hcl.Expression) {
-		rule, err := parsePattern(key)
+		rule, err := ParsePackagePattern(key)
 		if err != nil {
 			r.fail(at, "Bad package pattern", fmt.Sprintf("%q: %s.", key, err))
 			return

@@ -156,13 +156,13 @@ func TestParsePatternTakesPackageURLsApart(t *testing.T) {
 		"pkg:NPM/*":                   {"npm", "*", ""},
 		"pkg:maven/org.a/b":           {"maven", "org.a/b", ""},
 	} {
-		r, err := parsePattern(pattern)
+		r, err := ParsePackagePattern(pattern)
 		if got := [3]string{r.Type, r.Name, r.Version}; err != nil || got != want {
 			t.Errorf("%s is %q (%v), want %q", pattern, got, err, want)
 		}
 	}
 	for _, pattern := range []string{"", "lodash", "npm/lodash", "pkg:", "pkg:npm", "pkg:npm/", "pkg:/a", "pkg:npm/a@", "pkg:npm/%zz"} {
-		if r, err := parsePattern(pattern); err == nil {
+		if r, err := ParsePackagePattern(pattern); err == nil {
 			t.Errorf("%q is read as %+v", pattern, r)
 		}
 	}

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// parsePattern takes a purl pattern apart. A scope's @ may be written as it is
+// ParsePackagePattern takes a purl pattern apart. A scope's @ may be written as it is
 // or as %40; * and ? are wildcards.
-func parsePattern(pattern string) (r PackageRule, err error) {
+func ParsePackagePattern(pattern string) (r PackageRule, err error) {
 	rest, ok := strings.CutPrefix(pattern, "pkg:")
 	if !ok {
 		return r, errors.New(`write a package URL, as "pkg:npm/lodash" or "pkg:npm/@acme/*"`)

@@ -31,7 +31,29 @@ func (d *Daemon) Admin() http.Handler {
 	mux.HandleFunc("POST /token/revoke", answer(d.revokeToken))
 	mux.HandleFunc("POST /token/list", answer(d.listTokens))
 	mux.HandleFunc("POST /reload", answer(func(context.Context, struct{}) (struct{}, error) { return struct{}{}, d.Reload() }))
-	return mux
+	mux.HandleFunc("POST /backup", d.backup)
+	mux.HandleFunc("POST /export", d.export)
+	mux.HandleFunc("POST /import", d.importPackage)
+	return d.attended(mux)
+}
+
+// attended has Close wait for commands under way, which it asks to end.
+func (d *Daemon) attended(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d.reloading.Lock()
+		if d.closed {
+			d.reloading.Unlock()
+			refuse(w, http.StatusServiceUnavailable, errors.New("the host is stopping"))
+			return
+		}
+		d.wg.Add(1)
+		d.reloading.Unlock()
+		defer d.wg.Done()
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(d.ctx, cancel)()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // AdminError is how a command's error travels.
@@ -45,21 +67,26 @@ func (e AdminError) Error() string { return e.Message }
 // answer makes a handler of a function.
 func answer[Q, A any](f func(context.Context, Q) (A, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
 		var q Q
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&q); err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-			_ = json.NewEncoder(w).Encode(AdminError{err.Error()})
+			refuse(w, http.StatusBadRequest, err)
 			return
 		}
 		a, err := f(r.Context(), q)
 		if err != nil {
-			w.WriteHeader(http.StatusUnprocessableEntity)
-			_ = json.NewEncoder(w).Encode(AdminError{err.Error()})
+			refuse(w, http.StatusUnprocessableEntity, err)
 			return
 		}
+		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(a)
 	}
+}
+
+// refuse answers with an error.
+func refuse(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(AdminError{err.Error()})
 }
 
 // Target is what a command is about.

@@ -27,6 +27,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/config"
+	"github.com/entrepot-registry/entrepot/host/internal/directory"
 	"github.com/entrepot-registry/entrepot/host/internal/plugins"
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
 	"github.com/entrepot-registry/entrepot/host/internal/publish"
@@ -50,7 +51,8 @@ type Daemon struct {
 	logFile   io.Closer // the access log's, when it has one of its own
 	tokens    *access.Keeper
 	audit     *access.Audit
-	tls       *certificate  // nil: connections are not encrypted
+	tls       *certificate // nil: connections are not encrypted
+	scanner   *directory.Scanner
 	rescan    chan struct{} // has directories looked at now
 	sockets   string
 	wrap      func(*exec.Cmd) // sandboxes plugins; nil: they run as they are
@@ -129,11 +131,12 @@ func New(o Options) (d *Daemon, err error) {
 	if d.cache, err = cache.New(cache.Options{Dir: d.dir, Blobs: d.blobs, Policy: d.policy, Memory: c.MemoryCache, Log: d.log}); err != nil {
 		return d, err
 	}
+	d.scanner = directory.New(d.cache.Catalog(), d.dir.Keep, d.log)
 	if err = d.socketDir(); err != nil {
 		return d, err
 	}
 	d.makeSandbox(c)
-	d.cache.Catalog().Freed = d.blobs.RemoveUnpinned
+	d.cache.Catalog().Freed = func(digest blobs.Digest) { d.blobs.Discard(digest) }
 	d.metrics = server.NewMetrics()
 	d.metrics.Watch(&d.cache.Stats, server.Sizes{CacheBytes: d.blobs.Used, Evicted: d.blobs.Evicted, Plugins: d.eachPlugin})
 	if err = d.openLogs(c); err != nil {

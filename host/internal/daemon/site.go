@@ -94,7 +94,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 		own := *r
 		own.Anonymous = c.AnonymousIn(r)
 		site.Repositories = append(site.Repositories, &cache.Repository{
-			Repository: &own, Ecosystem: p, Options: options, Upstreams: set, Describe: describe, Urgent: urgent,
+			Repository: &own, Ecosystem: p, Options: options, Upstreams: set, Describe: describe, Urgent: urgent, Gate: d.scanner.Gate(&own),
 		})
 	}
 	return site, diags

@@ -6,12 +6,14 @@ package publish
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -168,6 +170,8 @@ type aside struct {
 	bodies []catalog.Body
 	// mounted is how many of the bodies were here before.
 	mounted int
+	// fresh are bodies that were not on the disk before.
+	fresh []blobs.Digest
 }
 
 func newAside() *aside { return &aside{id: rand.Text()} }
@@ -192,6 +196,9 @@ func (p *Publisher) putAside(set *aside, files []*intake.File) error {
 		return err
 	}
 	for _, f := range files {
+		if d := f.Writer.Digest(); !p.blobs.Has(d) {
+			set.fresh = append(set.fresh, d)
+		}
 		if _, err := f.Writer.Commit(nil, true); err != nil {
 			return err
 		}
@@ -240,21 +247,31 @@ func (a *aside) released() store.Change {
 	return change
 }
 
+// release ends a publication. What it did not make part of a package does not
+// stay.
 func (p *Publisher) release(set *aside) {
-	if err := p.keep.Apply(set.released()); err != nil {
-		p.log.Error("files of a publication stay on disk until the next start", "error", err)
+	if len(set.pins) > 0 {
+		if err := p.keep.Apply(set.released()); err != nil {
+			p.log.Error("files of a publication stay on disk until the next start", "error", err)
+			return
+		}
+	}
+	for _, d := range set.fresh {
+		p.blobs.Discard(d)
 	}
 }
 
 // sweep drops what was put aside when the host was killed.
 func (p *Publisher) sweep() error {
 	change := store.Change{}
+	var left []blobs.Digest
 	err := p.keep.Each(asideKey, false, func(k string, value []byte) bool {
 		change[k] = nil
 		var pins []string
 		if json.Unmarshal(value, &pins) == nil {
 			for _, pin := range pins {
 				change[pin] = nil
+				left = append(left, pinnedBy(pin))
 			}
 		}
 		return true
@@ -262,12 +279,26 @@ func (p *Publisher) sweep() error {
 	if err != nil || len(change) == 0 {
 		return err
 	}
-	return p.keep.ApplyAll(change)
+	if err := p.keep.ApplyAll(change); err != nil {
+		return err
+	}
+	for _, d := range left {
+		p.blobs.Discard(d)
+	}
+	return nil
+}
+
+// pinnedBy is the digest in the name of a pin.
+func pinnedBy(pin string) (d blobs.Digest) {
+	name, _, _ := strings.Cut(strings.TrimPrefix(pin, pinKey), "\x00")
+	if raw, err := hex.DecodeString(name); err == nil {
+		copy(d[:], raw)
+	}
+	return d
 }
 
 // decide asks the plugin what to do and has it done, again when a package
-// changed meanwhile.
-// Nothing is kept of a publication that is refused.
+// changed meanwhile. Nothing is kept of a publication that is refused.
 func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, files []*pb.UploadedFile, set *aside) (*pb.Reply, error) {
 	for range tries {
 		now := time.Now()
@@ -282,7 +313,7 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 		if err := addMade(body, set.mounted, decision.GetOperations()); err != nil {
 			return nil, err
 		}
-		if err := p.check(r, decision, body); err != nil {
+		if err := p.check(r, decision); err != nil {
 			return nil, err
 		}
 		if len(decision.GetOperations()) == 0 {
@@ -298,14 +329,18 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 			Revisions:  revisions,
 			Now:        now,
 			Overwrite:  r.Repository.Hosted.Overwrite,
+			Quota:      r.Repository.Hosted.Quota,
 			Records:    set.released(),
 			Blind:      r.Plan.GetBlind(),
 		})
 		var exists *catalog.ExistsError
+		var full *catalog.QuotaError
 		switch {
 		case err == nil:
 			set.pins = nil
 			return decision.GetReply(), nil
+		case errors.As(err, &full):
+			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_TOO_LARGE, Message: err.Error()}
 		case errors.As(err, &exists):
 			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error(), Name: exists.Name, Version: exists.Version}
 		case !errors.Is(err, catalog.ErrChanged):
@@ -354,7 +389,7 @@ func (p *Publisher) ask(ctx context.Context, r Request, question wire.Publicatio
 
 // check holds what a plugin ordered against what the one who asks, and the
 // repository, allow.
-func (p *Publisher) check(r Request, decision *pb.AcceptResponse, body *intake.Body) error {
+func (p *Publisher) check(r Request, decision *pb.AcceptResponse) error {
 	names := catalog.Names(decision.GetOperations())
 	for _, name := range names {
 		if name == "" {
@@ -364,25 +399,5 @@ func (p *Publisher) check(r Request, decision *pb.AcceptResponse, body *intake.B
 			return f
 		}
 	}
-	if err := r.Allowed(names); err != nil {
-		return err
-	}
-	quota := int64(0)
-	if r.Repository.Hosted != nil {
-		quota = r.Repository.Hosted.Quota
-	}
-	if quota == 0 || len(body.Files) == 0 {
-		return nil
-	}
-	used, err := p.cache.Catalog().Size(r.Repository.Name)
-	if err != nil {
-		return err
-	}
-	for _, f := range body.Files {
-		used += f.Writer.Size()
-	}
-	if used > quota {
-		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_TOO_LARGE, Message: fmt.Sprintf("repository %q would have %d bytes, but its quota is %d", r.Repository.Name, used, quota)}
-	}
-	return nil
+	return r.Allowed(names)
 }

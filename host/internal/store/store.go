@@ -20,9 +20,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// format is the layout of the data directory that this program understands.
-const format = "entrepot data 1"
-
 // Dir is an open, locked data directory.
 type Dir struct {
 	// Path of the directory.
@@ -38,13 +35,36 @@ type Dir struct {
 // ErrLocked says that another process has the data directory open.
 var ErrLocked = errors.New("another entrepot has the data directory open")
 
-// Open locks a data directory, checks its format and opens its databases. A
-// directory that does not exist is made.
-func Open(path string, log hclog.Logger) (*Dir, error) {
+// Open locks a data directory, checks its format, opens its databases and
+// upgrades an older format. A directory that does not exist is made. A
+// [*FormatError] says that this program cannot use it.
+func Open(path string, log hclog.Logger) (*Dir, error) { return openWith(path, upgrades(), log) }
+
+func openWith(path string, steps []upgrade, log hclog.Logger) (*Dir, error) {
+	d, err := lock(path)
+	if err != nil {
+		return nil, err
+	}
+	have, err := d.format(len(steps))
+	if err == nil {
+		err = d.open(log)
+	}
+	if err == nil {
+		err = d.upgrade(have, steps, log)
+	}
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// lock makes a data directory if there is none, and locks it.
+func lock(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	lock := flock.New(filepath.Join(path, "lock"))
+	lock := flock.New(filepath.Join(path, lockFile))
 	ok, err := lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("locking data directory %s: %w", path, err)
@@ -52,18 +72,12 @@ func Open(path string, log hclog.Logger) (*Dir, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrLocked, path)
 	}
-	d := &Dir{Path: path, lock: lock}
-	if err := d.open(log); err != nil {
-		d.Close()
-		return nil, err
-	}
-	return d, nil
+	return &Dir{Path: path, lock: lock}, nil
 }
 
+const lockFile = "lock"
+
 func (d *Dir) open(log hclog.Logger) error {
-	if err := checkFormat(d.Path); err != nil {
-		return err
-	}
 	var err error
 	if d.Keep, err = openDB(filepath.Join(d.Path, "store"), log); err != nil {
 		return err
@@ -78,21 +92,6 @@ func (d *Dir) open(log hclog.Logger) error {
 		if d.Cache, err = openDB(cache, log); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func checkFormat(path string) error {
-	name := filepath.Join(path, "format")
-	have, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return os.WriteFile(name, []byte(format+"\n"), 0o600)
-	}
-	if err != nil {
-		return err
-	}
-	if got := strings.TrimSpace(string(have)); got != format {
-		return fmt.Errorf("data directory %s has format %q, but this entrepot understands %q; use the version that made it, or another directory", path, got, format)
 	}
 	return nil
 }

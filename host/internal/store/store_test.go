@@ -41,7 +41,7 @@ func TestDirectoryIsLockedAndPrivate(t *testing.T) {
 
 func TestUnknownFormatIsRefusedUntouched(t *testing.T) {
 	t.Parallel()
-	for _, format := range []string{"entrepot data 2\n", "something else", ""} {
+	for _, format := range []string{"entrepot data 2\n", "entrepot data 0\n", "something else", ""} {
 		path := t.TempDir()
 		if err := os.WriteFile(filepath.Join(path, "format"), []byte(format), 0o600); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/entrepot-registry/entrepot/host/internal/daemon"
+	"github.com/entrepot-registry/entrepot/host/internal/publish"
+	"github.com/entrepot-registry/entrepot/host/internal/transfer"
+)
+
+type exportCommand struct {
+	To         string   `arg:"" help:"Directory to write: empty, new, or with an earlier export, which is brought up to date." name:"dir"`
+	PURLs      []string `arg:"" optional:"" help:"Packages, as pkg:npm/@acme/* or pkg:npm/boat@1.2.0; all that are hosted otherwise." name:"purl"`
+	Repository string   `help:"Only of this repository." placeholder:"NAME"`
+}
+
+// Run writes packages that are hosted as plain files, with a list beside them.
+func (x *exportCommand) Run(e *env) (err error) {
+	ctx, stop := untilInterrupted()
+	defer stop()
+	c, err := e.connect()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	question, err := json.Marshal(daemon.Exporting{Repository: x.Repository, PURLs: x.PURLs})
+	if err != nil {
+		return err
+	}
+	from, err := c.post(ctx, "export", "application/json", bytes.NewReader(question))
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	end, err := transfer.Unpack(ctx, from, x.To)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("the host broke it off; its log says why")
+	}
+	if err != nil {
+		return fmt.Errorf("the export is not whole: %w", err)
+	}
+	fmt.Fprintf(e.out, "%s: %d packages, %d files (%s)\n", x.To, end.Packages, end.Files, humanize.IBytes(uint64(end.Bytes)))
+	return problems(e.err, end.Problems, "could not be read and are not in the export")
+}
+
+// problems prints what is the matter with files.
+func problems(w io.Writer, all []string, what string) error {
+	for _, p := range all {
+		fmt.Fprintln(w, p)
+	}
+	if len(all) > 0 {
+		return fmt.Errorf("%d files %s", len(all), what)
+	}
+	return nil
+}
+
+type importCommand struct {
+	From       string `arg:"" help:"Directory that entrepot export wrote." name:"dir"`
+	Repository string `help:"Repository that the packages are published in." required:"" placeholder:"NAME"`
+	Of         string `help:"Only what was in this repository when it was exported." placeholder:"NAME"`
+}
+
+// Run publishes what an export has. What is there already stays.
+func (x *importCommand) Run(e *env) (err error) {
+	ctx, stop := untilInterrupted()
+	defer stop()
+	c, err := e.connect()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	var all publish.Imported
+	packages := 0
+	_, err = transfer.Read(x.From, func(p *transfer.Package, files []*transfer.File) error {
+		if x.Of != "" && p.Repository != x.Of {
+			return nil
+		}
+		packages++
+		done, err := x.send(ctx, c, p, files)
+		all.Added += done.Added
+		all.Present += done.Present
+		for _, problem := range done.Problems {
+			all.Problems = append(all.Problems, p.Name+": "+problem)
+		}
+		if refused := (daemon.AdminError{}); errors.As(err, &refused) && ctx.Err() == nil {
+			all.Problems = append(all.Problems, p.Name+": "+refused.Message)
+			return nil
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: it is no export, or one that was not finished; files of elsewhere are served by a directory block, or published with their own client", err)
+	}
+	fmt.Fprintf(e.out, "%d packages: %d files and versions added, %d were there\n", packages, all.Added, all.Present)
+	if err != nil {
+		return err
+	}
+	return problems(e.err, all.Problems, "or packages were not taken")
+}
+
+// send has the host take a package.
+func (x *importCommand) send(ctx context.Context, c *connection, p *transfer.Package, files []*transfer.File) (done publish.Imported, err error) {
+	r, w := io.Pipe()
+	defer r.Close()
+	go func() { w.CloseWithError(x.write(w, p, files)) }()
+	answer, err := c.post(ctx, "import", "application/x-tar", r)
+	if err != nil {
+		return done, err
+	}
+	defer answer.Close()
+	return done, json.NewDecoder(answer).Decode(&done)
+}
+
+func (x *importCommand) write(w io.Writer, p *transfer.Package, files []*transfer.File) error {
+	about, err := json.Marshal(daemon.Importing{Repository: x.Repository, Package: p, Files: files})
+	if err != nil {
+		return err
+	}
+	archive := tar.NewWriter(w)
+	member := func(name string, size int64, from io.Reader) error {
+		if err := archive.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: size, Typeflag: tar.TypeReg}); err != nil {
+			return err
+		}
+		_, err := io.CopyN(archive, from, size)
+		return err
+	}
+	if err := member("package.json", int64(len(about)), bytes.NewReader(about)); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if f.Path == "" {
+			continue
+		}
+		body, err := f.Open(x.From)
+		if err != nil {
+			return err
+		}
+		info, err := body.Stat()
+		if err == nil {
+			err = member("file", info.Size(), body)
+		}
+		body.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.File, err)
+		}
+	}
+	return archive.Close()
+}

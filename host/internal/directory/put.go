@@ -1,0 +1,190 @@
+package directory
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/catalog"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// bulk is how many bytes of a plugin's own data are written together: a
+// transaction has its bounds.
+const bulk = 256 << 10
+
+// put puts files into the catalogue, in the place of what they were before:
+// together, or, when there is something the matter with one, each by itself.
+func (w *walk) put(all []*found) error {
+	for len(all) > 0 {
+		n, size := 0, 0
+		for n < len(all) && (n == 0 || size < bulk) {
+			size += len(all[n].entry.GetExtra())
+			n++
+		}
+		some := all[:n]
+		all = all[n:]
+		err := w.store(some)
+		if reason(err) == "" {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		for _, f := range some {
+			if err := w.putOne(f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// putOne puts one file into the catalogue. One in whose place another is served
+// waits until those that went are known: it may have been moved.
+func (w *walk) putOne(f *found) error {
+	err := w.store([]*found{f})
+	if reason(err) == "" {
+		return err
+	}
+	w.taken = append(w.taken, f.file)
+	return nil
+}
+
+// putTaken puts the files that waited into the catalogue, or notes why that
+// cannot be.
+func (w *walk) putTaken() error {
+	for _, file := range w.taken {
+		info, err := os.Lstat(file)
+		if err != nil || !info.Mode().IsRegular() {
+			continue // it went meanwhile
+		}
+		f := &found{file: file, seen: seen{Size: info.Size(), Modified: info.ModTime()}}
+		if err := w.look(w.ctx, f); err != nil {
+			return err
+		}
+		err = w.store([]*found{f})
+		if problem := reason(err); problem != "" {
+			f.seen.Problem = problem
+			err = w.store([]*found{f})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(w.taken) == 0 {
+		return nil
+	}
+	return w.keep.Sync()
+}
+
+// reason is why a file is not served, of which it is the file's fault; empty:
+// it is not.
+func reason(err error) string {
+	var exists *catalog.ExistsError
+	var taken *catalog.TakenError
+	switch {
+	case errors.As(err, &exists):
+		return "another file is served as " + exists.Path
+	case errors.As(err, &taken):
+		return taken.Error()
+	}
+	return ""
+}
+
+// store makes one change of the catalogue, with what is remembered of the
+// files.
+func (w *walk) store(some []*found) error {
+	change := catalog.Change{Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Blind: true, Unsynced: true}
+	result := w.result
+	var gone []*pb.Operation // first, because files may have changed places
+	for _, f := range some {
+		if f.unsettled {
+			result.Unsettled++
+			continue
+		}
+		was, known, err := w.seen(w.repo.Name, f.file)
+		if err != nil {
+			return err
+		}
+		if known && was.Problem == "" {
+			gone = append(gone, remove(was))
+		}
+		now := f.seen
+		if now.Problem == "" {
+			result.Added++
+			change.Operations = append(change.Operations, &pb.Operation{
+				Kind: pb.Operation_KIND_STORE, Version: f.entry.GetVersion(), Path: f.entry.GetPath(), Extra: f.entry.GetExtra(),
+				ContentType: f.entry.GetContentType(), File: int32(len(change.Bodies)),
+			})
+			change.Published = append(change.Published, now.Modified)
+			change.Bodies = append(change.Bodies, f.body)
+		} else {
+			result.Bad++
+			now = seen{Size: now.Size, Modified: now.Modified, Problem: now.Problem}
+		}
+		record, err := json.Marshal(now)
+		if err != nil {
+			return err
+		}
+		change.Records[seenName(w.repo.Name, f.file)] = record
+	}
+	if len(change.Records) == 0 {
+		w.result = result
+		return nil
+	}
+	change.Operations = append(gone, change.Operations...)
+	change.Published = append(make([]time.Time, len(gone)), change.Published...)
+	if err := w.apply(change); err != nil {
+		return err
+	}
+	w.result = result
+	for _, f := range some {
+		if f.seen.Problem != "" && !f.unsettled {
+			w.log.Warn("a file in a directory is not served", "repository", w.repo.Name, "file", f.file, "reason", f.seen.Problem)
+		}
+	}
+	return nil
+}
+
+// apply makes a change, which may be one of what is remembered alone.
+func (w *walk) apply(change catalog.Change) error {
+	if len(change.Operations) == 0 {
+		return w.keep.Apply(change.Records)
+	}
+	return w.catalog.Apply(change)
+}
+
+func remove(was seen) *pb.Operation {
+	return &pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: was.Name, Version: was.Version}, Path: was.Path}
+}
+
+// removeGone takes files that are no longer there out of the catalogue.
+func (w *walk) removeGone() error {
+	gone, err := w.left(w.repo.Name, w.known)
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	for len(gone) > 0 {
+		some := gone[:min(batch, len(gone))]
+		gone = gone[len(some):]
+		change := catalog.Change{Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Blind: true, Unsynced: true}
+		for _, file := range some {
+			was, known, err := w.seen(w.repo.Name, file)
+			if err != nil {
+				return err
+			}
+			change.Records[seenName(w.repo.Name, file)] = nil
+			if known && was.Problem == "" {
+				change.Operations = append(change.Operations, remove(was))
+				w.result.Removed++
+			}
+		}
+		if err := w.apply(change); err != nil {
+			return err
+		}
+	}
+	return w.keep.Sync()
+}

@@ -1,0 +1,89 @@
+package directory
+
+import (
+	"encoding/json"
+	"errors"
+	"hash/maphash"
+	"io/fs"
+	"strings"
+	"time"
+)
+
+// seen is what is remembered of a file.
+type seen struct {
+	Size     int64
+	Modified time.Time
+	// Problem is why it is not served; empty: it is.
+	Problem string `json:",omitempty"`
+	// Name, Version and Path are those of its entry.
+	Name, Version, Path string `json:",omitempty"`
+}
+
+const seenKey = "directory/" // repository, file → seen
+
+func seenName(repository, file string) string { return seenKey + repository + "\x00" + file }
+
+// index is what is remembered of all files of a repository, as hashes of 64
+// bits: that two of a million files have the same is less likely than that the
+// disk lies.
+type index struct {
+	seed  maphash.Seed
+	files map[uint64]uint64 // by their names, with size and time
+}
+
+func (x *index) name(file string) uint64 { return maphash.String(x.seed, file) }
+
+func (x *index) stamp(size int64, modified time.Time) uint64 {
+	return maphash.Comparable(x.seed, [2]int64{size, modified.UnixNano()})
+}
+
+// met takes a file out of the index and says whether it is as it was.
+func (x *index) met(file string, size int64, modified time.Time) (known, unchanged bool) {
+	name := x.name(file)
+	stamp, known := x.files[name]
+	delete(x.files, name)
+	return known, known && stamp == x.stamp(size, modified)
+}
+
+// known reads what is remembered of a repository's files.
+func (s *Scanner) known(repository string) (*index, error) {
+	x := &index{seed: maphash.MakeSeed(), files: map[uint64]uint64{}}
+	prefix := seenName(repository, "")
+	var broken error
+	err := s.keep.Each(prefix, false, func(k string, value []byte) bool {
+		var f seen
+		broken = json.Unmarshal(value, &f)
+		x.files[x.name(strings.TrimPrefix(k, prefix))] = x.stamp(f.Size, f.Modified)
+		return broken == nil
+	})
+	return x, errors.Join(err, broken)
+}
+
+// seen is what is remembered of a file; false: nothing.
+func (s *Scanner) seen(repository, file string) (was seen, ok bool, err error) {
+	value, err := s.keep.Get(seenName(repository, file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return was, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(value, &was)
+	}
+	return was, err == nil, err
+}
+
+// left are the files that are still in the index.
+func (s *Scanner) left(repository string, x *index) ([]string, error) {
+	if len(x.files) == 0 {
+		return nil, nil
+	}
+	var files []string
+	prefix := seenName(repository, "")
+	err := s.keep.Each(prefix, true, func(k string, _ []byte) bool {
+		file := strings.TrimPrefix(k, prefix)
+		if _, ok := x.files[x.name(file)]; ok {
+			files = append(files, file)
+		}
+		return true
+	})
+	return files, err
+}

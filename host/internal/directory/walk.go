@@ -1,0 +1,198 @@
+package directory
+
+import (
+	"context"
+	"crypto/md5"  //nolint:gosec // what some registries give
+	"crypto/sha1" //nolint:gosec // what some registries give
+	"crypto/sha256"
+	"crypto/sha512"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/entrepot-registry/entrepot/host/internal/cache"
+	"github.com/entrepot-registry/entrepot/host/internal/catalog"
+	"github.com/entrepot-registry/entrepot/host/internal/config"
+	"github.com/entrepot-registry/entrepot/host/internal/intake"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// walk is a scan under way.
+type walk struct {
+	*Scanner
+	ctx    context.Context
+	repo   *cache.Repository
+	known  *index
+	found  []*found
+	taken  []string // files in whose place others are served
+	result Result
+}
+
+// found is a file to be put into the catalogue.
+type found struct {
+	file  string
+	seen  seen
+	entry *pb.Entry
+	body  catalog.Body
+	// unsettled is whether it is being written.
+	unsettled bool
+}
+
+// batch is how many files are looked into and put into the catalogue together.
+const batch = 200
+
+func (w *walk) directory(d *config.Directory) error {
+	if info, err := os.Stat(d.Path); err != nil || !info.IsDir() {
+		return errors.Join(err, errors.New("it is no directory that can be read"))
+	}
+	chosen := choice(d)
+	return filepath.WalkDir(d.Path, func(file string, entry fs.DirEntry, err error) error {
+		switch {
+		case w.ctx.Err() != nil:
+			return w.ctx.Err()
+		case err != nil:
+			w.log.Warn("part of a directory cannot be read", "repository", w.repo.Name, "path", file, "error", err)
+			return err
+		case hidden(file) && file != d.Path:
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case entry.IsDir():
+			w.events.watch(w.repo.Name, file) // before it is read, so that nothing is missed
+			return nil
+		case !entry.Type().IsRegular() || !chosen(file):
+			return nil
+		}
+		return w.file(file, entry)
+	})
+}
+
+// hidden files are those of tools that copy, and of editors.
+func hidden(file string) bool { return strings.HasPrefix(filepath.Base(file), ".") }
+
+// choice reports of files whether their directory's patterns choose them.
+func choice(d *config.Directory) func(file string) bool {
+	if len(d.Match) == 0 {
+		return func(string) bool { return true }
+	}
+	var patterns []*regexp.Regexp
+	for _, pattern := range d.Match {
+		patterns = append(patterns, wire.Glob(pattern))
+	}
+	return func(file string) bool {
+		below, err := filepath.Rel(d.Path, file)
+		return err == nil && slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return p.MatchString(filepath.ToSlash(below)) })
+	}
+}
+
+// file looks at a file, and puts it down to be looked into when it is new or
+// has changed.
+func (w *walk) file(file string, entry fs.DirEntry) error {
+	info, err := entry.Info()
+	if err != nil {
+		return nil //nolint:nilerr // it went this moment
+	}
+	w.result.Files++
+	if _, unchanged := w.known.met(file, info.Size(), info.ModTime()); unchanged {
+		return nil
+	}
+	w.found = append(w.found, &found{file: file, seen: seen{Size: info.Size(), Modified: info.ModTime()}})
+	if len(w.found) >= batch {
+		return w.flush()
+	}
+	return nil
+}
+
+// flush looks into the files that were found and puts them into the catalogue.
+func (w *walk) flush() error {
+	if len(w.found) == 0 {
+		return nil
+	}
+	work, ctx := errgroup.WithContext(w.ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0) + 1)
+	for _, f := range w.found {
+		work.Go(func() error { return w.look(ctx, f) })
+	}
+	err := work.Wait()
+	if err == nil {
+		err = w.put(w.found)
+	}
+	w.found = nil
+	return errors.Join(err, w.keep.Sync())
+}
+
+// settles is how long after its last change a file that is no package is taken
+// for one that is being written.
+const settles = 2 * time.Second
+
+// look has the plugin look into a file. A file that is no package gets the
+// reason; an error is not the file's.
+func (w *walk) look(ctx context.Context, f *found) error {
+	if err := w.ask(ctx, f); err != nil {
+		return err
+	}
+	info, err := os.Stat(f.file)
+	changed := err != nil || info.Size() != f.seen.Size || !info.ModTime().Equal(f.seen.Modified)
+	young := time.Since(f.seen.Modified).Abs() < settles
+	f.unsettled = changed || f.seen.Problem != "" && young
+	return nil
+}
+
+func (w *walk) ask(ctx context.Context, f *found) error {
+	digests, err := hashFile(f.file)
+	if err != nil {
+		f.seen.Problem = err.Error()
+		return nil
+	}
+	members, err := intake.Members(f.file, w.repo.Describe.GetCapabilities().GetPeek())
+	if err != nil {
+		f.seen.Problem = err.Error()
+		return nil
+	}
+	f.body = catalog.Body{Size: f.seen.Size, Digests: digests, Source: f.file, Modified: f.seen.Modified}
+	copy(f.body.Digest[:], digests["sha256"])
+	file := &pb.PackageFile{Repository: w.repo.Plain(""), Name: filepath.Base(f.file), Size: f.seen.Size}
+	for _, algorithm := range slices.Sorted(maps.Keys(digests)) {
+		file.Digests = append(file.Digests, &pb.Digest{Algorithm: algorithm, Sum: digests[algorithm]})
+	}
+	said, err := w.inspect(ctx, w.repo, file, members)
+	if err != nil {
+		return err
+	}
+	f.entry = said.GetEntry()
+	switch {
+	case f.entry == nil:
+		f.seen.Problem = said.GetFailure().GetMessage()
+	case f.entry.GetVersion().GetName() == "" || f.entry.GetPath() == "":
+		f.seen.Problem = "the plugin gives it no name or no address"
+		f.entry = nil
+	default:
+		f.seen.Name, f.seen.Version, f.seen.Path = f.entry.GetVersion().GetName(), f.entry.GetVersion().GetVersion(), f.entry.GetPath()
+	}
+	return nil
+}
+
+func hashFile(file string) (map[string][]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	a, b, c, d := sha512.New(), sha256.New(), sha1.New(), md5.New()
+	if _, err := io.Copy(io.MultiWriter(a, b, c, d), f); err != nil {
+		return nil, err
+	}
+	return map[string][]byte{"sha512": a.Sum(nil), "sha256": b.Sum(nil), "sha1": c.Sum(nil), "md5": d.Sum(nil)}, nil
+}

@@ -1,0 +1,281 @@
+package publish
+
+import (
+	"context"
+	"crypto/md5"  //nolint:gosec // what some registries give
+	"crypto/sha1" //nolint:gosec // what some registries give
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/cache"
+	"github.com/entrepot-registry/entrepot/host/internal/catalog"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/host/internal/transfer"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// Imported says what was done with a package's files.
+type Imported struct {
+	// Added files, and files that were there already.
+	Added   int `json:"added"`
+	Present int `json:"present"`
+	// Problems are why others were not taken.
+	Problems []string `json:"problems,omitempty"`
+}
+
+// Import publishes a package of an export. What is there already stays as it
+// is; what is lacking is added. Next is called for the content of each file, in
+// order. An error says why the rest was not taken; what was added until then is
+// there, and importing it again goes on.
+func (p *Publisher) Import(ctx context.Context, repo *cache.Repository, about *transfer.Package, files []*transfer.File, next func() (io.Reader, error)) (Imported, error) {
+	if about.Plugin != repo.Plugin {
+		return Imported{}, fmt.Errorf("%s is a package of plugin %s, but repository %q is of %s", about.Name, about.Plugin, repo.Name, repo.Plugin)
+	}
+	if f := repo.MayPublish(about.Name); f != nil {
+		return Imported{}, f
+	}
+	known, err := p.cache.Catalog().Package(repo.Name, about.Name)
+	if err != nil {
+		return Imported{}, err
+	}
+	if known == nil {
+		known = &catalog.Package{Name: about.Name}
+	}
+	m := &importing{p: p, repo: repo, about: about, known: known, set: newAside()}
+	defer func() { p.release(m.set) }()
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return m.done, err
+		}
+		if err := m.file(f, next); err != nil {
+			return m.done, err
+		}
+	}
+	if err := m.flush(); err != nil {
+		return m.done, err
+	}
+	return m.done, m.mark(files)
+}
+
+// importing is an import of a package under way.
+type importing struct {
+	p     *Publisher
+	repo  *cache.Repository
+	about *transfer.Package
+	known *catalog.Package // as it was before
+	done  Imported
+
+	// What is added together.
+	set       *aside
+	writers   []*blobs.Writer
+	adding    []*pb.Operation
+	published []time.Time
+	extra     int
+}
+
+// Bounds of what is added in one transaction.
+const (
+	importFiles = 100
+	importExtra = 256 << 10 // bytes of the plugin's own data
+)
+
+// has is the file that is there in the place of one.
+func (m *importing) has(f *transfer.File) *catalog.File {
+	for _, k := range m.known.Files {
+		if k.Version == f.Version && k.Path == f.Path {
+			return k
+		}
+	}
+	return nil
+}
+
+// file adds a file, unless it is there.
+func (m *importing) file(f *transfer.File, next func() (io.Reader, error)) error {
+	var from io.Reader
+	if f.Path != "" {
+		var err error
+		if from, err = next(); err != nil {
+			return err
+		}
+	}
+	if k := m.has(f); k != nil && (f.Path == "" || k.Body.String() == f.Digests["sha256"]) {
+		m.done.Present++
+		return nil
+	} else if k != nil && !m.repo.Hosted.Overwrite {
+		m.done.Problems = append(m.done.Problems, fmt.Sprintf("%s is there already, with other bytes, and what is published does not change", f.Path))
+		return nil
+	}
+	number := int32(-1)
+	if f.Path != "" {
+		w, digests, err := m.read(f, from)
+		if err != nil {
+			return err
+		}
+		if w == nil {
+			return nil
+		}
+		number = int32(len(m.set.bodies))
+		m.writers = append(m.writers, w)
+		m.set.bodies = append(m.set.bodies, catalog.Body{Digest: w.Digest(), Size: w.Size(), Digests: digests})
+	}
+	m.adding = append(m.adding, &pb.Operation{
+		Kind: pb.Operation_KIND_STORE, Version: &pb.Version{Name: m.about.Name, Version: f.Version}, Path: f.Path, Extra: f.Extra,
+		ContentType: f.Type, Needs: f.Needs, Loose: f.Loose, File: number,
+	})
+	m.published = append(m.published, f.Published)
+	if m.extra += len(f.Extra); len(m.adding) >= importFiles || m.extra >= importExtra {
+		return m.flush()
+	}
+	return nil
+}
+
+// read takes the bytes of a file and compares them with its digests; nil: they
+// are not right, which is a problem of the file.
+func (m *importing) read(f *transfer.File, from io.Reader) (w *blobs.Writer, digests map[string][]byte, err error) {
+	if w, err = m.p.blobs.Create(); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if digests == nil {
+			w.Abort()
+			w = nil
+		}
+	}()
+	hashes := map[string]hash.Hash{"sha512": sha512.New(), "sha384": sha512.New384(), "sha1": sha1.New(), "md5": md5.New()}
+	to := []io.Writer{w}
+	for algorithm, h := range hashes {
+		if f.Digests[algorithm] == "" {
+			delete(hashes, algorithm)
+			continue
+		}
+		to = append(to, h)
+	}
+	n, err := io.Copy(io.MultiWriter(to...), io.LimitReader(from, m.repo.MaxArtifact+1))
+	if err != nil {
+		return w, nil, err
+	}
+	if n > m.repo.MaxArtifact {
+		m.done.Problems = append(m.done.Problems, fmt.Sprintf("%s is larger than max_artifact (%d bytes)", f.Path, m.repo.MaxArtifact))
+		return w, nil, nil
+	}
+	sum := w.Digest()
+	found := map[string][]byte{"sha256": sum[:]}
+	for algorithm, h := range hashes {
+		found[algorithm] = h.Sum(nil)
+	}
+	for algorithm, got := range found {
+		if want := f.Digests[algorithm]; want != hex.EncodeToString(got) {
+			m.done.Problems = append(m.done.Problems, fmt.Sprintf("%s is damaged: its %s is %x, but the list says %q", f.Path, algorithm, got, want))
+			return w, nil, nil
+		}
+	}
+	return w, found, nil
+}
+
+// flush publishes the files that were read, in one transaction.
+func (m *importing) flush() error {
+	defer func() {
+		for _, w := range m.writers {
+			w.Abort()
+		}
+		m.writers, m.adding, m.published, m.extra, m.set = nil, nil, nil, 0, newAside()
+	}()
+	if len(m.adding) == 0 {
+		return nil
+	}
+	set := m.set
+	defer m.p.release(set)
+	var sums []blobs.Digest
+	for _, b := range set.bodies {
+		sums = append(sums, b.Digest)
+	}
+	if len(sums) > 0 {
+		if err := m.p.pin(set, sums, store.Change{}); err != nil {
+			return err
+		}
+	}
+	for _, w := range m.writers {
+		if d := w.Digest(); !m.p.blobs.Has(d) {
+			set.fresh = append(set.fresh, d)
+		}
+		if _, err := w.Commit(nil, true); err != nil {
+			return err
+		}
+	}
+	err := m.apply(m.adding, set)
+	if err == nil {
+		m.done.Added += len(m.adding)
+		set.pins = nil
+	}
+	return err
+}
+
+func (m *importing) apply(operations []*pb.Operation, set *aside) error {
+	err := m.p.cache.Catalog().Apply(catalog.Change{
+		Repository: m.repo.Name, Operations: operations, Bodies: set.bodies, Published: m.published, Now: time.Now(),
+		Overwrite: m.repo.Hosted.Overwrite, Quota: m.repo.Hosted.Quota, Records: set.released(), Blind: true,
+	})
+	var full *catalog.QuotaError
+	if errors.As(err, &full) {
+		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_TOO_LARGE, Message: err.Error()}
+	}
+	return err
+}
+
+// mark gives versions their marks, and the package its tags, owners and extra,
+// as far as they are lacking. What went its own way here since keeps its tags.
+func (m *importing) mark(files []*transfer.File) error {
+	versions := map[string]*transfer.File{}
+	for _, f := range files {
+		versions[f.Version] = f
+	}
+	now, err := m.p.cache.Catalog().Package(m.repo.Name, m.about.Name)
+	if err != nil {
+		return err
+	}
+	if now == nil {
+		now = &catalog.Package{Name: m.about.Name}
+	}
+	there, ownWay := map[string]*catalog.File{}, false
+	for _, f := range now.Files {
+		there[f.Version] = f
+		ownWay = ownWay || versions[f.Version] == nil
+	}
+	var todo []*pb.Operation
+	order := func(kind pb.Operation_Kind, version, value string, extra []byte) {
+		todo = append(todo, &pb.Operation{Kind: kind, Version: &pb.Version{Name: m.about.Name, Version: version}, Value: value, Extra: extra})
+	}
+	for version, f := range versions {
+		switch k := there[version]; {
+		case k == nil, k.Yanked:
+		case f.Yanked:
+			order(pb.Operation_KIND_YANK, version, f.Message, nil)
+		case f.Message != "" && k.Message == "":
+			order(pb.Operation_KIND_DEPRECATE, version, f.Message, nil)
+		}
+	}
+	for tag, version := range m.about.Tags {
+		if at, ok := now.Tags[tag]; there[version] != nil && (!ok || at != version && !ownWay) {
+			order(pb.Operation_KIND_TAG, version, tag, nil)
+		}
+	}
+	for _, owner := range m.about.Owners {
+		if !slices.Contains(now.Owners, owner) {
+			order(pb.Operation_KIND_OWN, "", owner, nil)
+		}
+	}
+	if len(m.about.Extra) > 0 && string(now.Extra) != string(m.about.Extra) && (len(now.Extra) == 0 || !ownWay) {
+		order(pb.Operation_KIND_EXTRA, "", "", m.about.Extra)
+	}
+	if len(todo) == 0 {
+		return nil
+	}
+	return m.apply(todo, newAside())
+}
