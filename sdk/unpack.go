@@ -6,7 +6,8 @@ import (
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
-// Gzip is the encoding of a part that is compressed (RFC 1952).
+// Gzip is the encoding of a part that is compressed (RFC 1952), by the host
+// unless it is so already.
 const Gzip = "gzip"
 
 // Unpacking is a file in a directory that holds several to be served. What

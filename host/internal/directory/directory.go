@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	"github.com/entrepot-registry/entrepot/host/internal/config"
@@ -26,19 +27,20 @@ import (
 // Scanner follows directories.
 type Scanner struct {
 	catalog *catalog.Catalog
+	blobs   *blobs.Store
 	keep    *store.DB
 	log     hclog.Logger
 	// inspect asks a repository's plugin what a file is.
-	inspect func(context.Context, *cache.Repository, *pb.PackageFile, []wire.Member) (*pb.InspectResponse, error)
+	inspect func(context.Context, *cache.Repository, *pb.PackageFile, []wire.Member, ...*pb.Measured) (*pb.InspectResponse, error)
 
 	events *events
 }
 
 // New makes a scanner.
-func New(c *catalog.Catalog, keep *store.DB, log hclog.Logger) *Scanner {
-	return &Scanner{catalog: c, keep: keep, log: log, events: newEvents(maxWatches, log),
-		inspect: func(ctx context.Context, repo *cache.Repository, file *pb.PackageFile, members []wire.Member) (*pb.InspectResponse, error) {
-			return repo.Ecosystem.Inspect(ctx, file, members)
+func New(c *catalog.Catalog, b *blobs.Store, keep *store.DB, log hclog.Logger) *Scanner {
+	return &Scanner{catalog: c, blobs: b, keep: keep, log: log, events: newEvents(maxWatches, log),
+		inspect: func(ctx context.Context, repo *cache.Repository, file *pb.PackageFile, members []wire.Member, measured ...*pb.Measured) (*pb.InspectResponse, error) {
+			return repo.Ecosystem.Inspect(ctx, file, members, measured...)
 		},
 	}
 }

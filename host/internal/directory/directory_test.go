@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	"github.com/entrepot-registry/entrepot/host/internal/config"
@@ -40,13 +41,17 @@ func newTree(t testing.TB, match ...string) *tree {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dir.Close() })
+	bodies, err := blobs.Open(dir, blobs.Options{Limit: 1 << 30}, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
 	c, err := catalog.New(dir.Keep)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tr := &tree{t: t, root: t.TempDir(), clock: time.Now().Add(-time.Hour)}
-	tr.Scanner = New(c, dir.Keep, hclog.New(&hclog.LoggerOptions{Output: &tr.log, DisableTime: true}))
-	tr.inspect = func(_ context.Context, _ *cache.Repository, file *pb.PackageFile, _ []wire.Member) (*pb.InspectResponse, error) {
+	tr.Scanner = New(c, bodies, dir.Keep, hclog.New(&hclog.LoggerOptions{Output: &tr.log, DisableTime: true}))
+	tr.inspect = func(_ context.Context, _ *cache.Repository, file *pb.PackageFile, _ []wire.Member, _ ...*pb.Measured) (*pb.InspectResponse, error) {
 		tr.inspects.Add(1)
 		text, _, _ := strings.Cut(file.GetName(), ".")
 		name, version, ok := strings.Cut(text, "_")

@@ -18,6 +18,17 @@ const bulk = 256 << 10
 // put puts files into the catalogue, in the place of what they were before:
 // together, or, when there is something the matter with one, each by itself.
 func (w *walk) put(all []*found) error {
+	var single []*found
+	for _, f := range all {
+		if f.unpacked == nil {
+			single = append(single, f)
+			continue
+		}
+		if err := w.putUnpacked(f); err != nil {
+			return err
+		}
+	}
+	all = single
 	for len(all) > 0 {
 		n, size := 0, 0
 		for n < len(all) && (n == 0 || size < bulk) {
@@ -56,7 +67,8 @@ func (w *walk) putOne(f *found) error {
 // putTaken puts the files that waited into the catalogue, or notes why that
 // cannot be.
 func (w *walk) putTaken() error {
-	for _, file := range w.taken {
+	for i := 0; i < len(w.taken); i++ { // more may come
+		file := w.taken[i]
 		info, err := os.Lstat(file)
 		if err != nil || !info.Mode().IsRegular() {
 			continue // it went meanwhile
@@ -64,6 +76,12 @@ func (w *walk) putTaken() error {
 		f := &found{file: file, seen: seen{Size: info.Size(), Modified: info.ModTime()}}
 		if err := w.look(w.ctx, f); err != nil {
 			return err
+		}
+		if f.unpacked != nil {
+			if err := w.putUnpacked(f); err != nil {
+				return err
+			}
+			continue
 		}
 		err = w.store([]*found{f})
 		if problem := reason(err); problem != "" {
@@ -109,8 +127,11 @@ func (w *walk) store(some []*found) error {
 		if err != nil {
 			return err
 		}
-		if known && was.Problem == "" {
-			gone = append(gone, remove(was))
+		if known {
+			gone = append(gone, was.gone()...)
+			if err := w.share(f.file, lacking(was.Parts, nil)); err != nil {
+				return err
+			}
 		}
 		now := f.seen
 		if now.Problem == "" {
@@ -177,9 +198,13 @@ func (w *walk) removeGone() error {
 				return err
 			}
 			change.Records[seenName(w.repo.Name, file)] = nil
-			if known && was.Problem == "" {
-				change.Operations = append(change.Operations, remove(was))
-				w.result.Removed++
+			if !known || was.Problem != "" {
+				continue
+			}
+			change.Operations = append(change.Operations, was.gone()...)
+			w.result.Removed++
+			if err := w.share(file, lacking(was.Parts, nil)); err != nil {
+				return err
 			}
 		}
 		if err := w.apply(change); err != nil {

@@ -17,6 +17,8 @@ type seen struct {
 	Problem string `json:",omitempty"`
 	// Name, Version and Path are those of its entry.
 	Name, Version, Path string `json:",omitempty"`
+	// Parts are those of an archive that holds several files.
+	Parts []part `json:",omitempty"`
 }
 
 const seenKey = "directory/" // repository, file → seen

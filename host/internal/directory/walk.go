@@ -45,6 +45,8 @@ type found struct {
 	seen  seen
 	entry *pb.Entry
 	body  catalog.Body
+	// unpacked is what an archive holds; nil: it is one file.
+	unpacked *unpacked
 	// unsettled is whether it is being written.
 	unsettled bool
 }
@@ -167,12 +169,17 @@ func (w *walk) ask(ctx context.Context, f *found) error {
 	for _, algorithm := range slices.Sorted(maps.Keys(digests)) {
 		file.Digests = append(file.Digests, &pb.Digest{Algorithm: algorithm, Sum: digests[algorithm]})
 	}
-	said, err := w.inspect(ctx, w.repo, file, members)
+	ask := func() (*pb.InspectResponse, error) { return w.inspect(ctx, w.repo, file, members) }
+	if w.repo.Describe.GetCapabilities().GetUnpack() {
+		ask = func() (*pb.InspectResponse, error) { return w.unpack(ctx, f, file, members) }
+	}
+	said, err := ask()
 	if err != nil {
 		return err
 	}
 	f.entry = said.GetEntry()
 	switch {
+	case f.unpacked != nil:
 	case f.entry == nil:
 		f.seen.Problem = said.GetFailure().GetMessage()
 	case f.entry.GetVersion().GetName() == "" || f.entry.GetPath() == "":

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"archive/tar"
+	"bufio"
 	"compress/gzip"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -179,8 +180,12 @@ func (w *taking) member(name string, size, offset int64, in io.Reader) error {
 	delete(w.wanted, name)
 	var sinks []io.Writer
 	var ends []func() error
+	start := bufio.NewReader(in)
+	magic, _ := start.Peek(2)
+	in = start
 	for _, part := range parts {
-		sink, end, err := w.take(part, size, offset)
+		plain := part.GetEncoding() == "" || string(magic) == "\x1f\x8b"
+		sink, end, err := w.take(part, plain, size, offset)
 		if err != nil {
 			return err
 		}
@@ -197,11 +202,11 @@ func (w *taking) member(name string, size, offset int64, in io.Reader) error {
 }
 
 // take begins a part: what is written is hashed, and copied when the part does
-// not lie in the file as it is.
-func (w *taking) take(part *pb.Part, size, offset int64) (io.Writer, func() error, error) {
+// not lie in the file as it is. A plain one is served as it is.
+func (w *taking) take(part *pb.Part, plain bool, size, offset int64) (io.Writer, func() error, error) {
 	t := &Taken{Offset: offset, Size: size}
 	w.known[partKey(part)] = t
-	if part.GetEncoding() == "" && offset >= 0 {
+	if plain && offset >= 0 {
 		long, short := sha512.New(), sha256.New()
 		return io.MultiWriter(long, short), func() error {
 			t.Digests = map[string][]byte{"sha512": long.Sum(nil), "sha256": short.Sum(nil)}
@@ -215,7 +220,7 @@ func (w *taking) take(part *pb.Part, size, offset int64) (io.Writer, func() erro
 	t.Copy = &File{Writer: writer, hashes: newHashes([]string{"sha512"})}
 	done := func() error { t.Size, t.Digests = writer.Size(), t.Copy.Digests(); return nil }
 	into := sink(t.Copy.write)
-	if part.GetEncoding() == "" {
+	if plain {
 		return into, done, nil
 	}
 	zip, err := kgzip.NewWriterLevel(into, kgzip.DefaultCompression)

@@ -3833,7 +3833,7 @@ type Part struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the member.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// "gzip": compressed so (RFC 1952); empty: as it is.
+	// "gzip": compressed so (RFC 1952), unless it is already; empty: as it is.
 	Encoding      string `protobuf:"bytes,2,opt,name=encoding,proto3" json:"encoding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1,0 +1,188 @@
+package directory
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/catalog"
+	"github.com/entrepot-registry/entrepot/host/internal/intake"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// part is what is remembered of one of several files in an archive.
+type part struct{ Name, Version, Path string }
+
+// unpacked is an archive that holds several files.
+type unpacked struct {
+	operations []*pb.Operation
+	parts      *intake.Parts
+}
+
+// unpackRounds bounds how often a plugin asks for more of an archive.
+const unpackRounds = 32
+
+// unpack has the plugin say what is in an archive. Neither an answer nor an
+// error is nil only when it is one file.
+func (w *walk) unpack(ctx context.Context, f *found, file *pb.PackageFile, members []wire.Member) (*pb.InspectResponse, error) {
+	file.Unpack = true
+	parts := intake.NewParts(f.file, w.blobs)
+	var measured []*pb.Measured
+	for range unpackRounds {
+		said, err := w.inspect(ctx, w.repo, file, members, measured...)
+		if err != nil {
+			parts.Abort()
+			return nil, err
+		}
+		if len(said.GetMembers())+len(said.GetParts()) == 0 {
+			if len(said.GetOperations()) == 0 {
+				parts.Abort()
+				return said, nil
+			}
+			f.unpacked = &unpacked{said.GetOperations(), parts}
+			return said, nil
+		}
+		more, sizes, err := parts.Take(said.GetMembers(), said.GetParts())
+		if err != nil {
+			parts.Abort()
+			if errors.Is(err, intake.ErrArchive) {
+				return &pb.InspectResponse{Failure: &pb.Failure{Message: err.Error()}}, nil
+			}
+			return nil, err
+		}
+		members, measured = append(members, more...), append(measured, sizes...)
+	}
+	parts.Abort()
+	return nil, fmt.Errorf("plugin %s asks for more of an archive than %d times", w.repo.Plugin, unpackRounds)
+}
+
+// putUnpacked puts what an archive holds into the catalogue, in the place of
+// what it held before. What other archives hold as well is put there again
+// afterwards, because it may have gone with this one.
+func (w *walk) putUnpacked(f *found) error {
+	defer f.unpacked.parts.Abort()
+	if f.unsettled {
+		w.result.Unsettled++
+		return nil
+	}
+	was, _, err := w.seen(w.repo.Name, f.file)
+	if err != nil {
+		return err
+	}
+	hold := w.blobs.Hold() // until what is stored is pinned
+	defer hold.Release()
+	change := catalog.Change{Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Blind: true, Unsynced: true, Operations: was.gone()}
+	for range change.Operations {
+		change.Published = append(change.Published, time.Time{})
+	}
+	for _, o := range f.unpacked.operations {
+		if o.GetKind() == pb.Operation_KIND_STORE {
+			body, err := w.bodyOf(f, o)
+			if err != nil {
+				return err
+			}
+			o.Body, o.File = nil, int32(len(change.Bodies))
+			change.Bodies = append(change.Bodies, body)
+			p := part{o.GetVersion().GetName(), o.GetVersion().GetVersion(), o.GetPath()}
+			if !slices.Contains(f.seen.Parts, p) {
+				f.seen.Parts = append(f.seen.Parts, p)
+			}
+		}
+		change.Operations = append(change.Operations, o)
+		change.Published = append(change.Published, f.seen.Modified)
+	}
+	record, err := json.Marshal(f.seen)
+	if err != nil {
+		return err
+	}
+	change.Records[seenName(w.repo.Name, f.file)] = record
+	err = w.catalog.Apply(change)
+	if problem := reason(err); problem != "" {
+		f.unpacked, f.seen.Parts, f.seen.Problem = nil, nil, problem
+		return w.store([]*found{f})
+	}
+	if err != nil {
+		return err
+	}
+	w.result.Added++
+	return w.share(f.file, lacking(was.Parts, f.seen.Parts))
+}
+
+// bodyOf is where the bytes of a part are.
+func (w *walk) bodyOf(f *found, o *pb.Operation) (catalog.Body, error) {
+	if o.GetPart() == nil {
+		b, err := w.blobs.Create()
+		if err != nil {
+			return catalog.Body{}, err
+		}
+		defer b.Abort()
+		if _, err := b.Write(o.GetBody()); err != nil {
+			return catalog.Body{}, err
+		}
+		d, err := b.Commit(nil, true)
+		return catalog.Body{Digest: d, Size: int64(len(o.GetBody())), Digests: map[string][]byte{"sha256": d[:]}}, err
+	}
+	t := f.unpacked.parts.Get(o.GetPart())
+	if t == nil || t.Digests == nil {
+		return catalog.Body{}, fmt.Errorf("plugin %s serves a member of %s that it did not measure: %s", w.repo.Plugin, f.file, o.GetPart().GetName())
+	}
+	body := catalog.Body{Size: t.Size, Digests: t.Digests, Digest: blobs.Digest(t.Digests["sha256"])}
+	if t.Copy == nil {
+		body.Source, body.Modified, body.Offset, body.Whole = f.file, f.seen.Modified, t.Offset, f.seen.Size
+		return body, nil
+	}
+	_, err := t.Copy.Writer.Commit(nil, true)
+	return body, err
+}
+
+// gone are the operations that take what a file held out of the catalogue.
+func (was seen) gone() []*pb.Operation {
+	var out []*pb.Operation
+	if was.Problem == "" && was.Path != "" {
+		out = append(out, remove(was))
+	}
+	for _, p := range was.Parts {
+		out = append(out, &pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: p.Name, Version: p.Version}, Path: p.Path})
+	}
+	return out
+}
+
+// lacking are the parts that are not among others.
+func lacking(parts, among []part) map[part]bool {
+	out := map[part]bool{}
+	for _, p := range parts {
+		if !slices.Contains(among, p) {
+			out[p] = true
+		}
+	}
+	return out
+}
+
+// share has archives that hold parts which another no longer has looked into
+// again.
+func (w *walk) share(but string, parts map[part]bool) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	prefix := seenName(w.repo.Name, "")
+	var broken error
+	err := w.keep.Each(prefix, false, func(k string, value []byte) bool {
+		var other seen
+		if broken = json.Unmarshal(value, &other); broken != nil {
+			return false
+		}
+		file := strings.TrimPrefix(k, prefix)
+		if file != but && slices.ContainsFunc(other.Parts, func(p part) bool { return parts[p] }) && !slices.Contains(w.taken, file) {
+			w.taken = append(w.taken, file)
+		}
+		return true
+	})
+	return errors.Join(err, broken)
+}
