@@ -166,7 +166,7 @@ func (c *credentials) grant(ctx context.Context, ch challenge) (grantAnswer, err
 	if err != nil || realm.Scheme != "https" && realm.Scheme != "http" || realm.Host == "" {
 		return grantAnswer{}, fmt.Errorf("%w: the token service %q", ErrBlocked, ch.realm)
 	}
-	own := strings.EqualFold(realm.Host, c.upstream.URL.Host)
+	own := strings.EqualFold(realm.Hostname(), c.upstream.URL.Hostname())
 	if realm.Scheme == "http" && c.upstream.URL.Scheme == "https" {
 		return grantAnswer{}, fmt.Errorf("%w: the token service %s is not encrypted", ErrBlocked, realm.Host)
 	}
