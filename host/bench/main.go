@@ -23,6 +23,7 @@ var (
 	rounds   = flag.Int("rounds", 5, "bursts of each contestant in each row; the median counts")
 	burst    = flag.Duration("burst", 3*time.Second, "length of a burst")
 	distinct = flag.Int("distinct", 10_000, "distinct small packages")
+	ofImages = flag.Bool("images", false, "measure registries of container images instead")
 	only     = flag.String("only", "", "run the rows whose name contains this")
 )
 
@@ -58,6 +59,10 @@ func main() {
 	cleanup = append(cleanup, func() { os.RemoveAll(dir) })
 	_ = os.Chmod(dir, 0o755) // nginx's workers read it
 	defer finish()
+	if *ofImages {
+		images(dir)
+		return
+	}
 
 	up := &registry{}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
