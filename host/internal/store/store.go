@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -111,6 +112,10 @@ func (d *Dir) Close() error {
 type DB struct {
 	badger *badger.DB
 	path   string
+
+	running sync.Mutex // one sync at a time
+	mu      sync.Mutex // guards next
+	next    *syncing   // the one that has not begun; nil: nobody waits
 }
 
 // ErrNoSpace says that the disk is too full to write.
@@ -155,7 +160,7 @@ func openDB(path string, log hclog.Logger) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
-	return &DB{db, path}, nil
+	return &DB{badger: db, path: path}, nil
 }
 
 // Get returns a copy of a value; fs.ErrNotExist when there is none.
@@ -220,8 +225,35 @@ func (db *DB) ApplyAll(c Change) error {
 	return batch.Flush()
 }
 
-// Sync makes everything written so far survive a power failure.
-func (db *DB) Sync() error { return db.badger.Sync() }
+// Sync makes everything written so far survive a power failure. Who comes while
+// a sync is under way waits for the next one, together with all others.
+func (db *DB) Sync() error {
+	db.mu.Lock()
+	s, first := db.next, db.next == nil
+	if first {
+		s = &syncing{done: make(chan struct{})}
+		db.next = s
+	}
+	db.mu.Unlock()
+	if !first {
+		<-s.done
+		return s.err
+	}
+	db.running.Lock()
+	defer db.running.Unlock()
+	db.mu.Lock()
+	db.next = nil // who comes from now on may have written what this one misses
+	db.mu.Unlock()
+	s.err = db.badger.Sync()
+	close(s.done)
+	return s.err
+}
+
+// syncing is a sync that somebody waits for.
+type syncing struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
 
 // Each calls visit for the records whose key has a prefix, in order of keys,
 // until it returns false. Value is valid during the call only; it is nil with
