@@ -102,7 +102,8 @@ repository "nuget" {}
 #
 #   directory "/srv/packages" {              # package files that lie there are served, too
 #     match   = ["release/**.tgz"]           # default: all files
-#     refresh = "1h"                         # how often it is looked at, besides on SIGHUP
+#     refresh = "1h"                         # how often it is looked at, besides at once when the
+#                                            # system tells of a change, and on SIGHUP
 #   }
 # }
 

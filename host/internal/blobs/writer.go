@@ -209,12 +209,7 @@ func (w *Writer) publish(d Digest, durable bool) error {
 	if !durable {
 		return nil
 	}
-	dir, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return store.SyncFolder(folder)
 }
 
 // File is a body open for one reader.

@@ -8,7 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/dustin/go-humanize"
 
@@ -73,6 +74,9 @@ type importCommand struct {
 func (x *importCommand) Run(e *env) (err error) {
 	ctx, stop := untilInterrupted()
 	defer stop()
+	if _, err := os.Stat(filepath.Join(x.From, transfer.ListName)); err != nil {
+		return fmt.Errorf("%w: it is no export, or one that was not finished; files of elsewhere are served by a directory block, or published with their own client", err)
+	}
 	c, err := e.connect()
 	if err != nil {
 		return err
@@ -97,9 +101,6 @@ func (x *importCommand) Run(e *env) (err error) {
 		}
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: it is no export, or one that was not finished; files of elsewhere are served by a directory block, or published with their own client", err)
-	}
 	fmt.Fprintf(e.out, "%d packages: %d files and versions added, %d were there\n", packages, all.Added, all.Present)
 	if err != nil {
 		return err

@@ -158,6 +158,8 @@ const maxImported = 256 << 20
 // its files in order.
 func (d *Daemon) importPackage(w http.ResponseWriter, r *http.Request) {
 	done, err := d.imported(r)
+	// Who still sends may otherwise not hear the answer.
+	_, _ = io.Copy(io.Discard, r.Body)
 	if err != nil {
 		refuse(w, http.StatusUnprocessableEntity, err)
 		return
