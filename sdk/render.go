@@ -52,6 +52,9 @@ type Input struct {
 	state   *pb.State
 	// nameless is whether Keep was told of a version of no package.
 	nameless bool
+	// several is whether the document has no name, so that upstream was asked
+	// whatever names are ours.
+	several bool
 }
 
 // outputs takes what a rendering writes.
@@ -89,7 +92,9 @@ func (in *Input) Doc(s Source) (*Doc, bool) {
 // policy lets all of them be shown. It must be called for every version that
 // upstream's documents list, also for those that the plugin would drop itself;
 // without [Version.Name] the rendering fails. Files that can be shown one without the other are
-// told of one by one. Without a file, the version itself is judged.
+// told of one by one. Without a file, the version itself is judged. In a document
+// without [Document.Name], what upstream has under a name that is ours is not
+// shown and not recorded.
 func (in *Input) Keep(v Version, files ...File) bool {
 	if len(files) == 0 {
 		return in.keep(v, File{})
@@ -110,6 +115,9 @@ func (in *Input) keep(v Version, f File) bool {
 	}
 	if v.Name == "" {
 		in.nameless = true
+	}
+	if in.several && in.Ours(v.Name) {
+		return false
 	}
 	key := cooldown.Key{Name: v.Name, Version: v.Version, Path: f.Path}
 	verdict := in.policy.Judge(key, published)
