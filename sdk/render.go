@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
@@ -55,6 +56,8 @@ type Input struct {
 	// several is whether the document has no name, so that upstream was asked
 	// whatever names are ours.
 	several bool
+	// over is whether Render has returned.
+	over atomic.Bool
 }
 
 // outputs takes what a rendering writes.
@@ -81,6 +84,7 @@ func (in *Input) Docs() []*Doc {
 // together, and return; what it returns and wrote is dropped, and it is run
 // again from its beginning. Rounds and documents are bounded by the host.
 func (in *Input) Doc(s Source) (*Doc, bool) {
+	in.mustBeOpen("Doc")
 	if d, ok := in.docs[s]; ok {
 		return d, true
 	}
@@ -109,6 +113,7 @@ func (in *Input) Keep(v Version, files ...File) bool {
 }
 
 func (in *Input) keep(v Version, f File) bool {
+	in.mustBeOpen("Keep")
 	published := v.Published
 	if !f.Published.IsZero() {
 		published = f.Published
@@ -139,6 +144,14 @@ func (in *Input) keep(v Version, f File) bool {
 	}
 	in.facts = append(in.facts, fact)
 	return !verdict.Held
+}
+
+// mustBeOpen ends what goes on after Render has returned, before it fills the
+// memory or is mixed into another rendering.
+func (in *Input) mustBeOpen(method string) {
+	if in.over.Load() {
+		panic("Input." + method + " was called after Render had returned: start no goroutine that outlives Render, and keep no Input")
+	}
 }
 
 // Holds reports whether policy would hold a version back that was published at

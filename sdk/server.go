@@ -153,6 +153,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 		return status.Errorf(codes.Internal, "plugin %s: %s is no document: a Document's Path must plan to that document", r.Name, start.GetPath())
 	}
 	in := &Input{request: req, policy: policyFromWire(start.GetPolicy()), docs: map[Source]*Doc{}, hosted: map[string]*HostedPackage{}, ours: start.GetOurs(), several: document.Name == "", first: document.From, known: knownFromWire(start.GetKnown())}
+	defer in.over.Store(true)
 	for {
 		if err := in.receive(stream); err != nil {
 			return err
@@ -175,6 +176,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 		if in.nameless {
 			return status.Errorf(codes.Internal, "plugin %s: Input.Keep was told of a version without the name of its package in %s", r.Name, start.GetPath())
 		}
+		in.over.Store(true)
 		return finish(stream, in, out, err)
 	}
 }

@@ -186,7 +186,7 @@ func (u Upload) complaint() string {
 	kind, rest, _ := strings.Cut(u.Body, ":")
 	switch {
 	case u.Body == "", u.Body == "none", u.Body == "raw", u.Body == "form", framed.MatchString(u.Body):
-	case kind == "json" && strings.Contains(u.Body, ":") && (rest == "" || rest[0] == '/'):
+	case kind == "json" && (rest == "" || rest[0] == '/'):
 	case kind == "bytes":
 		if n, err := strconv.ParseInt(rest, 10, 64); err != nil || n <= 0 {
 			return fmt.Sprintf("returned an Upload with the Body %q: write the most bytes that it may have, as \"bytes:4194304\"", u.Body)
