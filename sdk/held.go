@@ -20,8 +20,12 @@ func (h *hold) note(key cooldown.Key, v cooldown.Verdict) {
 
 // Held is the failure for a document of which policy lets nothing be shown. It
 // says which of the versions that [Input.Keep] refused is served first, from
-// when, and why it is held back. It must be called after Keep has refused.
+// when, and why it is held back. Where Keep has refused nothing there is nothing,
+// and that is what it says.
 func (in *Input) Held() Failure {
+	if !in.held.verdict.Held {
+		return NotFound("there are no versions of it here")
+	}
 	key, v := in.held.key, in.held.verdict
 	return Failure{Kind: KindHeld, Message: v.Message(key.Name, key.Version)}
 }

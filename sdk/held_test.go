@@ -46,3 +46,29 @@ func TestHeldNamesTheVersionServedFirst(t *testing.T) {
 		t.Errorf("got %v, want %q", f, want)
 	}
 }
+
+func TestHeldOfNothingIsNotFound(t *testing.T) {
+	t.Parallel()
+	if f := (&Input{}).Held(); f.Kind != KindNotFound || f.Message == "" {
+		t.Errorf("where nothing is held back the answer is %v", f)
+	}
+}
+
+// TestNamelessDocumentDoesNotShowWhatIsOurs is about a listing whose Document
+// has no Name: upstream was asked, and what it has is not to be mixed in.
+func TestNamelessDocumentDoesNotShowWhatIsOurs(t *testing.T) {
+	t.Parallel()
+	v := Version{Name: "acme-lamp", Version: "9.9"}
+	for _, tt := range []struct {
+		in    *Input
+		shown bool
+	}{
+		{&Input{ours: []string{"acme-*"}, several: true}, false},
+		{&Input{ours: []string{"other"}, several: true}, true},
+		{&Input{ours: []string{"acme-*"}}, true}, // the host has seen to it
+	} {
+		if got := tt.in.Keep(v); got != tt.shown || (len(tt.in.facts) > 0) != tt.shown {
+			t.Errorf("with ours %q it is kept: %t, facts %v", tt.in.ours, got, tt.in.facts)
+		}
+	}
+}

@@ -5,11 +5,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
+
+var optionName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+
+// exampleDefault is a default of each type.
+var exampleDefault = map[string]string{
+	"string": "text", "bool": "true", "number": "5", "list(string)": `["a", "b"]`, "map(string)": `{"a": "b"}`,
+}
 
 // optionsOf reads the schema of a plugin's options out of the tags of a
 // struct: hcl:"name", help:"…", default:"…" (as JSON, or a bare string) and
@@ -24,6 +33,18 @@ func optionsOf(t reflect.Type) ([]*pb.Option, error) {
 		name := f.Tag.Get("hcl")
 		if name == "" {
 			return nil, fmt.Errorf(`option field %s has no tag: write hcl:"%s"`, f.Name, strings.ToLower(f.Name))
+		}
+		if !f.IsExported() {
+			return nil, fmt.Errorf("option field %s cannot be set: begin its name with an upper-case letter", f.Name)
+		}
+		if !optionName.MatchString(name) {
+			return nil, fmt.Errorf("option %q cannot be written in a configuration: write letters, digits, _ and -, beginning with a letter", name)
+		}
+		if slices.ContainsFunc(options, func(o *pb.Option) bool { return o.GetName() == name }) {
+			return nil, fmt.Errorf("option %s is two fields, the second being %s: give one of them another hcl tag", name, f.Name)
+		}
+		if r, ok := f.Tag.Lookup("required"); ok && r != "true" {
+			return nil, fmt.Errorf(`option %s has required:"%s": write required:"true", or leave it out`, name, r)
 		}
 		o := &pb.Option{Name: name, Help: f.Tag.Get("help"), Required: f.Tag.Get("required") == "true", Variable: f.Tag.Get("env")}
 		if o.Help == "" {
@@ -44,11 +65,14 @@ func optionsOf(t reflect.Type) ([]*pb.Option, error) {
 			return nil, fmt.Errorf("option %s is a %s: use string, bool, a number, []string or map[string]string", name, f.Type)
 		}
 		if d, ok := f.Tag.Lookup("default"); ok {
+			if o.Required {
+				return nil, fmt.Errorf("option %s is required and has a default, which is never used: drop one of the two", name)
+			}
 			if o.Type == "string" {
 				d = strconv.Quote(d)
 			}
-			if !json.Valid([]byte(d)) {
-				return nil, fmt.Errorf("option %s: its default must be JSON", name)
+			if json.Unmarshal([]byte(d), reflect.New(f.Type).Interface()) != nil {
+				return nil, fmt.Errorf("option %s is a %s, which its default %s is not: write JSON, as default:%s", name, o.Type, d, strconv.Quote(exampleDefault[o.Type]))
 			}
 			o.DefaultJson = d
 		}

@@ -41,7 +41,7 @@ func panicStack() string {
 		switch {
 		case strings.HasPrefix(f.Function, "runtime."):
 			panicking = panicking || f.Function == "runtime.gopanic"
-		case strings.Contains(f.Function, "/sdk.(*server)."):
+		case strings.Contains(f.Function, "/sdk.(*server)."), strings.Contains(f.Function, "/sdk.(*router)."):
 			if panicking {
 				more = false // from here on it is ours
 			}

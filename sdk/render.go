@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
@@ -52,6 +53,11 @@ type Input struct {
 	state   *pb.State
 	// nameless is whether Keep was told of a version of no package.
 	nameless bool
+	// several is whether the document has no name, so that upstream was asked
+	// whatever names are ours.
+	several bool
+	// over is whether Render has returned.
+	over atomic.Bool
 }
 
 // outputs takes what a rendering writes.
@@ -78,6 +84,7 @@ func (in *Input) Docs() []*Doc {
 // together, and return; what it returns and wrote is dropped, and it is run
 // again from its beginning. Rounds and documents are bounded by the host.
 func (in *Input) Doc(s Source) (*Doc, bool) {
+	in.mustBeOpen("Doc")
 	if d, ok := in.docs[s]; ok {
 		return d, true
 	}
@@ -89,7 +96,9 @@ func (in *Input) Doc(s Source) (*Doc, bool) {
 // policy lets all of them be shown. It must be called for every version that
 // upstream's documents list, also for those that the plugin would drop itself;
 // without [Version.Name] the rendering fails. Files that can be shown one without the other are
-// told of one by one. Without a file, the version itself is judged.
+// told of one by one. Without a file, the version itself is judged. In a document
+// without [Document.Name], what upstream has under a name that is ours is not
+// shown and not recorded.
 func (in *Input) Keep(v Version, files ...File) bool {
 	if len(files) == 0 {
 		return in.keep(v, File{})
@@ -104,12 +113,16 @@ func (in *Input) Keep(v Version, files ...File) bool {
 }
 
 func (in *Input) keep(v Version, f File) bool {
+	in.mustBeOpen("Keep")
 	published := v.Published
 	if !f.Published.IsZero() {
 		published = f.Published
 	}
 	if v.Name == "" {
 		in.nameless = true
+	}
+	if in.several && in.Ours(v.Name) {
+		return false
 	}
 	key := cooldown.Key{Name: v.Name, Version: v.Version, Path: f.Path}
 	verdict := in.policy.Judge(key, published)
@@ -131,6 +144,14 @@ func (in *Input) keep(v Version, f File) bool {
 	}
 	in.facts = append(in.facts, fact)
 	return !verdict.Held
+}
+
+// mustBeOpen ends what goes on after Render has returned, before it fills the
+// memory or is mixed into another rendering.
+func (in *Input) mustBeOpen(method string) {
+	if in.over.Load() {
+		panic("Input." + method + " was called after Render had returned: start no goroutine that outlives Render, and keep no Input")
+	}
 }
 
 // Holds reports whether policy would hold a version back that was published at

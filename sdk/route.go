@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,9 +16,13 @@ type pattern struct {
 	method string
 	path   *regexp.Regexp
 	names  []string
+	atoms  []atom
 }
 
 var capture = regexp.MustCompile(`\{([a-z][a-z0-9_]*)(\.\.\.)?\}`)
+
+// methods that a route can be for.
+var methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 func compile(match string) (*pattern, error) {
 	method, path, ok := strings.Cut(match, " ")
@@ -27,8 +32,14 @@ func compile(match string) (*pattern, error) {
 	if method == "HEAD" {
 		return nil, errors.New("write GET: it answers HEAD too")
 	}
+	if !slices.Contains(methods, method) {
+		return nil, fmt.Errorf("%s is no method that is served: write one of %s", method, strings.Join(methods, ", "))
+	}
 	if !strings.HasPrefix(path, "/") {
 		return nil, errors.New("the path must begin with a slash")
+	}
+	if strings.ContainsAny(path, "?#") {
+		return nil, errors.New("a path has no query: Request.Param has its parameters")
 	}
 	p := &pattern{method: method}
 	var expr strings.Builder
@@ -36,17 +47,20 @@ func compile(match string) (*pattern, error) {
 	last := 0
 	for _, m := range capture.FindAllStringSubmatchIndex(path, -1) {
 		name := path[m[2]:m[3]]
-		for _, other := range p.names {
-			if other == name {
-				return nil, fmt.Errorf("{%s} stands twice in it", name)
-			}
+		if slices.Contains(p.names, name) {
+			return nil, fmt.Errorf("{%s} stands twice in it", name)
+		}
+		if m[0] == last && last > 0 {
+			return nil, fmt.Errorf("nothing stands between {%s} and {%s}, so that nobody knows where one ends: write a slash or another character there", p.names[len(p.names)-1], name)
 		}
 		p.names = append(p.names, name)
-		expr.WriteString(regexp.QuoteMeta(path[last:m[0]]))
+		p.literal(&expr, path[last:m[0]])
 		if m[4] >= 0 {
 			expr.WriteString("(.+?)")
+			p.atoms = append(p.atoms, atom{kind: across})
 		} else {
 			expr.WriteString("([^/]+?)")
+			p.atoms = append(p.atoms, atom{kind: within})
 		}
 		last = m[1]
 	}
@@ -54,7 +68,7 @@ func compile(match string) (*pattern, error) {
 	if strings.ContainsAny(rest, "{}") || strings.Count(path, "{") != len(p.names) {
 		return nil, errors.New("write captures as {name} or {name...}, lower-case letters, digits and _")
 	}
-	expr.WriteString(regexp.QuoteMeta(rest))
+	p.literal(&expr, rest)
 	expr.WriteString("$")
 	re, err := regexp.Compile(expr.String())
 	if err != nil {
@@ -62,6 +76,14 @@ func compile(match string) (*pattern, error) {
 	}
 	p.path = re
 	return p, nil
+}
+
+// literal adds text that stands for itself.
+func (p *pattern) literal(expr *strings.Builder, text string) {
+	expr.WriteString(regexp.QuoteMeta(text))
+	for i := range len(text) {
+		p.atoms = append(p.atoms, atom{kind: exactly, char: text[i]})
+	}
 }
 
 // match returns what the pattern captures of a path, or nil.
@@ -87,42 +109,13 @@ var ecosystemName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
 func newRouter(e Ecosystem) (*router, error) {
 	if !ecosystemName.MatchString(e.Name) {
-		return nil, fmt.Errorf("Ecosystem.Name is %q: write lower-case letters, digits and dashes", e.Name)
+		return nil, fmt.Errorf("plugin %q: Ecosystem.Name is no name: write lower-case letters, digits and dashes", e.Name)
 	}
 	r := &router{Ecosystem: e}
-	seen := map[string]bool{}
-	for _, route := range e.Routes {
-		p, err := compile(route.Match)
-		if err != nil {
-			return nil, fmt.Errorf("plugin %s: route %q: %w", e.Name, route.Match, err)
+	for _, check := range []func() error{r.compileRoutes, r.checkMounts, r.checkUpstreams, r.checkPackage, r.checkErrors, r.checkTexts} {
+		if err := check(); err != nil {
+			return nil, fmt.Errorf("plugin %s: %w", e.Name, err)
 		}
-		if route.Plan == nil {
-			return nil, fmt.Errorf("plugin %s: route %q has no Plan", e.Name, route.Match)
-		}
-		if seen[route.Match] {
-			return nil, fmt.Errorf("plugin %s: route %q stands twice", e.Name, route.Match)
-		}
-		seen[route.Match] = true
-		r.patterns = append(r.patterns, p)
-	}
-	mounts := map[string]bool{"/" + e.Name: true}
-	for _, m := range e.Mounts {
-		if !strings.HasPrefix(m, "/") {
-			return nil, fmt.Errorf("plugin %s: mount %q must begin with a slash", e.Name, m)
-		}
-		at := strings.TrimRight(m, "/")
-		if mounts[at] {
-			return nil, fmt.Errorf("plugin %s: mount %q stands twice; /%s is always there", e.Name, m, e.Name)
-		}
-		mounts[at] = true
-	}
-	upstreams := map[[2]string]bool{}
-	for _, u := range e.Upstreams {
-		at := [2]string{or(u.Role, "main"), u.URL}
-		if upstreams[at] {
-			return nil, fmt.Errorf("plugin %s: two upstreams have the role %q", e.Name, at[0])
-		}
-		upstreams[at] = true
 	}
 	return r, nil
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -135,7 +136,7 @@ func NewServer[C any](open func(C) (Ecosystem, error)) (pb.EcosystemServiceServe
 func newServer[C any](open func(C) (Ecosystem, error)) (*server, error) {
 	options, err := optionsOf(reflect.TypeFor[C]())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("plugin %s: %w", nameOf(open), err)
 	}
 	s := &server{options: options}
 	s.open = func(optionsJSON string) (*router, error) {
@@ -153,9 +154,27 @@ func newServer[C any](open func(C) (Ecosystem, error)) (*server, error) {
 		return newRouter(e)
 	}
 	if s.defaults, err = s.open(""); err != nil {
-		return nil, err
+		if strings.HasPrefix(err.Error(), "plugin ") {
+			return nil, err
+		}
+		return nil, fmt.Errorf("plugin %s refuses the defaults of its options, for which it must open: %w", nameOf(open), err)
 	}
 	return s, nil
+}
+
+// nameOf is a plugin's name where its options are wrong: what it says without
+// any, or else what its program is called.
+func nameOf[C any](open func(C) (Ecosystem, error)) (name string) {
+	name = filepath.Base(os.Args[0])
+	for _, end := range []string{".exe", ".test"} {
+		name = strings.TrimSuffix(name, end)
+	}
+	defer func() { _ = recover() }() // it was not made for that
+	var c C
+	if e, err := open(c); err == nil && e.Name != "" {
+		name = e.Name
+	}
+	return name
 }
 
 func buildVersion() string {

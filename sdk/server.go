@@ -125,11 +125,8 @@ func (s *server) Plan(_ context.Context, p *pb.PlanRequest) (response *pb.PlanRe
 		return d.response(newRequest(p.GetRepository(), &pb.Request{Method: "GET", Path: d.Path})), nil
 	}
 	plan, req := r.plan(newRequest(p.GetRepository(), p.GetRequest()))
-	if plan == nil {
-		return nil, status.Errorf(codes.Internal, "plugin %s: the route of %s returned no plan", r.Name, req.Path)
-	}
-	if d, ok := plan.(Document); ok && d.Render == nil {
-		return nil, status.Errorf(codes.Internal, "plugin %s: the document of %s has no Render", r.Name, req.Path)
+	if complaint := planComplaint(plan); complaint != "" {
+		return nil, status.Errorf(codes.Internal, "plugin %s: the route of %s %s %s", r.Name, req.Method, req.Path, complaint)
 	}
 	return plan.response(req), nil
 }
@@ -155,7 +152,8 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 	if !ok {
 		return status.Errorf(codes.Internal, "plugin %s: %s is no document: a Document's Path must plan to that document", r.Name, start.GetPath())
 	}
-	in := &Input{request: req, policy: policyFromWire(start.GetPolicy()), docs: map[Source]*Doc{}, hosted: map[string]*HostedPackage{}, ours: start.GetOurs(), first: document.From, known: knownFromWire(start.GetKnown())}
+	in := &Input{request: req, policy: policyFromWire(start.GetPolicy()), docs: map[Source]*Doc{}, hosted: map[string]*HostedPackage{}, ours: start.GetOurs(), several: document.Name == "", first: document.From, known: knownFromWire(start.GetKnown())}
+	defer in.over.Store(true)
 	for {
 		if err := in.receive(stream); err != nil {
 			return err
@@ -178,6 +176,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 		if in.nameless {
 			return status.Errorf(codes.Internal, "plugin %s: Input.Keep was told of a version without the name of its package in %s", r.Name, start.GetPath())
 		}
+		in.over.Store(true)
 		return finish(stream, in, out, err)
 	}
 }

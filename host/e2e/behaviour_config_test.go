@@ -66,6 +66,7 @@ func TestValidatePointsAtEveryMistake(t *testing.T) {
 		"unknown repository option": {"repository \"npm\" {\n  tll = \"1m\"\n}\n", []string{`2:3: error: Unsupported argument`}},
 		"unknown plugin option":     {"repository \"npm\" {\n  options {\n    colour = \"red\"\n  }\n}\n", []string{`3:5: error: Unsupported argument`}},
 		"unknown role":              {"repository \"npm\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1:1\"\n    role = \"files\"\n  }\n}\n", []string{`2:3: error: Unknown role: Plugin npm has no upstream of role "files"; write one of main`}},
+		"hosting where nobody can":  {"repository \"go\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1:1\"\n  }\n  hosted { names = [\"a\"] }\n  directory \"b\" {}\n}\n", []string{`5:3: error: Plugin cannot host: Plugin go cannot host packages; remove the hosted block`, `6:3: error: Plugin cannot host: Plugin go cannot host packages; remove the directory block`}},
 		"same path twice":           {"repository \"npm\" {}\nrepository \"two\" {\n  plugin = \"npm\"\n  path = \"/npm/\"\n}\n", []string{`2:1: error: Duplicate path`}},
 		"same name twice":           {"repository \"npm\" {}\nrepository \"npm\" {\n  path = \"/b\"\n}\n", []string{`2:1: error: Duplicate repository`}},
 		"missing variable":          {"repository \"npm\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1:1\"\n    token = env(\"ENTREPOT_TEST_UNSET\")\n  }\n}\n", []string{`4:18: error: Invalid function argument`}},

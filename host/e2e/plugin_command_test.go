@@ -127,7 +127,7 @@ func TestPluginDescribeShowsWhatPluginSays(t *testing.T) {
 	if err != nil || json.Unmarshal([]byte(out), &described) != nil || len(described.Options) != 1 || described.Options[0].Type != "string" {
 		t.Errorf("--json prints %s (%v)", out, err)
 	}
-	if out, err := entrepot(t, "plugin", "describe", "clam", "--config", config); err == nil || !strings.Contains(out, "no such file") {
+	if out, err := entrepot(t, "plugin", "describe", "clam", "--config", config); err == nil || !strings.Contains(out, "there is no plugin") || !strings.Contains(out, "plugin list") {
 		t.Errorf("a plugin that is not there is described: %s", out)
 	}
 }

@@ -71,7 +71,7 @@ var byHash = regexp.MustCompile(`^(?:.*/)?by-hash/(SHA256/[0-9a-f]{64}|SHA512/[0
 // planIndex serves what stands below dists: the signed index of a suite, and
 // its parts.
 func (l layout) planIndex(r sdk.Request) sdk.Plan {
-	if !clean(r.Get("path")) {
+	if !clean(r.Get("path")) || strings.Contains(r.Get("archive"), "/") {
 		return sdk.NotFound("no archive has a file of such a name")
 	}
 	name, file := l.split(r.Get("path"))
@@ -112,7 +112,7 @@ var flatIndex = regexp.MustCompile(`^(InRelease|Release|Release\.gpg|(Packages|S
 // indexes of archives without dists.
 func (l layout) planFlat(r sdk.Request) sdk.Plan {
 	file := r.Get("path")
-	if !clean(file) {
+	if !clean(file) || strings.Contains(r.Get("archive"), "/") {
 		return sdk.NotFound("no archive has a file of such a name")
 	}
 	dir, base := path.Split(file)

@@ -40,7 +40,11 @@ func Check(binary wire.Options, scripts []string, report Report) error {
 		}
 	})
 	if len(scripts) == 0 {
-		routesScript(about).laws(start, in(""))
+		s := routesScript(about)
+		if err := s.answers(start, in("")); err != nil {
+			return err
+		}
+		s.laws(start, in(""))
 		return nil
 	}
 	for _, file := range scripts {
@@ -81,10 +85,30 @@ func (s *script) expectations(start starter, run func(name string, check func(re
 	return nil
 }
 
+// answers checks that there is an answer to each request, whichever it is. An
+// error says that nothing could be asked.
+func (s *script) answers(start starter, run func(name string, check func(reporter))) error {
+	h, err := newHost(s, start)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	for _, e := range s.exchanges {
+		run(e.title, func(r reporter) {
+			if _, err := h.ask(e); err != nil {
+				s.broken = true
+				r.Errorf("%v", err)
+			}
+		})
+	}
+	return nil
+}
+
 // expect asks one request and checks, or rewrites, what is expected.
 func (h *host) expect(r reporter, e *exchange) {
 	got, err := h.ask(e)
 	if err != nil {
+		h.script.broken = true
 		r.Errorf("%v", err)
 		return
 	}
@@ -104,8 +128,12 @@ func (h *host) expect(r reporter, e *exchange) {
 	}
 }
 
-// laws checks the laws on a script.
+// laws checks the laws on a script. Where a question has no answer that could be
+// carried out, which is reported, every law would only say so again.
 func (s *script) laws(start starter, run func(name string, check func(reporter))) {
+	if s.broken {
+		return
+	}
 	for _, l := range laws() {
 		run(l.name, func(r reporter) { l.check(r, s, start) })
 	}
@@ -117,19 +145,28 @@ func describe(start starter) (*pb.DescribeResponse, error) {
 		return nil, err
 	}
 	defer stop()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	return client.Describe(ctx, "plugintest")
+	var about *pb.DescribeResponse
+	err = patiently(func(ctx context.Context) (err error) {
+		about, err = client.Describe(ctx, "plugintest")
+		return err
+	})
+	return about, err
 }
 
 var captured = regexp.MustCompile(`\{[^}]*\}`)
+
+// example is a request that a route matches.
+func example(route string) (method, path string) {
+	method, path, _ = strings.Cut(captured.ReplaceAllString(route, "a"), " ")
+	return method, path
+}
 
 // routesScript asks each of a plugin's routes once, of an upstream that has
 // nothing.
 func routesScript(about *pb.DescribeResponse) *script {
 	s := &script{policy: defaultPolicy()}
 	for _, route := range about.GetRoutes() {
-		method, path, _ := strings.Cut(captured.ReplaceAllString(route, "a"), " ")
+		method, path := example(route)
 		s.exchanges = append(s.exchanges, &exchange{title: route, method: method, path: path})
 	}
 	if len(s.exchanges) == 0 {

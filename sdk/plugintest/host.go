@@ -10,15 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
-
-// patience bounds every question to a plugin.
-const patience = 20 * time.Second
 
 // host carries plans out as entrepot does, on the documents of a script.
 type host struct {
@@ -29,6 +25,7 @@ type host struct {
 	repository *pb.Repository
 	upstreams  map[string]bool // roles
 	kept       map[string]*rendering
+	hangs      bool // a question was not answered in time
 	// cut is how much of a document's body upstream sends; nil: all.
 	cut func(address string, body []byte) []byte
 }
@@ -36,6 +33,8 @@ type host struct {
 // rendering is what a document was rendered to.
 type rendering struct {
 	path    string // canonical
+	query   bool   // it is no listing
+	named   bool   // the plan says which package it is about, or that it is about several
 	failure *failure
 	answer  *pb.PlanResponse // what the client gets instead of outputs; nil: outputs
 	state   *pb.State        // of a snapshot
@@ -82,10 +81,11 @@ func newHost(s *script, start starter) (*host, error) {
 }
 
 func (h *host) configure() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	var err error
-	if h.about, err = h.client.Describe(ctx, "plugintest"); err != nil {
+	err := h.patiently(func(ctx context.Context) (err error) {
+		h.about, err = h.client.Describe(ctx, "plugintest")
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("describe: %w", err)
 	}
 	h.repository = &pb.Repository{
@@ -93,7 +93,11 @@ func (h *host) configure() error {
 		OptionsJson: h.script.options,
 		BaseUrl:     "http://entrepot/" + h.about.GetName(),
 	}
-	c, err := h.client.Configure(ctx, h.repository.GetName(), h.script.options)
+	var c *pb.ConfigureResponse
+	err = h.patiently(func(ctx context.Context) (err error) {
+		c, err = h.client.Configure(ctx, h.repository.GetName(), h.script.options)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("configure: %w", err)
 	}
@@ -136,14 +140,20 @@ func (h *host) plan(method, path, query string, header map[string]string) (*pb.P
 	if method == "HEAD" {
 		method = "GET"
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	return h.client.Plan(ctx, &pb.PlanRequest{
+	return h.planned(&pb.PlanRequest{
 		Repository: h.repository,
 		Subject: &pb.PlanRequest_Request{Request: &pb.Request{
 			Method: method, Path: escapeBytes(path), Query: escapeBytes(query), Headers: header,
 		}},
 	})
+}
+
+func (h *host) planned(r *pb.PlanRequest) (plan *pb.PlanResponse, err error) {
+	err = h.patiently(func(ctx context.Context) (err error) {
+		plan, err = h.client.Plan(ctx, r)
+		return err
+	})
+	return plan, err
 }
 
 // planGET plans a canonical address.
@@ -241,17 +251,19 @@ func (h *host) render(d *pb.Document) (*rendering, error) {
 	if r, ok := h.kept[d.GetPath()]; ok {
 		return r, nil
 	}
-	r := &rendering{path: d.GetPath()}
+	r := &rendering{path: d.GetPath(), query: d.GetQuery(), named: len(d.GetNames()) > 0 || d.GetHosted() != ""}
 	sink := &sink{rendering: r}
 	sink.Reset()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	start := &pb.RenderStart{Repository: h.repository, Path: d.GetPath(), Policy: h.script.policy, Ours: h.script.catalogue.ours}
 	hosted := h.hosted(d)
 	fetch := func(_ context.Context, sources []*pb.Source) ([]wire.Document, error) {
 		return h.fetch(r, sources, h.own(d), len(hosted) > 0)
 	}
-	done, err := h.client.Render(ctx, start, hosted, d.GetSources(), fetch, sink)
+	var done *pb.RenderDone
+	err := h.patiently(func(ctx context.Context) (err error) {
+		done, err = h.client.Render(ctx, start, hosted, d.GetSources(), fetch, sink)
+		return err
+	})
 	if f, ok := errors.AsType[*failure](err); ok {
 		r.failure = f
 	} else if err != nil {

@@ -139,8 +139,6 @@ func (h *host) own(d *pb.Document) bool {
 // upload asks for a decision on a change whose body is empty, with the packages
 // that the script hosts. Nothing is changed by it.
 func (h *host) upload(u *pb.Upload, e *exchange) (*answer, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	p := wire.Publication{Start: &pb.AcceptStart{
 		Repository: h.repository,
 		Request:    &pb.Request{Method: e.method, Path: escapeBytes(e.path), Query: escapeBytes(e.query), Headers: e.header},
@@ -155,7 +153,11 @@ func (h *host) upload(u *pb.Upload, e *exchange) (*answer, error) {
 			}
 			p.Packages = append(p.Packages, state)
 		}
-		said, err := h.client.Accept(ctx, p)
+		var said *pb.AcceptResponse
+		err := h.patiently(func(ctx context.Context) (err error) {
+			said, err = h.client.Accept(ctx, p)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -2,10 +2,9 @@ package plugintest
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -24,6 +23,7 @@ func laws() []law {
 	return []law{
 		{"same question same answer", sameAnswer},
 		{"canonical addresses", onHost(canonicalAddresses)},
+		{"documents say what they are about", onHost(documentsAreNamed)},
 		{"links lead somewhere", onHost(linksLead)},
 		{"held files are nowhere", onHost(heldFilesNowhere)},
 		{"mutilated addresses", onHost(mutilatedAddresses)},
@@ -43,6 +43,7 @@ func onHost(check func(reporter, *host)) func(reporter, *script, starter) {
 		for _, e := range s.exchanges {
 			if _, err := h.ask(e); err != nil {
 				r.Errorf("%s: %v", e.title, err)
+				return
 			}
 		}
 		check(r, h)
@@ -155,12 +156,10 @@ func canonicalAddresses(r reporter, h *host) {
 			continue
 		}
 		f := x.facts[0]
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		plan, err := h.client.Plan(ctx, &pb.PlanRequest{
+		plan, err := h.planned(&pb.PlanRequest{
 			Repository: h.repository,
 			Subject:    &pb.PlanRequest_About{About: &pb.Version{Name: f.GetName(), Version: f.GetVersion()}},
 		})
-		cancel()
 		if err != nil {
 			r.Errorf("about %s %s: %v", f.GetName(), f.GetVersion(), err)
 			continue
@@ -184,129 +183,18 @@ func (h *host) leadsToItself(address string) error {
 	return nil
 }
 
-// heldFilesNowhere checks that no output has the name of a file that is held.
-func heldFilesNowhere(r reporter, h *host) {
-	policy := h.policy()
+// documentsAreNamed checks that upstream is not asked for a package whose name
+// the host was not told, as it could be one of ours.
+func documentsAreNamed(r reporter, h *host) {
 	for _, x := range h.renderings() {
-		held := heldNames(x.facts, func(f *pb.Fact) bool { return verdict(policy, f).Held })
-		x.mustNotShow(r, held, "is held back, but its name stands in")
-	}
-}
-
-// mustNotShow reports names that stand in a rendering's outputs.
-func (x *rendering) mustNotShow(r reporter, names []string, complaint string) {
-	if x.failure != nil {
-		return
-	}
-	for _, output := range slices.Sorted(maps.Keys(x.outputs)) {
-		for _, name := range names {
-			if standsIn(x.outputs[output].body, name) {
-				r.Errorf("%s %s the document %s (output %q): drop what Input.Keep says no to", name, complaint, x.path, output)
-			}
-		}
-	}
-}
-
-// heldNames are the names of held files that no kept file shares. Where a path's
-// last segment does not tell the version, the whole path is the name.
-func heldNames(facts []*pb.Fact, held func(*pb.Fact) bool) []string {
-	names := map[string]bool{}
-	for _, f := range facts {
-		if f.GetPath() == "" {
+		if x.named || len(x.facts) == 0 {
 			continue
 		}
-		name := f.GetPath()[strings.LastIndexByte(f.GetPath(), '/')+1:]
-		if !strings.Contains(name, f.GetVersion()) {
-			name = f.GetPath()
-		}
-		isHeld := held(f)
-		if before, seen := names[name]; !seen || before {
-			names[name] = isHeld
+		name := x.facts[0].GetName()
+		others := slices.ContainsFunc(x.facts, func(f *pb.Fact) bool { return f.GetName() != name })
+		path, _, _ := strings.Cut(x.path, "?")
+		if plain, err := url.PathUnescape(path); err == nil && !others && slices.Contains(strings.Split(plain, "/"), name) {
+			r.Errorf("the document %s is about %s, but its Document.Name is empty: set it, or upstream is asked also where that name is one of ours", x.path, name)
 		}
 	}
-	maps.DeleteFunc(names, func(_ string, held bool) bool { return !held })
-	return slices.Sorted(maps.Keys(names))
-}
-
-// standsIn reports whether a name stands in a text and is not the end of a
-// longer one.
-func standsIn(text []byte, name string) bool {
-	for {
-		i := bytes.Index(text, []byte(name))
-		if i < 0 {
-			return false
-		}
-		if i == 0 || !nameByte(text[i-1]) || name[0] == '/' {
-			return true
-		}
-		text = text[i+1:]
-	}
-}
-
-func nameByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.'
-}
-
-// documentsCutOff renders every document again with each of its upstream
-// documents ending too early.
-func documentsCutOff(r reporter, h *host) {
-	policy := h.policy()
-	isHeld := func(f *pb.Fact) bool { return verdict(policy, f).Held }
-	for _, x := range h.renderings() {
-		held := map[string]bool{}
-		for _, f := range x.facts {
-			held[factKey(f)] = held[factKey(f)] || isHeld(f)
-		}
-		names := heldNames(x.facts, isHeld)
-		for _, address := range slices.Compact(slices.Sorted(slices.Values(x.asked))) {
-			for _, end := range cuts(len(h.upstream(address).body)) {
-				h.kept = map[string]*rendering{}
-				h.cut = func(a string, body []byte) []byte {
-					if a == address {
-						return body[:min(end, len(body))]
-					}
-					return body
-				}
-				h.renderCut(r, x.path, fmt.Sprintf("%s cut off after %d bytes", address, end), held, names)
-			}
-		}
-	}
-}
-
-func (h *host) renderCut(r reporter, path, what string, held map[string]bool, names []string) {
-	plan, err := h.planGET(path)
-	if err != nil || plan.GetDocument() == nil {
-		return // the law of canonical addresses reports it
-	}
-	cut, err := h.render(plan.GetDocument())
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		r.Errorf("rendering %s does not end with %s", path, what)
-		return
-	case err != nil:
-		r.Errorf("with %s: %v", what, err)
-		return
-	}
-	if cut.failure != nil {
-		return
-	}
-	for _, f := range cut.facts {
-		if f.GetKept() && held[factKey(f)] {
-			r.Errorf("with %s, %s keeps %s %s, which is held back: what cannot be read to the end must fail", what, path, f.GetName(), f.GetVersion())
-		}
-	}
-	cut.mustNotShow(r, names, "is held back, but with "+what+" its name stands in")
-}
-
-func factKey(f *pb.Fact) string { return f.GetName() + "\x00" + f.GetVersion() + "\x00" + f.GetPath() }
-
-// cuts are the lengths that a body is cut to.
-func cuts(n int) []int {
-	var ends []int
-	for _, end := range []int{0, 1, n / 4, n / 2, n * 3 / 4, n - 1} {
-		if end >= 0 && end < n {
-			ends = append(ends, end)
-		}
-	}
-	return slices.Compact(ends)
 }

@@ -56,7 +56,11 @@ func (h *host) follow(r reporter, from, link string, names map[string]bool) {
 	refused, isRefused := errors.AsType[*failure](err)
 	switch {
 	case isRefused:
-		r.Errorf("link in %s to a file that is not served: %s: %s", from, link, refused.message)
+		advice := "tell Input.Keep of every file that is linked to"
+		if refused.kind == pb.ErrorKind_ERROR_KIND_HELD {
+			advice = "write only what Input.Keep says yes to"
+		}
+		r.Errorf("link in %s to a file that is not served: %s: %s: %s", from, link, refused.message, advice)
 		return
 	case err != nil:
 		r.Errorf("link to %s in %s: %v", link, from, err)

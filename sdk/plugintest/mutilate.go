@@ -13,18 +13,36 @@ import (
 // mutations is how many mutilated addresses each script's plugin is asked.
 const mutations = 400
 
-// mutilatedAddresses plans what is left of a script's addresses after somebody
-// played with them.
+// mutilatedAddresses plans what is left of a script's addresses, and of the
+// plugin's routes, after somebody played with them.
 func mutilatedAddresses(r reporter, h *host) {
 	addresses, methods := h.addresses()
+	for _, route := range h.about.GetRoutes() {
+		method, path := example(route)
+		if err := h.planMutilated(method, path, nil); err != nil {
+			r.Errorf("%s %s: %v", method, path, err)
+			return
+		}
+		addresses, methods = append(addresses, path), append(methods, method)
+	}
+	parameters := h.parameters()
 	random := rand.New(rand.NewPCG(1, 2)) // the same addresses every time
 	for range mutations {
 		address := addresses[random.IntN(len(addresses))]
-		for range 1 + random.IntN(3) {
-			address = mutilate(random, address)
+		method := methods[random.IntN(len(methods))]
+		if random.IntN(4) == 0 {
+			address = mutilateQuery(random, address, parameters)
+		} else {
+			for range 1 + random.IntN(3) {
+				address = mutilate(random, address)
+			}
 		}
-		if err := h.planMutilated(methods[random.IntN(len(methods))], address); err != nil {
-			r.Errorf("%.200q: %v", address, err)
+		var header map[string]string
+		if vary := h.about.GetVary(); len(vary) > 0 && random.IntN(4) == 0 {
+			header = map[string]string{strings.ToLower(vary[random.IntN(len(vary))]): headerValues()[random.IntN(len(headerValues()))]}
+		}
+		if err := h.planMutilated(method, address, header); err != nil {
+			r.Errorf("%s %.200q: %v", method, address, err)
 			return
 		}
 	}
@@ -52,9 +70,9 @@ func (h *host) addresses() (addresses, methods []string) {
 }
 
 // planMutilated asks for a plan and checks what is true of every plan.
-func (h *host) planMutilated(method, address string) error {
+func (h *host) planMutilated(method, address string, header map[string]string) error {
 	path, query, _ := strings.Cut(address, "?")
-	plan, err := h.plan(method, path, query, nil)
+	plan, err := h.plan(method, path, query, header)
 	if err != nil {
 		return err
 	}
@@ -112,6 +130,45 @@ func insertions() []string {
 		"?", "&", "=", "#", " ", "+", "%2B", "@", ":", "~", "!", "{", "}", "\"", "'", "<", "\\", "|", "*", "-", ".", "é", "%C3%A9", "💥",
 		"https://example.com/", strings.Repeat("a", 10<<10), strings.Repeat("/x", 1000), strings.Repeat("%2e", 1000),
 	}
+}
+
+// parameters are names of query parameters: those that the script knows, and
+// some that plugins like to read.
+func (h *host) parameters() []string {
+	names := []string{"q", "query", "search", "text", "name", "id", "version", "page", "per_page", "size", "from", "n", "last", "digest", "filter", ""}
+	for _, e := range h.script.exchanges {
+		values, _ := url.ParseQuery(e.query) // of what is malformed, the rest
+		for name := range values {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// mutilateQuery gives an address a query that nobody meant.
+func mutilateQuery(random *rand.Rand, address string, parameters []string) string {
+	values := append(insertions(), "", "0", "-1", "99999999999999999999", "1e9", "a;b", "[", "(", "%5B%5D", "null", "a,b", "sha256:")
+	separators := []string{"&", ";", "&&", "&", "&"}
+	query := "?"
+	if strings.Contains(address, "?") {
+		query = separators[random.IntN(len(separators))]
+	}
+	for i := range 1 + random.IntN(3) {
+		if i > 0 {
+			query += separators[random.IntN(len(separators))]
+		}
+		query += parameters[random.IntN(len(parameters))]
+		if random.IntN(5) > 0 {
+			query += "=" + values[random.IntN(len(values))]
+		}
+	}
+	return address + query
+}
+
+// headerValues are values of headers that nobody meant.
+func headerValues() []string {
+	return []string{"", "*/*", "text/html;q=0.5, application/json;q=x", ";", ",,,", "=", strings.Repeat("a/b,", 1000), "Bearer", "bytes=0-", "é"}
 }
 
 // mutilate changes an address in one place.

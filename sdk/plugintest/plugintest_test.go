@@ -24,6 +24,7 @@ type parts struct {
 	plan func(sdk.Request) sdk.Plan
 	list func(in *sdk.Input, name string) error
 	file func(sdk.Request) sdk.Artifact
+	more []sdk.Route // that no script asks
 }
 
 func whole() parts {
@@ -98,13 +99,13 @@ func (p parts) open(shelfOptions) (sdk.Ecosystem, error) {
 			Body:   `{"error":{message},"until":{until}}`,
 			Status: map[sdk.Kind]int{sdk.KindRefused: 451},
 		},
-		Routes: []sdk.Route{
+		Routes: append(p.more, []sdk.Route{
 			{Match: "GET /files/{name}-{version}.box", Plan: func(r sdk.Request) sdk.Plan { return p.file(r) }},
 			{Match: "GET /-/old/{name}", Plan: func(r sdk.Request) sdk.Plan { return sdk.Redirect(r.URL("/" + r.Raw("name"))) }},
 			{Match: "GET /-/accept", Plan: func(r sdk.Request) sdk.Plan { return sdk.Reply{Body: []byte(r.Header("Accept"))} }},
 			{Match: "POST /-/ask", Plan: func(sdk.Request) sdk.Plan { return sdk.Relay{To: sdk.Source{URL: "ask"}} }},
 			{Match: "GET /{name}", Plan: document},
-		},
+		}...),
 	}, nil
 }
 

@@ -31,6 +31,7 @@ type script struct {
 
 	rewrite   bool // expectations that do not hold are rewritten in archive
 	rewritten bool // some were
+	broken    bool // a question was not answered, or not with what can be carried out
 }
 
 // upstreamDoc is what upstream answers.

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"text/template"
@@ -31,6 +33,9 @@ func (x *pluginDescribeCommand) Run(e *env) error {
 		o.Path, o.SHA256, without = filepath.Join(c.PluginDir, x.Name), c.Plugins[x.Name].SHA256, c.SandboxWithout
 	}
 	_, o.Wrap = lockUp(without)
+	if _, err := os.Stat(o.Path); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no plugin %s; \"entrepot plugin list\" lists those that there are", o.Path)
+	}
 	p := examine(o)
 	if p.failed != nil {
 		return p.failed

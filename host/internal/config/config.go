@@ -148,6 +148,8 @@ type Hosted struct {
 	Quota int64
 	// Unused is how long files are kept that no other needs any more.
 	Unused time.Duration
+	// Range is where the block stands; zero: there is none, only directories.
+	Range hcl.Range
 }
 
 // Directory is a tree with package files.
@@ -159,6 +161,8 @@ type Directory struct {
 	Match []string
 	// Refresh is how often it is looked at.
 	Refresh time.Duration
+	// Range is where the block stands.
+	Range hcl.Range
 }
 
 // Upstream is one registry to ask.

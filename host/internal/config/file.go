@@ -93,6 +93,7 @@ type hostedHCL struct {
 	Overwrite *bool          `hcl:"overwrite"`
 	Quota     *hcl.Attribute `hcl:"quota"`
 	Unused    *hcl.Attribute `hcl:"unused"`
+	Range     hcl.Range      `hcl:",def_range"`
 }
 
 type directoryHCL struct {

@@ -65,7 +65,7 @@ func (r *reader) repository(f *repositoryHCL) *Repository {
 }
 
 func (r *reader) directory(f *directoryHCL) *Directory {
-	d := &Directory{Path: filepath.Clean(f.Path), Refresh: r.duration(f.Refresh, DefaultRefresh)}
+	d := &Directory{Path: filepath.Clean(f.Path), Refresh: r.duration(f.Refresh, DefaultRefresh), Range: f.Range}
 	if f.Path == "" {
 		r.fail(f.Range, "Empty path", `Write a directory's path, as directory "/srv/packages" {}.`)
 	}
@@ -82,6 +82,7 @@ func (r *reader) hosted(f *hostedHCL) *Hosted {
 		Overwrite: f.Overwrite != nil && *f.Overwrite,
 		Quota:     r.size(f.Quota, 0),
 		Unused:    r.duration(f.Unused, DefaultUnused),
+		Range:     f.Range,
 	}
 	names := func(into *[]string) func(string, hcl.Range) {
 		return func(s string, at hcl.Range) {

@@ -82,6 +82,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			defaults, urgent = resp.GetUpstreams(), resp.GetUrgent()
 		}
 		diags = append(diags, checkRoles(r, defaults)...)
+		diags = append(diags, checkHosting(r, describe)...)
 		set, err := upstream.New(upstream.Options{
 			Upstreams: r.Upstreams, Defaults: fromEnvironment(defaults), Allow: append(configuredHosts(options, defaults), r.AllowHosts...),
 			UserAgent: "entrepot/" + d.o.Version + " (+https://github.com/entrepot-registry/entrepot)",
@@ -151,6 +152,27 @@ func checkRoles(r *config.Repository, defaults []*pb.Upstream) hcl.Diagnostics {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown role", Subject: &u.Range,
 				Detail: fmt.Sprintf("Plugin %s has no upstream of role %q; write one of %s, or leave role out.", r.Plugin, u.Role, strings.Join(roles, ", "))})
 		}
+	}
+	return diags
+}
+
+// checkHosting refuses packages of one's own where the plugin cannot have any:
+// it reads no package files and, to publish, takes no requests but GET.
+func checkHosting(r *config.Repository, describe *pb.DescribeResponse) hcl.Diagnostics {
+	if describe.GetCapabilities().GetHost() {
+		return nil
+	}
+	var diags hcl.Diagnostics
+	refuse := func(block string, at hcl.Range) {
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Plugin cannot host", Subject: &at,
+			Detail: fmt.Sprintf("Plugin %s cannot host packages; remove the %s block, or use a plugin that can (its author gives it a Package).", r.Plugin, block)})
+	}
+	takes := slices.ContainsFunc(describe.GetRoutes(), func(route string) bool { return !strings.HasPrefix(route, "GET ") })
+	if r.Hosted != nil && r.Hosted.Range.Filename != "" && !takes {
+		refuse("hosted", r.Hosted.Range)
+	}
+	for _, d := range r.Directories {
+		refuse("directory", d.Range)
 	}
 	return diags
 }

@@ -66,6 +66,13 @@ func render(in *sdk.Input) error {
 	if !ok {
 		return errors.New("the list has no end")
 	}
+	if fault == "late" {
+		go func() {
+			for {
+				in.Keep(sdk.Version{Name: name, Version: "1.0"})
+			}
+		}()
+	}
 	for line := range strings.Lines(lines) {
 		version, date, _ := strings.Cut(strings.TrimSpace(line), " ")
 		published, err := time.Parse(time.DateOnly, date)

@@ -1,0 +1,206 @@
+package plugintest
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+// jsonFixture is a listing of three versions as JSON, the youngest of them held.
+const jsonFixture = `Three versions, of which the youngest is held.
+
+now 2025-06-10
+cooldown 7d
+-- upstream /lamp --
+{"versions": [
+  {"version": "1.0", "published": "2025-01-01T00:00:00Z"},
+  {"version": "1.1", "published": "2025-01-02T00:00:00Z"},
+  {"version": "2.0", "published": "2025-06-09T00:00:00Z"}
+], "latest": "2.0"}
+-- GET /lamp --
+`
+
+// jsonListing renders jsonFixture's listing from what decode makes of it.
+func jsonListing(decode func([]byte) ([]release, error), show func(shown []release) any) func(*sdk.Input, string) error {
+	return func(in *sdk.Input, name string) error {
+		all, err := decode(in.Docs()[0].Body)
+		if err != nil {
+			return err
+		}
+		shown := []release{}
+		for _, r := range all {
+			if in.Keep(sdk.Version{Name: name, Version: r.Version, Published: r.Published}, sdk.File{Path: filePath(name, r.Version)}) {
+				shown = append(shown, r)
+			}
+		}
+		if len(shown) == 0 {
+			return in.Held()
+		}
+		return in.JSON(show(shown))
+	}
+}
+
+type release struct {
+	Version   string    `json:"version"`
+	Published time.Time `json:"published"`
+}
+
+func strict(body []byte) ([]release, error) {
+	var listing struct{ Versions []release }
+	err := json.Unmarshal(body, &listing)
+	return listing.Versions, err
+}
+
+func lastOf(shown []release) any {
+	return map[string]any{"versions": shown, "latest": shown[len(shown)-1].Version}
+}
+
+// breaches are what the laws find in a plugin on a script.
+func breaches(t *testing.T, fixture string, p parts) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, l := range laws() {
+		s, err := parseScript([]byte(fixture))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out problems
+		l.check(&out, s, plugin(p.open))
+		if len(out) > 0 {
+			found[l.name] = strings.Join(out, "\n")
+		}
+	}
+	return found
+}
+
+func TestLawsCatchWhatPassesAtFirstSight(t *testing.T) {
+	t.Parallel()
+	list := func(decode func([]byte) ([]release, error), show func([]release) any) func(*parts) {
+		return func(p *parts) { p.list = jsonListing(decode, show) }
+	}
+	route := func(r sdk.Route) func(*parts) {
+		return func(p *parts) {
+			p.list, p.more = jsonListing(strict, lastOf), []sdk.Route{r}
+		}
+	}
+	for _, c := range []struct {
+		name, law, report string // empty: there is nothing to report
+		change            func(*parts)
+	}{
+		{"nothing", "", "", list(strict, lastOf)},
+		{"an error of decoding is ignored", "documents cut off", "fails with \"there are no versions of it here\", as if upstream had said so: return the error of decoding", list(func(body []byte) ([]release, error) {
+			all, _ := strict(body)
+			return all, nil
+		}, lastOf)},
+		{"a decoder that stops silently", "documents cut off", "no longer lists lamp 1.0, as if upstream had removed it: return the error", list(func(body []byte) ([]release, error) {
+			all := []release{{Version: "0.1"}}
+			_, versions, _ := bytes.Cut(body, []byte(`"versions": `))
+			d := json.NewDecoder(bytes.NewReader(versions))
+			for _, err := d.Token(); err == nil && d.More(); {
+				var r release
+				if err = d.Decode(&r); err == nil {
+					all = append(all, r)
+				}
+			}
+			return all, nil
+		}, lastOf)},
+		{"latest is upstream's", "held files are nowhere", `.latest in the document /lamp (output "") names a version that is held back`, list(strict, func(shown []release) any {
+			return map[string]any{"versions": shown, "latest": "2.0"}
+		})},
+		{"times are upstream's", "held files are nowhere", `.time.2.0 in the document /lamp (output "") names a version that is held back`, list(strict, func(shown []release) any {
+			return map[string]any{"versions": shown, "time": map[string]string{"2.0": "2025-06-09"}}
+		})},
+		{"tags are upstream's", "held files are nowhere", `.dist-tags.next in the document`, list(strict, func(shown []release) any {
+			return map[string]any{"versions": shown, "dist-tags": map[string]string{"next": "2.0"}}
+		})},
+		{"another's version, and a version of the format", "", "", list(strict, func(shown []release) any {
+			return map[string]any{"versions": shown, "api-version": "2.0", "dependencies": map[string]any{"chair": "2.0"}, "score": "2.0"}
+		})},
+		{"a query that nobody meant", "mutilated addresses", "panic: no query was meant", func(p *parts) {
+			p.list = jsonListing(strict, lastOf)
+			p.plan = func(r sdk.Request) sdk.Plan {
+				if r.Param("q") != "" {
+					panic("no query was meant")
+				}
+				name := r.Get("name")
+				return sdk.Document{Path: "/" + url.PathEscape(name), Name: name, From: sdk.From(url.PathEscape(name)), Render: func(in *sdk.Input) error { return p.list(in, name) }}
+			}
+		}},
+		{"a semicolon", "mutilated addresses", "panic: a semicolon", func(p *parts) {
+			p.list = jsonListing(strict, lastOf)
+			p.plan = func(r sdk.Request) sdk.Plan {
+				if strings.Contains(r.Query, ";") {
+					panic("a semicolon")
+				}
+				name := r.Get("name")
+				return sdk.Document{Path: "/" + url.PathEscape(name), Name: name, From: sdk.From(url.PathEscape(name)), Render: func(in *sdk.Input) error { return p.list(in, name) }}
+			}
+		}},
+		{"a route that no script asks", "mutilated addresses", "GET /-/forgotten/a: plugin failed: plugin shelf: the route of GET /-/forgotten/a returned no plan",
+			route(sdk.Route{Match: "GET /-/forgotten/{x}", Plan: func(sdk.Request) sdk.Plan { return nil }})},
+		{"an upload that nothing accepts", "mutilated addresses", "the route of PUT /-/upload returned an Upload without Accept",
+			route(sdk.Route{Match: "PUT /-/upload", Plan: func(sdk.Request) sdk.Plan { return sdk.Upload{Body: "raw"} }})},
+		{"a document without a name", "documents say what they are about", "the document /lamp is about lamp, but its Document.Name is empty: set it", func(p *parts) {
+			p.list = jsonListing(strict, lastOf)
+			p.plan = func(r sdk.Request) sdk.Plan {
+				return sdk.Document{Path: "/lamp", From: sdk.From("lamp"), Render: func(in *sdk.Input) error { return p.list(in, "lamp") }}
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := whole()
+			c.change(&p)
+			found := breaches(t, jsonFixture, p)
+			if c.law == "" && len(found) > 0 {
+				t.Errorf("a plugin without fault is accused: %q", found)
+			}
+			if !strings.Contains(found[c.law], c.report) {
+				t.Errorf("law %q: %q, which does not say %q", c.law, found, c.report)
+			}
+		})
+	}
+}
+
+// TestEndlessRenderingIsReportedOnce has a rendering that does not end: one
+// sentence, no law after it, and no waiting for what cannot come.
+func TestEndlessRenderingIsReportedOnce(t *testing.T) {
+	t.Parallel()
+	var over atomic.Bool
+	t.Cleanup(func() { over.Store(true) })
+	p := whole()
+	p.list = func(*sdk.Input, string) error {
+		for !over.Load() {
+		}
+		return nil
+	}
+	s, err := parseScript([]byte(fixture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	run := func(name string, check func(reporter)) {
+		var out problems
+		check(&out)
+		if len(out) > 0 {
+			found[name] = strings.Join(out, "\n")
+		}
+	}
+	began := time.Now()
+	if err := s.expectations(plugin(p.open), run); err != nil {
+		t.Fatal(err)
+	}
+	s.laws(plugin(p.open), run)
+	if took := time.Since(began); took > 2*patience {
+		t.Errorf("it took %s", took)
+	}
+	if len(found) != 2 || !strings.Contains(found["GET /lamp"], errSlow.Error()) || !strings.Contains(found["GET /files/lamp-1.0.box"], errHangs.Error()) {
+		t.Errorf("reported is %q", found)
+	}
+}
