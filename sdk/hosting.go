@@ -5,6 +5,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -57,6 +58,9 @@ type Entry struct {
 type Members struct {
 	// Name of the file.
 	Name string
+	// Path of a file that lies in a directory, below that directory, with
+	// slashes; of others it is the Name.
+	Path string
 	// Size of the file in bytes.
 	Size int64
 	// Digests of the file: sha512, sha256, sha1 and md5.
@@ -463,7 +467,8 @@ func (s *server) Inspect(stream grpc.ClientStreamingServer[pb.InspectRequest, pb
 	if r.Package == nil {
 		return status.Error(codes.Unimplemented, "plugin "+r.Name+" cannot host packages")
 	}
-	members.Name, members.Size, members.Digests = file.GetName(), file.GetSize(), digestsFromWire(file.GetDigests())
+	members.Path, members.Size, members.Digests = file.GetName(), file.GetSize(), digestsFromWire(file.GetDigests())
+	members.Name = members.Path[strings.LastIndexByte(members.Path, '/')+1:]
 	if file.GetUnpack() && r.Package.Unpack != nil {
 		return stream.SendAndClose(unpack(r.Package, members, measured))
 	}
