@@ -36,7 +36,9 @@ func digest(digests []sdk.Digest, algorithm string) []byte {
 
 // isListed reports whether a file shows that its version is listed: its metadata
 // was deployed, which left a file without a path, or it lies in a directory.
-func isListed(h sdk.Hosted) bool { return h.File.Path == "" || bytes.Equal(bytes.TrimSpace(h.File.Extra), found) }
+func isListed(h sdk.Hosted) bool {
+	return h.File.Path == "" || bytes.Equal(bytes.TrimSpace(h.File.Extra), found)
+}
 
 // listed reports whether a version, a snapshot or a build of one, is listed.
 func listed(ours *sdk.HostedPackage, version string) bool {

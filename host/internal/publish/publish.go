@@ -93,6 +93,9 @@ func (p *Publisher) Do(ctx context.Context, r Request) (*pb.Reply, error) {
 	if len(r.Plan.GetDigests()) > 0 {
 		limits.Digests = r.Plan.GetDigests()
 	}
+	if r.Plan.GetBody() == "form" {
+		mendForm(r.HTTP)
+	}
 	body, err := intake.Open(p.blobs, r.Plan.GetBody(), r.HTTP, limits)
 	if err != nil {
 		return nil, asFailure(err)
