@@ -22,7 +22,9 @@ type Package struct {
 	// Peek chooses the members of a file that Inspect sees: "tar", "tar.gz" or
 	// "zip", a colon and a pattern of names, in which * stands for any run of
 	// characters without a slash and ** for any run at all; or "head:BYTES",
-	// which is a member called "head". Nil: none. A file that is no such archive
+	// which is a member called "head"; or "names:zip", which is a member called
+	// "names" with a line for each member of a zip archive: its size in bytes
+	// unpacked, a space and its name. Nil: none. A file that is no such archive
 	// has no such members.
 	Peek []string
 	// Inspect says what a file is; it is required. It must be a pure function. An

@@ -23,7 +23,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	"github.com/entrepot-registry/entrepot/host/internal/config"
-	"github.com/entrepot-registry/entrepot/host/internal/intake"
+	"github.com/entrepot-registry/entrepot/host/internal/peek"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -167,7 +167,7 @@ func (w *walk) ask(ctx context.Context, f *found) error {
 		f.seen.Problem = err.Error()
 		return nil
 	}
-	members, err := intake.Members(f.file, w.repo.Describe.GetCapabilities().GetPeek())
+	members, err := peek.Members(f.file, w.repo.Describe.GetCapabilities().GetPeek())
 	if err != nil {
 		f.seen.Problem = err.Error()
 		return nil
