@@ -62,9 +62,12 @@ repository "nuget" {}
 #   upstream "security" { url = "https://archive.example.com/security" }
 # }
 
-# Any files: each upstream is one folder, served at /generic/NAME.
+# Any files: each upstream is one folder, served at /generic/NAME. Files of one's
+# own are put there with `curl -T FILE`, and those of a directory are served as
+# they lie in it.
 # repository "generic" {
 #   upstream "tools" { url = "https://downloads.example.com/tools" }
+#   hosted { names = ["acme/*"] }
 # }
 
 # repository "company-npm" {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -21,7 +22,9 @@ type Package struct {
 	// Peek chooses the members of a file that Inspect sees: "tar", "tar.gz" or
 	// "zip", a colon and a pattern of names, in which * stands for any run of
 	// characters without a slash and ** for any run at all; or "head:BYTES",
-	// which is a member called "head". Nil: none. A file that is no such archive
+	// which is a member called "head"; or "names:zip", which is a member called
+	// "names" with a line for each member of a zip archive: its size in bytes
+	// unpacked, a space and its name. Nil: none. A file that is no such archive
 	// has no such members.
 	Peek []string
 	// Inspect says what a file is; it is required. It must be a pure function. An
@@ -57,6 +60,9 @@ type Entry struct {
 type Members struct {
 	// Name of the file.
 	Name string
+	// Path of a file that lies in a directory, below that directory, with
+	// slashes; of others it is the Name.
+	Path string
 	// Size of the file in bytes.
 	Size int64
 	// Digests of the file: sha512, sha256, sha1 and md5.
@@ -463,7 +469,8 @@ func (s *server) Inspect(stream grpc.ClientStreamingServer[pb.InspectRequest, pb
 	if r.Package == nil {
 		return status.Error(codes.Unimplemented, "plugin "+r.Name+" cannot host packages")
 	}
-	members.Name, members.Size, members.Digests = file.GetName(), file.GetSize(), digestsFromWire(file.GetDigests())
+	members.Path, members.Size, members.Digests = file.GetName(), file.GetSize(), digestsFromWire(file.GetDigests())
+	members.Name = members.Path[strings.LastIndexByte(members.Path, '/')+1:]
 	if file.GetUnpack() && r.Package.Unpack != nil {
 		return stream.SendAndClose(unpack(r.Package, members, measured))
 	}

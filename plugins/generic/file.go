@@ -10,9 +10,10 @@ import (
 	"github.com/entrepot-registry/entrepot/sdk"
 )
 
-// file is a file of an upstream's.
+// file is a file of an upstream's, or of ours.
 type file struct {
-	// upstream is the role, which the configuration names.
+	// upstream is the role, which the configuration names; empty: no upstream has
+	// it.
 	upstream string
 	// path is below the upstream's address, with its escapes and a slash at its
 	// beginning.
@@ -34,14 +35,19 @@ func requested(r sdk.Request) (file, error) {
 			return f, nil
 		}
 	}
-	return f, errors.New("a file has no query here but sha256=… with 64 hexadecimal digits")
+	return f, errQuery
 }
+
+var errQuery = errors.New("a file has no query here but sha256=… with 64 hexadecimal digits")
 
 // named is a file by its name: its address here without the first slash. Names
 // keep the escapes that clients send, as not all of them mean the same to
-// every server.
+// every server. What is in no folder is in none of an upstream's.
 func named(name string) file {
-	upstream, path, _ := strings.Cut(name, "/")
+	upstream, path, below := strings.Cut(name, "/")
+	if !below || upstream == "" {
+		return file{path: "/" + escaped(name)}
+	}
 	return file{upstream: upstream, path: "/" + escaped(path)}
 }
 
@@ -56,7 +62,7 @@ func escaped(path string) string {
 }
 
 // name is what the file is called in rules and messages.
-func (f file) name() string { return f.upstream + f.path }
+func (f file) name() string { return strings.TrimPrefix(f.upstream+f.path, "/") }
 
 // folder reports whether it is a folder's address, for which servers answer
 // with listings.

@@ -1,9 +1,13 @@
 // Command generic serves any file below the addresses that a repository's
-// upstreams name: downloads of tools, release archives, images. There are no
-// listings.
+// upstreams name: downloads of tools, release archives, images. Files of one's
+// own are put there with an HTTP PUT.
 package main
 
-import "github.com/entrepot-registry/entrepot/sdk"
+import (
+	"strings"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
 
 func main() { sdk.Serve(open) }
 
@@ -17,21 +21,21 @@ func open(options) (sdk.Ecosystem, error) {
 		Upstreams: []sdk.Upstream{{Role: "*"}},
 		Routes: []sdk.Route{
 			{Match: "GET /", Plan: planFolder},
-			{Match: "GET /{upstream}", Plan: planFolder},
-			{Match: "GET /{upstream}/", Plan: planFolder},
-			{Match: "GET /{upstream}/{path...}", Plan: planFile},
+			{Match: "GET /{path...}", Plan: planFile},
+			{Match: "PUT /{path...}", Plan: planPut},
+			{Match: "DELETE /{path...}", Plan: planDelete},
 		},
-		About: func(v sdk.Version) sdk.Document { return named(v.Name).document() },
+		Vary:    []string{"Accept", "X-Checksum-Sha256", "Content-Digest"},
+		About:   func(v sdk.Version) sdk.Document { return named(v.Name).document() },
+		Package: &sdk.Package{Inspect: inspect},
 		Setup: []sdk.Snippet{
 			{Client: "curl, a file of the upstream called tools", Text: "curl -fLO {url}/tools/lamp-1.0.0.tar.gz"},
 			{Client: "curl, a file whose SHA-256 is known", Text: "curl -fL -o lamp.tar.gz '{url}/tools/lamp-1.0.0.tar.gz?sha256=…'"},
+			{Client: "curl, a file of one's own (hosted { names = [\"acme/*\"] })", Text: `curl -f -u ci:ent_… -H "X-Checksum-Sha256: $(sha256sum lamp.tar.gz | cut -d' ' -f1)" -T lamp.tar.gz {url}/acme/lamp-1.0.0.tar.gz
+curl {url}/acme/                                                   # lists files of one's own
+curl -f -u ci:ent_… -X DELETE {url}/acme/lamp-1.0.0.tar.gz`},
 		},
 	}, nil
-}
-
-// planFolder answers for what could only be listed.
-func planFolder(sdk.Request) sdk.Plan {
-	return sdk.NotFound("listings are off: ask for a file, as /{upstream}/{path}")
 }
 
 // planFile serves a file: the one that upstream has now, or with sha256=… in
@@ -42,7 +46,10 @@ func planFile(r sdk.Request) sdk.Plan {
 	if err != nil {
 		return sdk.BadRequest(err.Error())
 	}
-	if f.folder() {
+	switch {
+	case strings.HasPrefix(r.Path, "//"):
+		return sdk.NotFound("no file has an address with two slashes at its beginning")
+	case strings.HasSuffix(r.Path, "/"):
 		return planFolder(r)
 	}
 	return f.document()

@@ -21,20 +21,29 @@ import (
 // old enough is judged by what was seen of it without the digest.
 func (f file) document() sdk.Document {
 	pinned := f.sha256 != nil
-	return sdk.Document{
+	d := sdk.Document{
 		Path:      f.address(),
 		Name:      f.name(),
-		From:      []sdk.Source{{URL: f.path, Role: f.upstream, Head: true}},
 		Query:     pinned,
 		Immutable: pinned,
 		History:   !pinned,
 		Render: func(in *sdk.Input) error {
-			if pinned {
+			ours := in.Hosted(f.name())
+			switch {
+			case ours != nil:
+				return f.renderOurs(in, ours)
+			case len(in.Docs()) == 0:
+				return sdk.NotFound(f.name() + " is not published here; what upstream has is at /{upstream}/{path}")
+			case pinned:
 				return f.renderPinned(in)
 			}
 			return f.render(in)
 		},
 	}
+	if f.upstream != "" {
+		d.From = []sdk.Source{{URL: f.path, Role: f.upstream, Head: true}}
+	}
+	return d
 }
 
 // render leads to what upstream has now, or while that is held back to the

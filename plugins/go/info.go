@@ -82,6 +82,12 @@ func (db database) version(m module.Version) sdk.Document {
 // it need not hear of modules that do not exist, or that nobody gets yet.
 func (db database) renderVersion(in *sdk.Input, m module.Version) error {
 	doc := in.Docs()[0]
+	if h := hostedVersion(in.Hosted(m.Path), m.Version); h != nil {
+		return tellHosted(in, h)
+	}
+	if !doc.OK() {
+		return noVersion(m)
+	}
 	i, err := readInfo(doc, m.Version)
 	if err != nil {
 		return err
@@ -105,6 +111,12 @@ func (db database) renderVersion(in *sdk.Input, m module.Version) error {
 	return write(in, doc.Body)
 }
 
+// noVersion is the answer where a version is neither published here nor
+// upstream's.
+func noVersion(m module.Version) sdk.Failure {
+	return sdk.NotFound("not found: " + m.Path + "@" + m.Version + " is not published here")
+}
+
 // query is the document about what is no version, but leads to one: the name of
 // a branch or of a commit, or v2.0.0 where that is v2.0.0+incompatible. Where
 // it leads is judged by what was seen here.
@@ -114,7 +126,12 @@ func query(m module.Version) sdk.Document {
 		Name:    m.Path,
 		From:    sdk.From(filePath(m, ".info")),
 		History: true,
-		Render:  func(in *sdk.Input) error { return follow(in, m.Path, in.Docs()[0]) },
+		Render: func(in *sdk.Input) error {
+			if !in.Docs()[0].OK() {
+				return noVersion(m) // there are no branches here
+			}
+			return follow(in, m.Path, in.Docs()[0])
+		},
 	}
 }
 
@@ -146,17 +163,17 @@ func write(in *sdk.Input, text []byte) error {
 	return err
 }
 
-// planMod serves a version's go.mod.
-func planMod(r sdk.Request) sdk.Plan { return planFile(r, ".mod", "text/plain; charset=utf-8") }
-
 // planZip serves a version's files.
-func planZip(r sdk.Request) sdk.Plan { return planFile(r, ".zip", "application/zip") }
-
-func planFile(r sdk.Request, extension, contentType string) sdk.Plan {
+func planZip(r sdk.Request) sdk.Plan {
 	m, err := fixedVersion(r)
 	if err != nil {
 		return notFound(err)
 	}
+	return fileOf(m, ".zip", "application/zip")
+}
+
+// fileOf is a file of a version.
+func fileOf(m module.Version, extension, contentType string) sdk.Artifact {
 	return sdk.Artifact{
 		Version: sdk.Version{Name: m.Path, Version: m.Version},
 		Path:    filePath(m, extension),

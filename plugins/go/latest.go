@@ -36,8 +36,12 @@ func planLatest(r sdk.Request) sdk.Plan {
 // pseudo-version on the list.
 func renderLatest(in *sdk.Input, path string) error {
 	list, latest := in.Docs()[0], in.Docs()[1]
+	ours := in.Hosted(path)
+	own := hostedVersions(ours)
 	if !list.OK() && !latest.OK() {
-		return neither(path, list, latest)
+		if err := neither(path, list, latest); own == nil || !errors.As(err, new(sdk.Failure)) {
+			return err
+		}
 	}
 	var all []listed
 	if list.OK() {
@@ -50,8 +54,11 @@ func renderLatest(in *sdk.Input, path string) error {
 	if !ok || err != nil {
 		return err
 	}
-	newest := highest(shown)
+	newest := highest(append(slices.Clone(shown), own...))
+	h := hostedVersion(ours, newest)
 	switch {
+	case h != nil && !(module.IsPseudoVersion(newest) && latest.OK()):
+		return tellHosted(in, h)
 	case newest != "" && !module.IsPseudoVersion(newest):
 		return tell(in, module.Version{Path: path, Version: newest})
 	case latest.OK() && !tagged(all):

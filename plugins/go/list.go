@@ -32,21 +32,29 @@ func listOf(path string) sdk.Document {
 	}
 }
 
-// renderList writes the versions that policy keeps, in upstream's order. A list
+// renderList writes the versions that policy keeps, in upstream's order, and
+// those published here. A list
 // of which all is held back is refused, as an empty one would send the go
 // command on to the newest commit; one that is empty upstream stays so.
 func renderList(in *sdk.Input, path string) error {
-	list, err := parseList(path, in.Docs()[0].Body)
-	if err != nil {
-		return err
+	own := hostedVersions(in.Hosted(path))
+	var list []listed
+	if doc := in.Docs()[0]; doc.OK() {
+		var err error
+		if list, err = parseList(path, doc.Body); err != nil {
+			return err
+		}
+	} else if own == nil {
+		return sdk.NotFound("not found: no version of " + path + " is published here")
 	}
 	shown, ok, err := survey(in, path, list)
 	if !ok || err != nil {
 		return err
 	}
-	if len(list) > 0 && len(shown) == 0 {
+	if len(list) > 0 && len(shown) == 0 && own == nil {
 		return in.Held()
 	}
+	shown = withHosted(shown, own)
 	var text strings.Builder
 	for _, version := range shown {
 		text.WriteString(version + "\n")

@@ -43,11 +43,19 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "GET /{module...}/@v/{version}.mod", Plan: planMod},
 			{Match: "GET /{module...}/@v/{version}.zip", Plan: planZip},
 			{Match: "GET /{module...}/@latest", Plan: planLatest},
+			{Match: "PUT /{module...}/@v/{version}.zip", Plan: planPublish},
+			{Match: "DELETE /{module...}/@v/{version}.zip", Plan: planDelete},
 		},
-		About: db.about,
+		About:   db.about,
+		Package: packageFiles(),
 		Setup: []sdk.Snippet{
 			{Client: "go", Text: "go env -w GOPROXY={url}"},
-			{Client: "go, modules that the checksum database must not hear of", Text: "go env -w GONOSUMDB='*.corp.example.com'"},
+			{Client: "go, modules that the checksum database must not hear of, as those published here", Text: "go env -w GONOSUMDB='*.corp.example.com'    # not GOPRIVATE, by which the proxy would not be asked either"},
+			{
+				Client: "curl, to publish a module (hosted { names = [\"corp.example.com/*\"] })",
+				Text: `git archive --format=zip --prefix=corp.example.com/lamp@v1.0.0/ -o lamp.zip v1.0.0
+curl -f -u ci:ent_… -T lamp.zip {url}/corp.example.com/lamp/@v/v1.0.0.zip`,
+			},
 		},
 		Ungated: []sdk.Ungated{
 			{Route: lookupRoute, Reason: "the checksum database is signed as a whole: clients verify what it says, and nothing can be left out of it"},

@@ -87,7 +87,9 @@ func (db database) planLookup(r sdk.Request) sdk.Plan {
 	}
 	source := lookupSource(m)
 	source.Optional = false
-	return db.record(source, "text/plain; charset=utf-8")
+	record := db.record(source, "text/plain; charset=utf-8")
+	record.Version.Name = m.Path // of names that are ours it is not asked
+	return record
 }
 
 // planTile serves a tile of the log's hashes.
@@ -103,7 +105,7 @@ func (db database) planTile(r sdk.Request) sdk.Plan {
 }
 
 // record is a file of the database's that never changes.
-func (db database) record(source sdk.Source, contentType string) sdk.Plan {
+func (db database) record(source sdk.Source, contentType string) sdk.Artifact {
 	return sdk.Artifact{
 		Path:    db.path(source.URL),
 		From:    []sdk.Source{source},

@@ -87,6 +87,9 @@ func checksumDocument(f file, algorithm string) sdk.Document {
 // renderChecksum passes a checksum file on. A file without one, as there are,
 // is told of all the same: only its checksum is not found.
 func renderChecksum(in *sdk.Input, f file, algorithm string) error {
+	if h := hostedFile(in.Hosted(f.folder.name()), f); h != nil {
+		return answerHosted(in, h, algorithm)
+	}
 	doc := in.Docs()[0]
 	digests, err := checksums(doc, algorithm)
 	if err != nil {

@@ -130,9 +130,12 @@ func builtAt(version string) time.Time {
 	return stamp(strings.Replace(m[2], ".", "", 1))
 }
 
-// stamp reads an instant as metadata has it, in UTC; zero: it is none.
+// stampLayout is how metadata has instants, in UTC.
+const stampLayout = "20060102150405"
+
+// stamp reads an instant as metadata has it; zero: it is none.
 func stamp(text string) time.Time {
-	t, err := time.Parse("20060102150405", strings.TrimSpace(text))
+	t, err := time.Parse(stampLayout, strings.TrimSpace(text))
 	if err != nil {
 		return time.Time{}
 	}

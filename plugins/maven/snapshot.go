@@ -26,12 +26,18 @@ func snapshotDocument(f folder) sdk.Document {
 // renderSnapshot passes a snapshot's metadata on as it is, or with older builds
 // in the place of those that policy holds.
 func renderSnapshot(in *sdk.Input, f folder) error {
+	last := len(f) - 1
+	if own := hostedBuilds(in.Hosted(f[:last].name()), f[:last], f[last]); len(own) > 0 {
+		return hostedSnapshot(f[:last], f[last], own).write(in)
+	}
+	if !in.Docs()[0].OK() {
+		return sdk.NotFound("no build of it is listed here")
+	}
 	body := in.Docs()[0].Body
 	m, err := parseMetadata(body)
 	if err != nil {
 		return err
 	}
-	last := len(f) - 1
 	s := snapshotFiles{folder: f[:last], base: f[last]}
 	listed := m.builds(s.base)
 	if len(listed) == 0 {
@@ -148,6 +154,9 @@ func literalDocument(f file, algorithm string) sdk.Document {
 }
 
 func renderLiteral(in *sdk.Input, f file, algorithm string) error {
+	if h := hostedLiteral(in.Hosted(f.folder.name()), f); h != nil {
+		return answerHosted(in, h, algorithm)
+	}
 	doc := in.Docs()[0]
 	ok, err := has(doc)
 	if err != nil {

@@ -24,20 +24,46 @@ func versionsDocument(f folder) sdk.Document {
 }
 
 // renderVersions passes metadata on as it is, or without the versions that
-// policy holds.
+// policy holds, with those of ours.
 func renderVersions(in *sdk.Input, f folder) error {
-	body := in.Docs()[0].Body
-	m, err := parseMetadata(body)
-	if err != nil {
+	doc := in.Docs()[0]
+	own, last := hostedVersions(in.Hosted(f.name()))
+	m, body, err := upstreamVersions(in, f, doc)
+	switch {
+	case err != nil:
 		return err
+	case len(own) > 0:
+		if m == nil {
+			m = newMetadata(f)
+		}
+		m.add(own, last)
+		return m.write(in)
+	case body != nil:
+		return writeChecked(in, body)
+	case !doc.OK():
+		return sdk.NotFound("no version of it is listed here")
+	case m == nil:
+		return in.Held()
+	}
+	return m.write(in)
+}
+
+// upstreamVersions is what policy leaves of upstream's metadata; nil: nothing. The body is upstream's, where that is as good.
+func upstreamVersions(in *sdk.Input, f folder, doc *sdk.Doc) (*metadata, []byte, error) {
+	if !doc.OK() {
+		return nil, nil, nil
+	}
+	m, err := parseMetadata(doc.Body)
+	if err != nil {
+		return nil, nil, err
 	}
 	all := m.versions()
 	if len(all) == 0 || f.name() == "" {
-		return writeChecked(in, body)
+		return &m, doc.Body, nil
 	}
 	times, err := date(in, f, all, stamp(m.Versioning.LastUpdated))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	kept := map[string]bool{}
 	for _, v := range all {
@@ -45,14 +71,14 @@ func renderVersions(in *sdk.Input, f folder) error {
 			kept[v] = true
 		}
 	}
-	switch {
-	case len(kept) == len(all):
-		return writeChecked(in, body)
-	case len(kept) == 0 && m.Plugins == nil:
-		return in.Held()
+	if len(kept) == len(all) {
+		return &m, doc.Body, nil
+	}
+	if len(kept) == 0 && m.Plugins == nil {
+		return nil, nil, nil
 	}
 	m.keep(kept)
-	return m.write(in)
+	return &m, nil, nil
 }
 
 // versions are all that the metadata names, in its order.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/url"
 	"strings"
 	"time"
@@ -47,13 +48,29 @@ func planPackage(r sdk.Request) sdk.Plan {
 	return artifact(id, version, packagePath(id, version), "application/octet-stream")
 }
 
-// planNuspec serves a package's manifest.
+// planNuspec serves a package's manifest: of what is published here the one in
+// the package file.
 func planNuspec(r sdk.Request) sdk.Plan {
 	id, version, ok := versionOf(r)
 	if !ok {
 		return noVersion
 	}
-	return artifact(id, version, nuspecPath(id, version), "application/xml")
+	return sdk.Document{Path: nuspecPath(id, version), Name: id, Query: true, Render: func(in *sdk.Input) error {
+		if ours := in.Hosted(id); ours != nil {
+			for _, f := range ours.Files {
+				if f.Version.Version != version {
+					continue
+				}
+				text, _, err := ownNuspec(f)
+				if err != nil {
+					return err
+				}
+				_, err = io.WriteString(in.Output("", "application/xml"), text)
+				return err
+			}
+		}
+		return in.Answer(artifact(id, version, nuspecPath(id, version), "application/xml"))
+	}}
 }
 
 // artifact is a file of a version, of which the version's own document tells
@@ -99,7 +116,7 @@ func (f feed) leaf(id, version string) sdk.Document {
 }
 
 func renderLeaf(in *sdk.Input, id, version string) error {
-	upstream, err := parseServices(in.Docs()[0].Body)
+	upstream, err := servicesOf(in)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,8 @@ import (
 func main() { sdk.Serve(open) }
 
 type options struct {
-	Index string `hcl:"index" default:"index.json" help:"Where the v3 service index stands below the upstream's address, as \"team/v3/index.json\"."`
+	Index  string `hcl:"index" default:"index.json" help:"Where the v3 service index stands below the upstream's address, as \"team/v3/index.json\"."`
+	Delete bool   `hcl:"delete" default:"false" help:"Whether a client's delete removes a version; else it is unlisted, as in the public registry: searches do not find it, and who asks for it gets it."`
 }
 
 func open(o options) (sdk.Ecosystem, error) {
@@ -30,7 +31,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		Name:      "nuget",
 		Title:     "NuGet",
 		Upstreams: []sdk.Upstream{{URL: upstream}},
-		Routes: []sdk.Route{
+		Routes: append([]sdk.Route{
 			{Match: "GET /v3/index.json", Plan: planIndex},
 			{Match: "GET /v3/flatcontainer/{id}/index.json", Plan: f.planVersions},
 			{Match: "GET /v3/flatcontainer/{id}/{version}/{file}.nupkg", Plan: planPackage},
@@ -49,8 +50,9 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "GET /v2/$metadata", Plan: planSchema},
 			{Match: "GET /v2/package/{id}/{version}", Plan: planPackage},
 			{Match: "GET /v2/{question...}", Plan: f.planOData},
-		},
-		About: func(v sdk.Version) sdk.Document { return f.listing(strings.ToLower(v.Name)) },
+		}, publishRoutes(o)...),
+		Package: packageFiles(),
+		About:   func(v sdk.Version) sdk.Document { return f.listing(strings.ToLower(v.Name)) },
 		Setup: []sdk.Snippet{
 			{
 				Client: "NuGet",
@@ -63,6 +65,10 @@ func open(o options) (sdk.Ecosystem, error) {
   </packageSources>
 </configuration>
 `,
+			},
+			{
+				Client: "nuget push (hosted { names = [\"acme.*\"] })",
+				Text:   "nuget push Acme.Lamp.1.0.0.nupkg -Source {url}/v3/index.json -ApiKey ent_… -NoSymbols\nnuget delete Acme.Lamp 1.0.0 -Source {url}/v3/index.json -ApiKey ent_… -NonInteractive    # unlists it",
 			},
 			{Client: "nuget 2, Chocolatey (v2)", Text: "nuget sources add -Name entrepot -Source {url}/v2/"},
 		},

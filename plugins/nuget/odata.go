@@ -52,6 +52,9 @@ func (f feed) planOData(r sdk.Request) sdk.Plan {
 		Query:  true,
 		Render: func(in *sdk.Input) error { return renderQuery(in, q) },
 	}
+	if id == "" {
+		d.Hosted = "*"
+	}
 	if count {
 		d.Output = countOutput
 	}
@@ -182,7 +185,7 @@ func renderByID(in *sdk.Input, q query) error {
 	version, _ := normalize(q.params.Get("version"))
 	for _, e := range r.entries() {
 		if (q.params.Get("version") == "" || e.version == version) && q.matches(r, e) {
-			a.add(r, e, nil)
+			a.add(r, e, e.hosted)
 		}
 	}
 	return a.write(q.number("$skip", 0), q.number("$top", -1))
@@ -202,9 +205,10 @@ func (q query) matches(r *registration, e *entry) bool {
 	return true
 }
 
-// renderHits answers a search by upstream's v3 search.
+// renderHits answers a search with what is published here, and then by
+// upstream's v3 search.
 func renderHits(in *sdk.Input, q query) error {
-	upstream, err := parseServices(in.Docs()[0].Body)
+	upstream, err := servicesOf(in)
 	if err != nil {
 		return err
 	}
@@ -214,11 +218,26 @@ func renderHits(in *sdk.Input, q query) error {
 	if level := q.params.Get("semVerLevel"); level != "" {
 		v3.Set("semVerLevel", level)
 	}
-	answer, ok, err := ask(in, upstream, v3)
-	if !ok {
+	ours, err := ownHits(in, v3.Get("q"), wantedBy(v3))
+	if err != nil {
 		return err
 	}
+	own, rest := turn(ours, v3)
 	a := newAtom(in, q)
+	for _, r := range own {
+		for _, e := range r.entries() {
+			if q.matches(r, e) {
+				a.add(r, e, e.hosted)
+			}
+		}
+	}
+	answer := found{}
+	if upstream != nil {
+		var ok bool
+		if answer, ok, err = ask(in, upstream, rest); !ok {
+			return err
+		}
+	}
 	hidden := 0
 	for _, hit := range answer.Hits {
 		r, ok := loadHit(in, upstream, strings.ToLower(hit.text("id")), all)
@@ -234,16 +253,16 @@ func renderHits(in *sdk.Input, q query) error {
 		before := len(a.entries)
 		for _, e := range r.entries() {
 			if e.listed && (pre || !prerelease(e.version)) && q.matches(r, e) {
-				a.add(r, e, nil)
+				a.add(r, e, e.hosted)
 			}
 		}
 		if len(a.entries) == before {
 			hidden++
 		}
 	}
-	a.total = answer.Total - hidden
-	if q.params.Get("$top") == "" && skip+len(answer.Hits) < answer.Total && len(answer.Hits) > 0 {
-		a.next = skip + len(answer.Hits)
+	a.total = len(ours) + answer.Total - hidden
+	if now := skip + len(own) + len(answer.Hits); q.params.Get("$top") == "" && now < len(ours)+answer.Total && now > skip {
+		a.next = now
 	}
 	return a.write(0, -1)
 }
@@ -251,7 +270,7 @@ func renderHits(in *sdk.Input, q query) error {
 // renderUpdates answers with what is newer than the versions of packages that a
 // client has.
 func renderUpdates(in *sdk.Input, q query) error {
-	upstream, err := parseServices(in.Docs()[0].Body)
+	upstream, err := servicesOf(in)
 	if err != nil {
 		return err
 	}
@@ -266,15 +285,20 @@ func renderUpdates(in *sdk.Input, q query) error {
 		if !ok {
 			continue
 		}
-		r, ok := loadHit(in, upstream, id, all)
-		if !ok {
-			continue
+		r, err := ownRegistration(in, in.Hosted(id))
+		if err != nil {
+			return err
 		}
-		if ok, err := r.filter(in); !ok {
-			if err != nil {
-				return err
+		if r == nil {
+			if r, ok = loadHit(in, upstream, id, all); !ok {
+				continue
 			}
-			continue
+			if ok, err := r.filter(in); !ok {
+				if err != nil {
+					return err
+				}
+				continue
+			}
 		}
 		a.addUpdates(q, r, has)
 	}
@@ -289,7 +313,7 @@ func (a *atom) addUpdates(q query, r *registration, has string) {
 	best := r.highest(newer)
 	for _, e := range r.entries() {
 		if e == best || q.wants("includeAllVersions") && newer(e) {
-			a.add(r, e, nil)
+			a.add(r, e, e.hosted)
 		}
 	}
 }
@@ -312,7 +336,7 @@ func renderKeyed(in *sdk.Input, id, version string) error {
 		a.add(r, e, details)
 		return a.writeEntry()
 	}
-	upstreams, err := parseServices(in.Docs()[0].Body)
+	upstreams, err := servicesOf(in)
 	if err != nil {
 		return err
 	}

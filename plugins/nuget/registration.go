@@ -75,11 +75,40 @@ type entry struct {
 	listed bool
 	// details is the address of its document in upstream's catalog.
 	details string
+	// own is whether it is published here, hosted what the catalog would say of
+	// it then.
+	own    bool
+	hosted object
 }
 
-// load gets a package's registration, with the pages that are wanted. False,
-// without an error: it is not whole yet.
+// load gets a package's registration, with the pages that are wanted, and the
+// versions published here in the place of upstream's. False, without an error:
+// it is not whole yet.
 func load(in *sdk.Input, upstream services, id string, wanted func(*page) bool) (*registration, bool, error) {
+	own, err := ownPage(in.Hosted(id))
+	if err != nil {
+		return nil, false, err
+	}
+	r, whole, err := loadUpstream(in, upstream, id, wanted)
+	if own == nil {
+		return r, whole, err
+	}
+	if f, missing := errors.AsType[sdk.Failure](err); missing && f.Kind == sdk.KindNotFound {
+		r, whole, err = &registration{id: id}, true, nil
+	}
+	if r == nil {
+		return nil, whole, err
+	}
+	for _, p := range r.pages {
+		p.entries = slices.DeleteFunc(p.entries, func(e *entry) bool {
+			return slices.ContainsFunc(own.entries, func(o *entry) bool { return o.version == e.version })
+		})
+	}
+	r.pages = append(r.pages, own)
+	return r, whole, err
+}
+
+func loadUpstream(in *sdk.Input, upstream services, id string, wanted func(*page) bool) (*registration, bool, error) {
 	base := upstream.find(registrations)
 	if base == "" {
 		return nil, false, sdk.NotFound("the upstream feed has no registrations")
@@ -115,7 +144,7 @@ func load(in *sdk.Input, upstream services, id string, wanted func(*page) bool) 
 // whole gets all versions of a package that policy keeps, lowest first. False,
 // without an error: they are not all there yet.
 func whole(in *sdk.Input, id string) (*registration, bool, error) {
-	upstream, err := parseServices(in.Docs()[0].Body)
+	upstream, err := servicesOf(in)
 	if err != nil {
 		return nil, false, err
 	}
@@ -228,6 +257,9 @@ func (e *entry) date(in *sdk.Input, id string) (bool, error) {
 // detail gets a version's document in upstream's catalog; nil: it has none.
 // False, without an error: it is not there yet.
 func (e *entry) detail(in *sdk.Input) (object, bool, error) {
+	if e.own {
+		return e.hosted, true, nil
+	}
 	if !strings.HasPrefix(e.details, "https://") && !strings.HasPrefix(e.details, "http://") {
 		return nil, true, nil
 	}
@@ -244,6 +276,9 @@ var errNone = errors.New("upstream has no such document")
 // keep tells of a version, and reports whether policy lets it be shown. Digest
 // and size are those of its package; zero: unknown.
 func (r *registration) keep(in *sdk.Input, e *entry, digests []sdk.Digest, size int64) bool {
+	if e.own {
+		return true
+	}
 	v := sdk.Version{Name: r.id, Version: e.version, Published: e.published, Yanked: !e.listed, License: e.catalog.text("licenseExpression")}
 	content := e.item.text("packageContent")
 	if content == "" {

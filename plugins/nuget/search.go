@@ -40,36 +40,81 @@ func question(r sdk.Request, names ...string) url.Values {
 	return q
 }
 
-// planSearch answers a search by upstream's (NuGet v3 API, search), with the
-// versions of each package found judged by its registration.
+// planSearch answers a search with what is published here, and then by
+// upstream's (NuGet v3 API, search), with the versions of each package found
+// judged by its registration.
 func (f feed) planSearch(r sdk.Request) sdk.Plan {
 	q := question(r, "q", "skip", "take", "prerelease", "semVerLevel", "packageType")
 	return sdk.Document{
 		Path:   "/v3/search?" + q.Encode(),
 		From:   []sdk.Source{f.index},
 		Query:  true,
+		Hosted: "*",
 		Render: func(in *sdk.Input) error { return renderSearch(in, q) },
 	}
 }
 
 func renderSearch(in *sdk.Input, q url.Values) error {
-	upstream, err := parseServices(in.Docs()[0].Body)
+	ours, err := ownHits(in, q.Get("q"), wantedBy(q))
 	if err != nil {
 		return err
 	}
-	answer, ok, err := ask(in, upstream, q)
-	if !ok {
-		return err
-	}
+	own, rest := turn(ours, q)
 	shown := []object{}
-	for _, hit := range answer.Hits {
-		if h, ok := judgeHit(in, upstream, hit); ok {
-			shown = append(shown, h)
-		}
+	for _, r := range own {
+		shown = append(shown, r.hit(in))
 	}
-	total := max(answer.Total-(len(answer.Hits)-len(shown)), len(shown))
-	return in.JSON(map[string]any{"totalHits": total, "data": shown})
+	total := len(ours)
+	if upstream, err := servicesOf(in); err != nil || upstream != nil {
+		if err != nil {
+			return err
+		}
+		answer, ok, err := ask(in, upstream, rest)
+		if !ok {
+			return err
+		}
+		hidden := 0
+		for _, hit := range answer.Hits {
+			if h, ok := judgeHit(in, upstream, hit); ok {
+				shown = append(shown, h)
+			} else {
+				hidden++
+			}
+		}
+		total += answer.Total - hidden
+	}
+	return in.JSON(map[string]any{"totalHits": max(total, len(shown)), "data": shown})
 }
+
+// wantedBy says which versions of a package published here a search wants.
+func wantedBy(q url.Values) func(*entry) bool {
+	pre, level := strings.EqualFold(q.Get("prerelease"), "true"), strings.HasPrefix(q.Get("semVerLevel"), "2")
+	return func(e *entry) bool { return (pre || !prerelease(e.version)) && (level || !e.semVer2()) }
+}
+
+// turn returns those of our hits that are shown, which come first, and the
+// question to ask upstream for the others.
+func turn(ours []*registration, q url.Values) ([]*registration, url.Values) {
+	number := func(name string) int {
+		n, _ := strconv.Atoi(q.Get(name)) // question wrote them
+		return n
+	}
+	skip, take := number("skip"), number("take")
+	own := ours[min(skip, len(ours)):]
+	own = own[:min(take, len(own))]
+	rest := url.Values{}
+	for name, values := range q {
+		rest[name] = values
+	}
+	rest.Set("take", strconv.Itoa(take-len(own)))
+	if rest.Has("skip") {
+		rest.Set("skip", strconv.Itoa(max(skip-len(ours), 0)))
+	}
+	return own, rest
+}
+
+// ours reports whether what upstream says of a package is to be left out.
+func ours(in *sdk.Input, id string) bool { return in.Ours(id) || in.Hosted(id) != nil }
 
 // ask asks upstream's search. False, without an error: the answer is not there
 // yet.
@@ -89,7 +134,11 @@ func ask(in *sdk.Input, upstream services, q url.Values) (found, bool, error) {
 	if answer.Hits == nil {
 		return found{}, false, errors.New("upstream's search answers without data")
 	}
-	return found{answer.Total, *answer.Hits}, true, nil
+	hits := *answer.Hits
+	if take, err := strconv.Atoi(q.Get("take")); err == nil {
+		hits = hits[:min(take, len(hits))]
+	}
+	return found{answer.Total, hits}, true, nil
 }
 
 func withQuery(address string, q url.Values) string {
@@ -147,7 +196,7 @@ func judgeHit(in *sdk.Input, upstream services, hit object) (object, bool) {
 // they may have the version wanted. False: there is none, or not all is known
 // yet.
 func loadHit(in *sdk.Input, upstream services, id string, wanted func(*page) bool) (*registration, bool) {
-	if !packageID.MatchString(id) {
+	if !packageID.MatchString(id) || ours(in, id) {
 		return nil, false
 	}
 	r, ok, err := load(in, upstream, id, func(p *page) bool {
@@ -204,18 +253,47 @@ func (f feed) planAutocomplete(r sdk.Request) sdk.Plan {
 		Path:   "/v3/autocomplete?" + q.Encode(),
 		From:   []sdk.Source{f.index},
 		Query:  true,
+		Hosted: "*",
 		Render: func(in *sdk.Input) error { return renderAutocomplete(in, q) },
 	}
 }
 
 func renderAutocomplete(in *sdk.Input, q url.Values) error {
-	upstream, err := parseServices(in.Docs()[0].Body)
+	begins := strings.ToLower(q.Get("q"))
+	wanted := wantedBy(q)
+	ours, err := ownHits(in, "", func(e *entry) bool {
+		return wanted(e) && strings.HasPrefix(strings.ToLower(e.catalog.text("id")), begins)
+	})
 	if err != nil {
 		return err
 	}
+	own, rest := turn(ours, q)
+	shown := []string{}
+	for _, r := range own {
+		shown = append(shown, r.absolute.catalog.text("id"))
+	}
+	upstream, err := servicesOf(in)
+	if err != nil {
+		return err
+	}
+	total := len(ours)
+	if upstream != nil {
+		more, ids, err := complete(in, upstream, rest)
+		if ids == nil {
+			return err
+		}
+		shown = append(shown, ids...)
+		total += more
+	}
+	return in.JSON(map[string]any{"totalHits": max(total, len(shown)), "data": shown})
+}
+
+// complete asks upstream's autocomplete, and returns how many names there are
+// and those shown; nil, without an error: they are not there yet.
+func complete(in *sdk.Input, upstream services, q url.Values) (int, []string, error) {
 	address := upstream.find(autocompletes)
 	if address == "" {
-		return sdk.NotFound("the upstream feed has no autocomplete")
+		return 0, nil, sdk.NotFound("the upstream feed has no autocomplete")
 	}
 	var answer struct {
 		Total int       `json:"totalHits"`
@@ -223,10 +301,10 @@ func renderAutocomplete(in *sdk.Input, q url.Values) error {
 	}
 	ok, err := fetch(in, withQuery(address, q), errors.New("upstream's autocomplete is gone"), &answer)
 	if !ok {
-		return err
+		return 0, nil, err
 	}
 	if answer.IDs == nil {
-		return errors.New("upstream's autocomplete answers without data")
+		return 0, nil, errors.New("upstream's autocomplete answers without data")
 	}
 	shown := []string{}
 	for _, id := range *answer.IDs {
@@ -234,8 +312,7 @@ func renderAutocomplete(in *sdk.Input, q url.Values) error {
 			shown = append(shown, id)
 		}
 	}
-	total := max(answer.Total-(len(*answer.IDs)-len(shown)), len(shown))
-	return in.JSON(map[string]any{"totalHits": total, "data": shown})
+	return answer.Total - (len(*answer.IDs) - len(shown)), shown, nil
 }
 
 // versionsOf is the listed versions of a package that a client wants.

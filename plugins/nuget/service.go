@@ -54,6 +54,7 @@ func planIndex(r sdk.Request) sdk.Plan {
 	add("/v3/registration-semver1/", registrations[2:]...)
 	add("/v3/search", searches...)
 	add("/v3/autocomplete", autocompletes...)
+	add("/v3/package", "PackagePublish/2.0.0")
 	add("/v2", "LegacyGallery/2.0.0", "LegacyGallery")
 	return sdk.JSON(struct {
 		Version   string     `json:"version"`
@@ -63,6 +64,14 @@ func planIndex(r sdk.Request) sdk.Plan {
 
 // services are upstream's resources.
 type services []resource
+
+// servicesOf are upstream's resources; nil: upstream is not asked.
+func servicesOf(in *sdk.Input) (services, error) {
+	if doc := in.Docs()[0]; doc.OK() {
+		return parseServices(doc.Body)
+	}
+	return nil, nil
+}
 
 func parseServices(body []byte) (services, error) {
 	var index struct {

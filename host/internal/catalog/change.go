@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
@@ -76,7 +77,7 @@ type ExistsError struct{ Name, Version, Path string }
 
 // Error names it.
 func (e *ExistsError) Error() string {
-	return fmt.Sprintf("%s %s is there already, and what is published does not change", e.Name, e.Version)
+	return strings.TrimSpace(e.Name+" "+e.Version) + " is there already, and what is published does not change"
 }
 
 // Names are those of the packages that operations change, sorted.

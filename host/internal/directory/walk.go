@@ -23,7 +23,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	"github.com/entrepot-registry/entrepot/host/internal/config"
-	"github.com/entrepot-registry/entrepot/host/internal/intake"
+	"github.com/entrepot-registry/entrepot/host/internal/peek"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -42,6 +42,7 @@ type walk struct {
 // found is a file to be put into the catalogue.
 type found struct {
 	file  string
+	below string // its directory
 	seen  seen
 	entry *pb.Entry
 	body  catalog.Body
@@ -77,7 +78,7 @@ func (w *walk) directory(d *config.Directory) error {
 		case !entry.Type().IsRegular() || !chosen(file):
 			return nil
 		}
-		return w.file(file, entry)
+		return w.file(d, file, entry)
 	})
 }
 
@@ -94,14 +95,22 @@ func choice(d *config.Directory) func(file string) bool {
 		patterns = append(patterns, wire.Glob(pattern))
 	}
 	return func(file string) bool {
-		below, err := filepath.Rel(d.Path, file)
-		return err == nil && slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return p.MatchString(filepath.ToSlash(below)) })
+		return slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return p.MatchString(below(d, file)) })
 	}
+}
+
+// below is a file's path below its directory, with slashes.
+func below(d *config.Directory, file string) string {
+	path, err := filepath.Rel(d.Path, file)
+	if err != nil {
+		return filepath.Base(file)
+	}
+	return filepath.ToSlash(path)
 }
 
 // file looks at a file, and puts it down to be looked into when it is new or
 // has changed.
-func (w *walk) file(file string, entry fs.DirEntry) error {
+func (w *walk) file(d *config.Directory, file string, entry fs.DirEntry) error {
 	info, err := entry.Info()
 	if err != nil {
 		return nil //nolint:nilerr // it went this moment
@@ -110,7 +119,7 @@ func (w *walk) file(file string, entry fs.DirEntry) error {
 	if _, unchanged := w.known.met(file, info.Size(), info.ModTime()); unchanged {
 		return nil
 	}
-	w.found = append(w.found, &found{file: file, seen: seen{Size: info.Size(), Modified: info.ModTime()}})
+	w.found = append(w.found, &found{file: file, below: below(d, file), seen: seen{Size: info.Size(), Modified: info.ModTime()}})
 	if len(w.found) >= batch {
 		return w.flush()
 	}
@@ -158,14 +167,14 @@ func (w *walk) ask(ctx context.Context, f *found) error {
 		f.seen.Problem = err.Error()
 		return nil
 	}
-	members, err := intake.Members(f.file, w.repo.Describe.GetCapabilities().GetPeek())
+	members, err := peek.Members(f.file, w.repo.Describe.GetCapabilities().GetPeek())
 	if err != nil {
 		f.seen.Problem = err.Error()
 		return nil
 	}
 	f.body = catalog.Body{Size: f.seen.Size, Digests: digests, Source: f.file, Modified: f.seen.Modified}
 	copy(f.body.Digest[:], digests["sha256"])
-	file := &pb.PackageFile{Repository: w.repo.Plain(""), Name: filepath.Base(f.file), Size: f.seen.Size}
+	file := &pb.PackageFile{Repository: w.repo.Plain(""), Name: f.below, Size: f.seen.Size}
 	for _, algorithm := range slices.Sorted(maps.Keys(digests)) {
 		file.Digests = append(file.Digests, &pb.Digest{Algorithm: algorithm, Sum: digests[algorithm]})
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	"github.com/entrepot-registry/entrepot/host/internal/intake"
+	"github.com/entrepot-registry/entrepot/host/internal/peek"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
@@ -93,6 +94,9 @@ func (p *Publisher) Do(ctx context.Context, r Request) (*pb.Reply, error) {
 	if len(r.Plan.GetDigests()) > 0 {
 		limits.Digests = r.Plan.GetDigests()
 	}
+	if r.Plan.GetBody() == "form" {
+		mendForm(r.HTTP)
+	}
 	body, err := intake.Open(p.blobs, r.Plan.GetBody(), r.HTTP, limits)
 	if err != nil {
 		return nil, asFailure(err)
@@ -136,7 +140,7 @@ func (p *Publisher) inspect(ctx context.Context, r Request, body *intake.Body) (
 		if r.Plan.GetUnread() || !r.Repository.Describe.GetCapabilities().GetHost() {
 			continue
 		}
-		members, err := intake.Members(f.Writer.Path(), r.Repository.Describe.GetCapabilities().GetPeek())
+		members, err := peek.Members(f.Writer.Path(), r.Repository.Describe.GetCapabilities().GetPeek())
 		if err != nil {
 			return nil, asFailure(err)
 		}

@@ -193,6 +193,16 @@ func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, t
 			return
 		}
 	}
+	if rt.plan.GetDocument() != nil {
+		if asked, ok := formTarget(r, target); ok {
+			k.method, k.target = http.MethodGet, asked
+			var err error
+			if rt, err = s.plan(r.Context(), k, base+m.prefix, r); err != nil {
+				s.fail(w, r, m.repo, err)
+				return
+			}
+		}
+	}
 	err := s.authorize(w, m.repo, rt)
 	if err != nil {
 		s.fail(w, r, m.repo, err)
