@@ -99,6 +99,10 @@ func (r *router) checkPackage() error {
 			if n, err := strconv.Atoi(pattern); err != nil || n <= 0 || n > largestHead {
 				return fmt.Errorf("Package.Peek has %q: write a number of bytes up to %d, as \"head:65536\"", peek, largestHead)
 			}
+		case "names":
+			if pattern != "zip" {
+				return fmt.Errorf("Package.Peek has %q: the names are those of a zip archive, as \"names:zip\"", peek)
+			}
 		default:
 			return fmt.Errorf("Package.Peek has %q: begin with tar:, tar.gz:, zip: or head:, as \"tar.gz:*/metadata.json\"", peek)
 		}
