@@ -70,6 +70,19 @@ repository "nuget" {}
 #   hosted { names = ["acme/*"] }
 # }
 
+# Packages of Package Center: one's own, and those of other sources.
+# repository "spk" {
+#   upstream "main" { url = "https://packages.example.com" }
+#   hosted { names = ["acme-*"] }
+# }
+
+# Artifacts of one's own, and results of builds.
+# repository "company-maven" {
+#   plugin  = "maven"
+#   hosted  { names = ["com.acme*", "build-cache/*"] }
+#   options { build_cache = "100MiB" }       # Gradle's, at /company-maven/cache/
+# }
+
 # repository "company-npm" {
 #   plugin = "npm"
 #   path   = "/company/npm"

@@ -39,7 +39,9 @@ func TestAuthorsMistakesAreReported(t *testing.T) {
 			e.Upstreams = []Upstream{{Role: "*", URL: "https://a.example.com"}}
 		}},
 		{"a package without Inspect", "plugin boxes: Package has no Inspect: write the function", func(e *Ecosystem) { e.Package = &Package{} }},
-		{"a kind of archive", `plugin boxes: Package.Peek has "rar:x": begin with tar:, tar.gz:, zip:, head: or names:`, func(e *Ecosystem) { e.Package = peekAt("rar:x") }},
+		{"names of another archive", `Package.Peek has "names:tar": the names are those of a zip archive`, func(e *Ecosystem) { e.Package = peekAt("names:tar") }},
+		{"names of an archive", "", func(e *Ecosystem) { e.Package = peekAt("names:zip") }},
+		{"a kind of archive", `plugin boxes: Package.Peek has "rar:x": begin with tar:, tar.gz:, zip: or head:`, func(e *Ecosystem) { e.Package = peekAt("rar:x") }},
 		{"a kind of archive alone", `Package.Peek has "zip": write which members`, func(e *Ecosystem) { e.Package = peekAt("zip") }},
 		{"a head of no size", `Package.Peek has "head:all": write a number of bytes`, func(e *Ecosystem) { e.Package = peekAt("head:all") }},
 		{"a package", "", func(e *Ecosystem) { e.Package = peekAt("tar:a", "tar.gz:*/b", "zip:**", "head:64") }},

@@ -101,10 +101,10 @@ func (r *router) checkPackage() error {
 			}
 		case "names":
 			if pattern != "zip" {
-				return fmt.Errorf("Package.Peek has %q: only the names of zip archives can be had, as \"names:zip\"", peek)
+				return fmt.Errorf("Package.Peek has %q: the names are those of a zip archive, as \"names:zip\"", peek)
 			}
 		default:
-			return fmt.Errorf("Package.Peek has %q: begin with tar:, tar.gz:, zip:, head: or names:, as \"tar.gz:*/metadata.json\"", peek)
+			return fmt.Errorf("Package.Peek has %q: begin with tar:, tar.gz:, zip: or head:, as \"tar.gz:*/metadata.json\"", peek)
 		}
 	}
 	return nil
