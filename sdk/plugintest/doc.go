@@ -55,8 +55,8 @@
 //
 // is a file of a package of ours, in the order in which they were published.
 // The text is both the extra that its entry has and the bytes of the file. A
-// request that changes something is decided on with an empty body, and changes
-// nothing here.
+// request that changes something is decided on with an empty body, which where the
+// whole body is a file is an empty file, and changes nothing here.
 //
 // # Upstream
 //
