@@ -132,7 +132,7 @@ func (r *router) checkErrors() error {
 			}
 		}
 		if filled := placeholder.ReplaceAllString(or(e.Body, "{message}"), `""`); !json.Valid([]byte(filled)) {
-			return fmt.Errorf("Errors.Body is no JSON once its placeholders are replaced by strings: write it as `{\"error\":{message}}`")
+			return fmt.Errorf("its Errors.Body is no JSON once its placeholders are replaced by strings: write it as `{\"error\":{message}}`")
 		}
 	}
 	for kind, status := range e.Status {

@@ -55,8 +55,8 @@
 //
 // is a file of a package of ours, in the order in which they were published.
 // The text is both the extra that its entry has and the bytes of the file. A
-// request that changes something is decided on with an empty body, and changes
-// nothing here.
+// request that changes something is decided on with an empty body, which where the
+// whole body is a file is an empty file, and changes nothing here.
 //
 // # Upstream
 //
@@ -102,11 +102,22 @@
 //     documents of About included;
 //   - links of ours in documents lead somewhere, those to files to files of
 //     packages in the document, which policy lets through;
-//   - the name of a held file stands nowhere in a document;
-//   - mutilated addresses are planned without an error, and nothing is asked of
+//   - a document about one package whose address has its name says so by its
+//     Document.Name;
+//   - the name of a held file stands nowhere in a document, nor, in JSON, a held
+//     version as a member's name or where a version stands, as in "latest" and
+//     "dist-tags";
+//   - mutilated addresses, queries and headers are planned without an error, also
+//     those of routes that the script does not ask, and nothing is asked of
 //     upstream above its base;
 //   - upstream documents that are cut off do no harm: no panic, no endless
-//     loop, and nothing appears that was held.
+//     loop, and nothing appears that was held. A listing that was made of JSON
+//     which ends too early fails as upstream's failure does, rather than list
+//     less.
+//
+// A question that is not answered within 8 seconds is an error. After one, or
+// where a request of the script has no answer that could be carried out, the
+// laws are left out.
 //
 // Fuzz tests and benchmarks, which look at single renderings themselves, use
 // [Renderer].

@@ -47,11 +47,7 @@ func (s *script) parseHosted(title string, f txtar.File) error {
 	e := &pb.Entry{Version: &pb.Version{Name: words[0], Version: words[1]}, Extra: f.Data, PublishedMs: s.policy.GetNowMs()}
 	if len(words) == 3 {
 		e.Path, e.Size = words[2], int64(len(f.Data))
-		md5sum, sha1sum, sha256sum, sha512sum := md5.Sum(f.Data), sha1.Sum(f.Data), sha256.Sum256(f.Data), sha512.Sum512(f.Data)
-		e.Digests = []*pb.Digest{
-			{Algorithm: "md5", Sum: md5sum[:]}, {Algorithm: "sha1", Sum: sha1sum[:]},
-			{Algorithm: "sha256", Sum: sha256sum[:]}, {Algorithm: "sha512", Sum: sha512sum[:]},
-		}
+		e.Digests = digestsOf(f.Data)
 		s.catalogue.files[e.Path] = f.Data
 	}
 	p.Entries = append(p.Entries, e)
@@ -136,6 +132,31 @@ func (h *host) own(d *pb.Document) bool {
 	return len(d.GetNames()) > 0
 }
 
+// emptyFile is the one file of a body that is empty, as the plugin sees it.
+func (h *host) emptyFile(u *pb.Upload) (*pb.UploadedFile, error) {
+	digests := digestsOf(nil)
+	f := &pb.UploadedFile{Digests: digests}
+	if u.GetUnread() || !h.about.GetCapabilities().GetHost() {
+		return f, nil
+	}
+	var said *pb.InspectResponse
+	err := h.patiently(func(ctx context.Context) (err error) {
+		said, err = h.client.Inspect(ctx, &pb.PackageFile{Repository: h.repository, Digests: digests}, nil)
+		return err
+	})
+	f.Entry, f.Failure = said.GetEntry(), said.GetFailure()
+	return f, err
+}
+
+// digestsOf are the digests that a host knows of a file.
+func digestsOf(body []byte) []*pb.Digest {
+	md5sum, sha1sum, sha256sum, sha512sum := md5.Sum(body), sha1.Sum(body), sha256.Sum256(body), sha512.Sum512(body)
+	return []*pb.Digest{
+		{Algorithm: "md5", Sum: md5sum[:]}, {Algorithm: "sha1", Sum: sha1sum[:]},
+		{Algorithm: "sha256", Sum: sha256sum[:]}, {Algorithm: "sha512", Sum: sha512sum[:]},
+	}
+}
+
 // upload asks for a decision on a change whose body is empty, with the packages
 // that the script hosts. Nothing is changed by it.
 func (h *host) upload(u *pb.Upload, e *exchange) (*answer, error) {
@@ -144,6 +165,13 @@ func (h *host) upload(u *pb.Upload, e *exchange) (*answer, error) {
 		Request:    &pb.Request{Method: e.method, Path: escapeBytes(e.path), Query: escapeBytes(e.query), Headers: e.header},
 		NowMs:      h.script.policy.GetNowMs(),
 	}}
+	if kind, _, _ := strings.Cut(u.GetBody(), ":"); kind == "raw" || kind == "bytes" {
+		f, err := h.emptyFile(u)
+		if err != nil {
+			return nil, err
+		}
+		p.Files = []*pb.UploadedFile{f}
+	}
 	needed := u.GetNames()
 	for range 4 {
 		for _, name := range needed {

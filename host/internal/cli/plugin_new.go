@@ -38,7 +38,15 @@ func (x *pluginNewCommand) Run(e *env) error {
 		fmt.Fprintln(e.out, filepath.Join(o.Dir, f))
 	}
 	if o.SDK == "" && o.Version == "" {
-		fmt.Fprintf(e.out, "\nThis entrepot is no published version: name its source tree in the replace line of %s first.\n", filepath.Join(o.Dir, "go.mod"))
+		fmt.Fprintf(e.out, `
+This entrepot is no published version, so that its SDK cannot be downloaded. Name its source tree first, as
+
+cd %s && go mod edit -replace github.com/entrepot-registry/entrepot=/path/to/entrepot
+
+and then
+`, o.Dir)
+		fmt.Fprintf(e.out, "\ngo mod tidy && go test ./... && go build -o %s .\n", x.Name)
+		return nil
 	}
 	fmt.Fprintf(e.out, "\ncd %s && go mod tidy && go test ./... && go build -o %s .\n", o.Dir, x.Name)
 	return nil
