@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func newTree(t testing.TB, match ...string) *tree {
 	tr.Scanner = New(c, bodies, dir.Keep, hclog.New(&hclog.LoggerOptions{Output: &tr.log, DisableTime: true}))
 	tr.inspect = func(_ context.Context, _ *cache.Repository, file *pb.PackageFile, _ []wire.Member, _ ...*pb.Measured) (*pb.InspectResponse, error) {
 		tr.inspects.Add(1)
-		text, _, _ := strings.Cut(file.GetName(), ".")
+		text, _, _ := strings.Cut(path.Base(file.GetName()), ".")
 		name, version, ok := strings.Cut(text, "_")
 		if !ok {
 			return &pb.InspectResponse{Failure: &pb.Failure{Message: "it is no package"}}, nil

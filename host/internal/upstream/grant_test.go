@@ -146,7 +146,7 @@ func TestCredentialsForTheTokenService(t *testing.T) {
 		t.Error("the password was sent to another host in clear text")
 	}
 	for header, want := range map[string]challenge{
-		`Basic realm="x"`:                                    {},
+		`Basic realm="x"`: {},
 		`bearer realm="https://a.example.com/t?x=1"`:         {realm: "https://a.example.com/t?x=1"},
 		`Bearer service=s, realm="https://a/\"b\"",scope=""`: {realm: `https://a/"b"`, service: "s"},
 		`Bearer`: {},
