@@ -73,7 +73,7 @@ func (w *walk) putTaken() error {
 		if err != nil || !info.Mode().IsRegular() {
 			continue // it went meanwhile
 		}
-		f := &found{file: file, seen: seen{Size: info.Size(), Modified: info.ModTime()}}
+		f := &found{file: file, below: w.below(file), seen: seen{Size: info.Size(), Modified: info.ModTime()}}
 		if err := w.look(w.ctx, f); err != nil {
 			return err
 		}

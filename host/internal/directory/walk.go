@@ -108,6 +108,16 @@ func below(d *config.Directory, file string) string {
 	return filepath.ToSlash(path)
 }
 
+// below is a file's path below the directory that it lies in.
+func (w *walk) below(file string) string {
+	for _, d := range w.repo.Directories {
+		if path, err := filepath.Rel(d.Path, file); err == nil && filepath.IsLocal(path) {
+			return filepath.ToSlash(path)
+		}
+	}
+	return filepath.Base(file)
+}
+
 // file looks at a file, and puts it down to be looked into when it is new or
 // has changed.
 func (w *walk) file(d *config.Directory, file string, entry fs.DirEntry) error {
