@@ -68,7 +68,7 @@ type project struct {
 // managers' own are kept.
 var foreign = []string{
 	"NPM_", "PNPM_", "YARN_", "COREPACK_", "NODE_", "PIP_", "UV_", "PYTHON", "VIRTUAL_ENV", "CARGO_", "RUSTFLAGS", "RUSTC", "RUST_", "XDG_",
-	"HOME=", "CI=", "HTTP_PROXY=", "HTTPS_PROXY=", "ALL_PROXY=", "NO_PROXY=", "TMPDIR=",
+	"DOCKER_", "CONTAINER", "REGISTRY_", "BUILDAH_", "STORAGE_", "HELM_", "ORAS_", "HOME=", "CI=", "HTTP_PROXY=", "HTTPS_PROXY=", "ALL_PROXY=", "NO_PROXY=", "TMPDIR=",
 }
 
 // needed skips or fails the test where the client is not installed.

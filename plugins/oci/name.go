@@ -61,11 +61,15 @@ func (x registry) image(name, namespace string) (image, *sdk.Failure) {
 		}
 	case several && first == x.defaultName():
 		local = rest
-	case several && (strings.ContainsAny(first, ".:") || first == "localhost" || slices.Contains(x.Prefixes, first)):
+	case several && x.names(first):
 		if !hostName.MatchString(first) {
 			return im, invalidName(name)
 		}
 		im.role, local = first, rest
+	}
+	// What is of no named registry must not be called like what is.
+	if first, _, several := strings.Cut(local, "/"); several && im.role == x.Default && (first == x.defaultName() || x.names(first)) {
+		return im, invalidName(name)
 	}
 	if len(name) > 255 {
 		return im, invalidName(name[:255])
@@ -88,6 +92,11 @@ func (x registry) image(name, namespace string) (image, *sdk.Failure) {
 		im.name = im.role + "/" + im.name
 	}
 	return im, nil
+}
+
+// names reports whether the first part of a name is a registry's.
+func (x registry) names(first string) bool {
+	return strings.ContainsAny(first, ".:") || first == "localhost" || slices.Contains(x.Prefixes, first)
 }
 
 // defaultName is the registry of names that begin with none.

@@ -110,11 +110,14 @@ func (im image) version(digest string) (sdk.Version, sdk.File) {
 	return sdk.Version{Name: im.name, Version: digest}, sdk.File{Path: im.manifestPath(digest)}
 }
 
+// answer serves the manifest of a digest. The answer is kept for all who ask, so
+// what one of them said of the registry is left to the document's own header.
 func (im image) answer(in *sdk.Input, digest string) error {
 	d, failure := parseDigest(digest)
 	if failure != nil {
 		return *failure
 	}
+	im.namespace = ""
 	return in.Answer(im.manifest(d))
 }
 

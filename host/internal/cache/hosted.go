@@ -180,6 +180,11 @@ func (r *Repository) alone() bool {
 	return r.Hosted != nil && len(r.Hosted.Merge) == 0 && slices.Contains(r.Hosted.Names, "*")
 }
 
+// anyRole reports whether the repository's upstreams may have any names.
+func (r *Repository) anyRole() bool {
+	return slices.ContainsFunc(r.Describe.GetUpstreams(), func(u *pb.Upstream) bool { return u.GetRole() == "*" })
+}
+
 // absent is a source of which upstream is not asked.
 func absent() *source { return &source{Status: 404, Checked: time.Now()} }
 

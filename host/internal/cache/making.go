@@ -35,6 +35,7 @@ type making struct {
 	before  map[string]*source // what was kept when this began; nil: nothing
 	order   []usedSource
 	stale   error // why a source could not be confirmed
+	lack    error // why an optional source could not be had
 	missing *pb.Source
 
 	known  *sightings // what was seen before, for a document with a history
@@ -54,6 +55,11 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 		return got, nil
 	}
 	if s.GetOptional() && !upstream.Absolute(s.GetUrl()) && !m.repo.Upstreams.Role(s.GetRole()) {
+		if m.repo.anyRole() { // a client asks for an upstream that there is not
+			m.mu.Lock()
+			m.lack = fmt.Errorf("%w as %q", upstream.ErrNone, s.GetRole())
+			m.mu.Unlock()
+		}
 		return &source{Checked: time.Now()}, nil
 	}
 	if !s.GetHere() && (m.own || m.repo.Hosted != nil && !m.repo.Upstreams.Role(s.GetRole())) {
@@ -74,6 +80,7 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 		accept = func(kept *source) bool { return kept.found() || m.accept(kept) }
 	}
 	got, stale, err := m.c.source(ctx, m.repo, s, accept)
+	lack := err
 	if err != nil {
 		if !s.GetOptional() {
 			return nil, err
@@ -87,6 +94,9 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 	if stale != nil {
 		m.stale = stale
 	}
+	if lack != nil {
+		m.lack = lack
+	}
 	m.used[name] = got
 	if s.GetImmutable() || m.d.GetImmutable() {
 		m.settled[name] = true
@@ -95,6 +105,15 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 		m.before[name] = before
 	}
 	return got, nil
+}
+
+// unreadable is why a plugin could make nothing of its sources: what it could do
+// without was not to be had after all, or is not what it should be.
+func (m *making) unreadable(failure *pb.Failure) error {
+	if m.lack != nil {
+		return m.lack
+	}
+	return fmt.Errorf("%w: %s", errUpstreamBody, failure.GetMessage())
 }
 
 // forget puts the sources that were kept before in the place of those that the
@@ -307,7 +326,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 		m.epoch = m.c.policy.Epoch()
 		p := m.c.policy.For(m.repo.eco(), m.d.GetNames(), time.Now())
 		p.Floors = floors
-		m.used, m.order, m.stale = map[string]*source{}, nil, nil
+		m.used, m.order, m.stale, m.lack = map[string]*source{}, nil, nil, nil
 		sink := &outputs{c: m.c, limit: 4 * m.repo.MaxDocument}
 		done, err := m.repo.Ecosystem.Render(ctx, m.start(p), m.hosted, m.d.GetSources(), m.fetch, sink)
 		failure := done.GetFailure()
@@ -329,7 +348,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 		if failure.GetKind() == pb.ErrorKind_ERROR_KIND_UPSTREAM {
 			// Nothing is learnt from a document that cannot be read.
 			sink.abort()
-			return nil, errors.Join(fmt.Errorf("%w: %s", errUpstreamBody, failure.GetMessage()), m.forget())
+			return nil, errors.Join(m.unreadable(failure), m.forget())
 		}
 		held, err := m.judge(ctx, p, observed, sink.facts)
 		if err != nil {
@@ -370,7 +389,7 @@ func (m *making) snapshot(ctx context.Context, done *pb.RenderDone, sink *output
 	}}
 	if done.GetFailure().GetKind() == pb.ErrorKind_ERROR_KIND_UPSTREAM {
 		sink.abort()
-		return nil, errors.Join(fmt.Errorf("%w: %s", errUpstreamBody, done.GetFailure().GetMessage()), m.forget())
+		return nil, errors.Join(m.unreadable(done.GetFailure()), m.forget())
 	}
 	if err := m.keep(r, sink, done); err != nil || r.Failure != nil || m.stale != nil {
 		return r, err

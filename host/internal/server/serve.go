@@ -25,6 +25,10 @@ var (
 	statusStale = []string{`entrepot; hit; ttl=-1; detail="stale"`}
 )
 
+// staleWarning is the Warning header (RFC 7234, section 5.5) of what upstream
+// could not confirm.
+var staleWarning = []string{`110 entrepot "Response is Stale"`}
+
 // Bounds of relayed bodies, in bytes, and of the time that a client may take to
 // send one.
 const (
@@ -43,7 +47,7 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 			return err
 		}
 		if answer.Instead != nil {
-			return s.serveInstead(w, r, repo, rt, answer.Instead)
+			return s.serveInstead(w, r, repo, rt, d, answer)
 		}
 		content, encoding, err = s.cache.OpenOutput(repo, d, rt.base, answer, acceptedEncoding(r))
 		if errors.Is(err, fs.ErrNotExist) && try < 2 {
@@ -71,7 +75,7 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 	w.cached = statusOf(answer)
 	h["Cache-Status"] = w.cached
 	if answer.Stale {
-		h["Warning"] = []string{`110 entrepot "Response is Stale"`}
+		h["Warning"] = staleWarning
 	}
 	if !answer.Modified.IsZero() {
 		h["Last-Modified"] = []string{answer.Modified.UTC().Format(http.TimeFormat)}
@@ -88,12 +92,21 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 
 // serveInstead carries out the plan that a rendering ended in. The address may
 // stand for something else tomorrow.
-func (s *Server) serveInstead(w *recorder, r *http.Request, repo *cache.Repository, rt *route, plan *pb.PlanResponse) error {
+func (s *Server) serveInstead(w *recorder, r *http.Request, repo *cache.Repository, rt *route, d *pb.Document, answer *cache.Answer) error {
+	plan := answer.Instead
+	for name, value := range d.GetHeaders() {
+		w.Header().Set(name, value)
+	}
 	if a := plan.GetArtifact(); a != nil {
 		if err := s.may(w, repo, access.Read, needsOf(plan).packages); err != nil {
 			return err
 		}
-		return s.serveArtifact(w, r, repo, rt, a, mutable)
+		hit := statusHit
+		if answer.Stale {
+			hit = statusStale
+			w.Header()["Warning"] = staleWarning
+		}
+		return s.serveArtifact(w, r, repo, rt, a, mutable, hit)
 	}
 	return s.serveReply(w, r, repo, rt, plan.GetReply())
 }
@@ -233,7 +246,7 @@ func lifetime(a *pb.Artifact) []string {
 	return immutable
 }
 
-func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Repository, rt *route, a *pb.Artifact, control []string) error {
+func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Repository, rt *route, a *pb.Artifact, control, hit []string) error {
 	ask := s.cache.Artifact
 	if r.Method == http.MethodHead {
 		ask = s.cache.Head
@@ -250,7 +263,7 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	h["Cache-Control"] = control
 	if f.Content != nil {
 		defer f.Content.Close()
-		w.cached = statusHit
+		w.cached = hit
 		if f.Landed {
 			w.cached = statusMiss
 		}

@@ -212,7 +212,7 @@ func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, t
 	case *pb.PlanResponse_Document:
 		err = s.serveDocument(w, r, m.repo, rt, p.Document)
 	case *pb.PlanResponse_Artifact:
-		err = s.serveArtifact(w, r, m.repo, rt, p.Artifact, lifetime(p.Artifact))
+		err = s.serveArtifact(w, r, m.repo, rt, p.Artifact, lifetime(p.Artifact), statusHit)
 	case *pb.PlanResponse_Reply:
 		err = s.serveReply(w, r, m.repo, rt, p.Reply)
 	case *pb.PlanResponse_Relay:

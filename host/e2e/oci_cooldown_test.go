@@ -1,0 +1,82 @@
+package e2e
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestOCIMovedTagsAreHeldBack moves a tag upstream while a cool-down is on.
+func TestOCIMovedTagsAreHeldBack(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	first, second := ociImage(t, "first", "amd64", 1000), ociIndex(t, ociImage(t, "second", "amd64", 1000))
+	g.put("acme/tide", first, "v1")
+	h := ociCache(t, g, "7d", `ttl = "1ms"`)
+	repository := h.URL + "/v2/acme/tide"
+	is := func(c *ociContent) {
+		t.Helper()
+		if a := answered(t, 200, repository+"/manifests/v1"); !bytes.Equal(a.Body, c.body) || a.Header.Get("Docker-Content-Digest") != c.digest {
+			t.Errorf("the tag is %v %s", a.Header, a.Body)
+		}
+	}
+	// What was there when it was first looked at is served, by tag and digest.
+	is(first)
+	first.served(t, repository)
+
+	g.put("acme/tide", second, "v1")
+	eventually(t, "to see that the tag moved", func() bool {
+		is(first)
+		return faultTry(t, "GET", repository+"/manifests/"+second.digest).Status == 403
+	})
+	a := answered(t, 403, repository+"/manifests/"+second.digest)
+	if !strings.Contains(string(a.Body), `"code":"DENIED"`) || !strings.Contains(string(a.Body), "is held back until") {
+		t.Errorf("the refusal is %s", a.Body)
+	}
+	is(first)
+	first.served(t, repository)
+	// A restart forgets nothing.
+	h.Stop()
+	h = startHostIn(t, h.Dir, ociConfig("7d", `ttl = "1ms"`, ociFrom("sea.example.com", g.URL)))
+	repository = h.URL + "/v2/acme/tide"
+	is(first)
+	answered(t, 403, repository+"/manifests/"+second.digest)
+
+	if out, err := h.Run(t, "exempt", "pkg:docker/acme/tide@"+second.digest, "--reason", "a test"); err != nil {
+		t.Fatalf("exempt: %v %s", err, out)
+	}
+	is(second)
+	second.served(t, repository)
+	first.served(t, repository)
+}
+
+// TestOCIMovedTagsAreServedOnceTheyAreOldEnough waits for a short window to
+// end.
+func TestOCIMovedTagsAreServedOnceTheyAreOldEnough(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	first, second := ociImage(t, "first", "amd64", 1000), ociImage(t, "second", "amd64", 1000)
+	g.put("acme/tide", first, "v1")
+	const window = 6 * time.Second
+	h := ociCache(t, g, "6s", `ttl = "1ms"`)
+	address := h.URL + "/v2/acme/tide/manifests/"
+	digest := func() string { return answered(t, 200, address+"v1").Header.Get("Docker-Content-Digest") }
+	if digest() != first.digest {
+		t.Fatal("a fresh install serves nothing")
+	}
+	g.put("acme/tide", second, "v1")
+	moved := time.Now()
+	eventually(t, "to hold the new image", func() bool {
+		return faultTry(t, "GET", address+second.digest).Status == 403 || digest() == second.digest
+	})
+	if digest() == second.digest && time.Since(moved) < window/2 {
+		t.Error("the new image was not held")
+	}
+	eventually(t, "to serve the new image", func() bool { return digest() == second.digest })
+	if age := time.Since(moved); age < window/2 {
+		t.Errorf("the new image was served after %v", age)
+	}
+	answered(t, 200, address+second.digest)
+	answered(t, 200, address+first.digest)
+}

@@ -1,0 +1,197 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// ociSend sends a request with a token; headers are names and values in turn.
+func ociSend(t testing.TB, method, address, token string, body []byte, headers ...string) faultAnswer {
+	t.Helper()
+	req, err := http.NewRequest(method, address, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return faultAnswer{Err: err}
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	return faultAnswer{resp.StatusCode, resp.Header, answer, err}
+}
+
+// ociPut pushes a manifest to an address.
+func ociPut(t testing.TB, address, token string, c *ociContent) faultAnswer {
+	t.Helper()
+	return ociSend(t, http.MethodPut, address, token, c.body, "Content-Type", c.mediaType)
+}
+
+// ociStore pushes content with all that it points at, without a client.
+func ociStore(t testing.TB, repository, token string, c *ociContent, tag string) {
+	t.Helper()
+	for _, blob := range c.blobs {
+		if a := ociSend(t, http.MethodPost, repository+"/blobs/uploads/?digest="+blob.digest, token, blob.body, "Content-Type", "application/octet-stream"); a.Status != http.StatusCreated {
+			t.Fatalf("a blob is not taken: %d %v %s", a.Status, a.Err, a.Body)
+		}
+	}
+	for _, m := range c.manifests {
+		ociStore(t, repository, token, m, m.digest)
+	}
+	if a := ociPut(t, repository+"/manifests/"+tag, token, c); a.Status != http.StatusCreated || a.Header.Get("Docker-Content-Digest") != c.digest {
+		t.Fatalf("the manifest is not taken: %d %v %s", a.Status, a.Err, a.Body)
+	}
+}
+
+// TestOCIUploadsSurviveAKill kills the host between the chunks of an upload and
+// in the middle of one.
+func TestOCIUploadsSurviveAKill(t *testing.T) {
+	t.Parallel()
+	h, token := ociHosting(t)
+	blob := newOCIContent(ociLayerType, faultBytes(1, 5<<20))
+	location := func(a faultAnswer, status int) string {
+		t.Helper()
+		if a.Err != nil || a.Status != status {
+			t.Fatalf("%d %v %s", a.Status, a.Err, a.Body)
+		}
+		_, path, _ := strings.Cut(strings.TrimPrefix(a.Header.Get("Location"), "http://"), "/")
+		return "/" + path
+	}
+	restart := func() {
+		t.Helper()
+		h.Kill()
+		h = startHostIn(t, h.Dir, ociConfig("3d", ociOurs, `anonymous = ["read"]`))
+	}
+	at := location(ociSend(t, http.MethodPost, h.URL+"/v2/acme/tide/blobs/uploads/", token, nil), 202)
+	const first = 2 << 20
+	a := ociSend(t, http.MethodPatch, h.URL+at, token, blob.body[:first], "Content-Type", "application/octet-stream", "Content-Range", fmt.Sprintf("0-%d", first-1))
+	at = location(a, 202)
+	if got := a.Header.Get("Range"); got != fmt.Sprintf("0-%d", first-1) {
+		t.Fatalf("after the first chunk the range is %s", got)
+	}
+	restart()
+	a = ociSend(t, http.MethodGet, h.URL+at, token, nil)
+	at = location(a, 204)
+	if got := a.Header.Get("Range"); got != fmt.Sprintf("0-%d", first-1) {
+		t.Fatalf("after a restart the range is %s", got)
+	}
+
+	// The second chunk breaks off, and what came of it is gone on with.
+	begun, broken := make(chan struct{}), make(chan error, 1)
+	chunk, feed := io.Pipe()
+	req, err := http.NewRequest(http.MethodPatch, h.URL+at, chunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/octet-stream")
+	go func() {
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		broken <- err
+	}()
+	go func() {
+		_, _ = feed.Write(blob.body[first : first+1<<20]) // the host may be gone before it took all
+		close(begun)
+	}()
+	<-begun
+	h.Kill()
+	feed.Close()
+	<-broken
+	h = startHostIn(t, h.Dir, ociConfig("3d", ociOurs, `anonymous = ["read"]`))
+	a = ociSend(t, http.MethodGet, h.URL+at, token, nil)
+	at = location(a, 204)
+	var last int
+	if _, err := fmt.Sscanf(a.Header.Get("Range"), "0-%d", &last); err != nil || last < first-1 || last >= first+1<<20 {
+		t.Fatalf("after the second kill the range is %q", a.Header.Get("Range"))
+	}
+	if a := ociSend(t, http.MethodPatch, h.URL+at, token, blob.body[:10], "Content-Range", "0-9"); a.Status != http.StatusRequestedRangeNotSatisfiable {
+		t.Errorf("a chunk that is there already: %d %s", a.Status, a.Body)
+	}
+	a = ociSend(t, http.MethodPut, h.URL+at+"?digest="+blob.digest, token, blob.body[last+1:], "Content-Type", "application/octet-stream")
+	if a.Status != http.StatusCreated || a.Header.Get("Docker-Content-Digest") != blob.digest {
+		t.Fatalf("the commit: %d %v %s", a.Status, a.Err, a.Body)
+	}
+	restart()
+	faultGet(t, h.URL+"/v2/acme/tide/blobs/"+blob.digest, blob.body)
+	if a := ociSend(t, http.MethodGet, h.URL+at, token, nil); a.Status != http.StatusNotFound {
+		t.Errorf("the upload that ended is answered with %d", a.Status)
+	}
+}
+
+// TestOCIOneOfSeveralTagsWins puts one tag from several sides at once.
+func TestOCIOneOfSeveralTagsWins(t *testing.T) {
+	t.Parallel()
+	h, token := ociHosting(t)
+	repository := h.URL + "/v2/acme/tide"
+	images := []*ociContent{ociImage(t, "ebb", "amd64", 1000), ociImage(t, "flow", "amd64", 1000)}
+	for _, image := range images {
+		ociStore(t, repository, token, image, image.digest)
+	}
+	for range 10 {
+		var all sync.WaitGroup
+		for _, image := range images {
+			all.Go(func() {
+				if a := ociPut(t, repository+"/manifests/v1", token, image); a.Status != http.StatusCreated {
+					t.Errorf("%d %v %s", a.Status, a.Err, a.Body)
+				}
+			})
+		}
+		all.Wait()
+		a := answered(t, 200, repository+"/manifests/v1")
+		if got := a.Header.Get("Docker-Content-Digest"); got != "sha256:"+sha256Hex(a.Body) || got != images[0].digest && got != images[1].digest {
+			t.Errorf("the tag is %s, whose body has %s", got, sha256Hex(a.Body))
+		}
+	}
+	for _, image := range images {
+		faultGet(t, repository+"/manifests/"+image.digest, image.body)
+	}
+}
+
+func TestOCIWrongDigestsAreRefused(t *testing.T) {
+	t.Parallel()
+	h, token := ociHosting(t)
+	repository := h.URL + "/v2/acme/tide"
+	image := ociImage(t, "tide", "amd64", 100<<10)
+	layer, other := image.blobs[1], newOCIContent("", []byte("another"))
+	wrong := func(a faultAnswer, status int, code string) {
+		t.Helper()
+		if a.Status != status || !strings.Contains(string(a.Body), `"code":"`+code+`"`) {
+			t.Errorf("%d %v %s, want %d %s", a.Status, a.Err, a.Body, status, code)
+		}
+	}
+	wrong(ociSend(t, http.MethodPost, repository+"/blobs/uploads/?digest="+other.digest, token, layer.body), 400, "DIGEST_INVALID")
+	wrong(ociSend(t, http.MethodPost, repository+"/blobs/uploads/?digest=sha256:12", token, layer.body), 400, "DIGEST_INVALID")
+	opened := ociSend(t, http.MethodPost, repository+"/blobs/uploads/", token, nil)
+	wrong(ociSend(t, http.MethodPut, opened.Header.Get("Location")+"?digest="+other.digest, token, layer.body), 400, "DIGEST_INVALID")
+	for _, digest := range []string{layer.digest, other.digest} {
+		answered(t, 404, repository+"/blobs/"+digest)
+	}
+	if faultKept(h, layer.body) {
+		t.Error("what was refused is kept")
+	}
+	// Its layer is there, its configuration is not.
+	ociSend(t, http.MethodPost, repository+"/blobs/uploads/?digest="+layer.digest, token, layer.body)
+	for _, tag := range []string{"v1", image.digest} {
+		wrong(ociPut(t, repository+"/manifests/"+tag, token, image), 404, "MANIFEST_BLOB_UNKNOWN")
+	}
+	wrong(ociPut(t, repository+"/manifests/v1", token, ociIndex(t, image)), 404, "MANIFEST_BLOB_UNKNOWN")
+	answered(t, 404, repository+"/manifests/v1")
+	ociStore(t, repository, token, image, "v1")
+	wrong(ociPut(t, repository+"/manifests/"+other.digest, token, image), 400, "DIGEST_INVALID")
+	wrong(ociSend(t, http.MethodPut, repository+"/manifests/v2", token, []byte("{"), "Content-Type", ociManifestType), 400, "MANIFEST_INVALID")
+	wrong(ociSend(t, http.MethodPut, repository+"/manifests/v2", token, image.body, "Content-Type", ociIndexType), 400, "MANIFEST_INVALID")
+	answered(t, 404, repository+"/manifests/v2")
+	faultGet(t, repository+"/manifests/v1", image.body)
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/entrepot-registry/entrepot/sdk"
+)
+
+func TestPage(t *testing.T) {
+	t.Parallel()
+	names := []string{"a", "b", "c", "d"}
+	for about, test := range map[string]struct {
+		page page
+		want []string
+		next string
+		link string // the query of the page after
+	}{
+		"all":                  {page{n: -1}, names, "", ""},
+		"the first":            {page{n: 2}, names[:2], "b", "?last=b&n=2"},
+		"the second":           {page{n: 2, last: "b"}, names[2:], "", ""},
+		"after what is gone":   {page{n: 1, last: "bb"}, names[2:3], "c", "?last=c&n=1"},
+		"after the last":       {page{n: 1, last: "d"}, nil, "", ""},
+		"after all":            {page{n: -1, last: "z"}, nil, "", ""},
+		"none":                 {page{n: 0}, nil, "", ""},
+		"as many as there are": {page{n: 4}, names, "", ""},
+	} {
+		some, next := test.page.cut(names)
+		if !slices.Equal(some, test.want) || next != test.next {
+			t.Errorf("%s: %v, %q", about, some, next)
+		}
+		if query := (page{test.page.n, next}).query(); next != "" && query != test.link {
+			t.Errorf("%s: the page after is %q", about, query)
+		}
+	}
+}
+
+func TestNextPage(t *testing.T) {
+	t.Parallel()
+	for link, want := range map[string]string{
+		"": "",
+		`</v2/a/tags/list?last=b&n=2>; rel="next"`:                          "/v2/a/tags/list?last=b&n=2",
+		`</v2/a/tags/list?last=b>; rel=next`:                                "/v2/a/tags/list?last=b",
+		`<?last=b>; rel="next"`:                                             "/v2/a/tags/list?last=b",
+		`<https://main.example.com/v2/a/tags/list?last=b>; rel="next"`:      "/v2/a/tags/list?last=b",
+		`</first>; rel="first", </v2/a/tags/list?last=b>; rel="next"`:       "/v2/a/tags/list?last=b",
+		`<https://elsewhere.example.com/v2/a/tags/list?last=b>; rel="next"`: "",
+		`</v2/a/tags/list?last=b>; rel="prev"`:                              "",
+		`</v2/a/tags/list?last=b`:                                           "",
+		`/v2/a/tags/list?last=b; rel="next"`:                                "",
+		`<http://[::1>; rel="next"`:                                         "",
+	} {
+		doc := &sdk.Doc{URL: "https://main.example.com/v2/a/tags/list?n=1000", Header: map[string]string{"link": link}}
+		if got := nextPage(doc); got != want {
+			t.Errorf("%s leads to %q, want %q", link, got, want)
+		}
+	}
+}

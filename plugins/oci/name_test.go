@@ -1,0 +1,109 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestImage(t *testing.T) {
+	t.Parallel()
+	const hubs, quays = "", "quay.example.com" // the default's role is the first upstream's
+	for _, test := range []struct {
+		about, name, ns string
+		options         options
+		want            string // the canonical name; empty: it is refused
+		role            string
+		remotes         []string
+	}{
+		{about: "an official image", name: "tide", want: "tide", role: hubs, remotes: []string{"library/tide", "tide"}},
+		{about: "an official image in full", name: "library/tide", want: "tide", role: hubs, remotes: []string{"library/tide", "tide"}},
+		{about: "with its registry", name: "docker.io/library/tide", want: "tide", role: hubs, remotes: []string{"library/tide", "tide"}},
+		{about: "with its registry beside it", name: "library/tide", ns: "docker.io", want: "tide", role: hubs, remotes: []string{"library/tide", "tide"}},
+		{about: "somebody's image", name: "acme/tide", want: "acme/tide", role: hubs, remotes: []string{"acme/tide"}},
+		{about: "below library", name: "library/acme/tide", want: "library/acme/tide", role: hubs, remotes: []string{"library/acme/tide"}},
+		{about: "of another registry", name: "quay.example.com/acme/tide", want: "quay.example.com/acme/tide", role: quays, remotes: []string{"acme/tide"}},
+		{about: "of another registry, a short name", name: "quay.example.com/tide", want: "quay.example.com/tide", role: quays, remotes: []string{"tide"}},
+		{about: "of another registry beside it", name: "acme/tide", ns: "quay.example.com", want: "quay.example.com/acme/tide", role: quays, remotes: []string{"acme/tide"}},
+		{about: "of another registry's library", name: "quay.example.com/library/tide", want: "quay.example.com/library/tide", role: quays, remotes: []string{"library/tide"}},
+		{about: "of a registry with a port", name: "localhost:5000/tide", want: "localhost:5000/tide", role: "localhost:5000", remotes: []string{"tide"}},
+		{about: "of localhost", name: "localhost/tide", want: "localhost/tide", role: "localhost", remotes: []string{"tide"}},
+		{about: "a dot in the only part", name: "tide.example", want: "tide.example", role: hubs, remotes: []string{"library/tide.example", "tide.example"}},
+		{about: "a prefix", name: "internal/tide", options: options{Prefixes: []string{"internal"}}, want: "internal/tide", role: "internal", remotes: []string{"tide"}},
+		{about: "no prefix", name: "internal/tide", want: "internal/tide", role: hubs, remotes: []string{"internal/tide"}},
+		{about: "another default", name: "tide", options: options{Default: quays}, want: "tide", role: quays, remotes: []string{"tide"}},
+		{about: "another default in full", name: "quay.example.com/tide", options: options{Default: quays}, want: "tide", role: quays, remotes: []string{"tide"}},
+		{about: "Docker Hub beside another default", name: "docker.io/library/tide", options: options{Default: quays}, want: "docker.io/tide", role: hub, remotes: []string{"library/tide", "tide"}},
+
+		{about: "nothing", name: ""},
+		{about: "upper case", name: "Acme/tide"},
+		{about: "three underscores", name: "a___b"},
+		{about: "an empty part", name: "acme//tide"},
+		{about: "a dash at the end", name: "acme/tide-"},
+		{about: "dots", name: "acme/../tide"},
+		{about: "too long", name: strings.Repeat("a", 256)},
+		{about: "a registry of the default's", name: "docker.io/quay.example.com/acme/tide"},
+		{about: "a registry of the default's beside it", name: "quay.example.com/acme/tide", ns: "docker.io"},
+		{about: "the default of the default", name: "docker.io/docker.io/tide"},
+		{about: "an odd registry", name: "-quay.example.com/tide"},
+		{about: "an odd registry beside it", name: "tide", ns: "quay.example.com/x"},
+	} {
+		t.Run(test.about, func(t *testing.T) {
+			t.Parallel()
+			im, failure := registry{test.options}.image(test.name, test.ns)
+			if test.want == "" {
+				if failure == nil || failure.Code != "NAME_INVALID" {
+					t.Fatalf("%+v, %v", im, failure)
+				}
+				return
+			}
+			if failure != nil || im.name != test.want || im.role != test.role || !slices.Equal(im.remotes, test.remotes) {
+				t.Fatalf("%+v, %v", im, failure)
+			}
+			again, failure := registry{test.options}.image(im.name, "")
+			if failure != nil || again.name != im.name || again.role != im.role || !slices.Equal(again.remotes, im.remotes) {
+				t.Errorf("its canonical name is another: %+v, %v", again, failure)
+			}
+		})
+	}
+}
+
+func FuzzImage(f *testing.F) {
+	for _, name := range []string{"tide", "library/tide", "docker.io/docker.io/tide", "quay.example.com/acme/tide", "localhost:5000/a/b", "internal/a"} {
+		f.Add(name, "")
+		f.Add(name, "docker.io")
+		f.Add(name, "quay.example.com")
+	}
+	f.Fuzz(func(t *testing.T, name, ns string) {
+		for _, o := range []options{{}, {Default: "quay.example.com"}, {Prefixes: []string{"internal"}}} {
+			im, failure := registry{o}.image(name, ns)
+			if failure != nil {
+				continue
+			}
+			again, failure := registry{o}.image(im.name, "")
+			if failure != nil || again.name != im.name || again.role != im.role || !slices.Equal(again.remotes, im.remotes) {
+				t.Errorf("%q of %q is %+v, but its canonical name is %+v, %v", name, ns, im, again, failure)
+			}
+		}
+	})
+}
+
+func TestParseDigest(t *testing.T) {
+	t.Parallel()
+	for s, good := range map[string]bool{
+		"sha256:" + strings.Repeat("0f", 32): true,
+		"sha512:" + strings.Repeat("0f", 64): true,
+		"sha256:" + strings.Repeat("0F", 32): false,
+		"sha256:" + strings.Repeat("0f", 31): false,
+		"sha512:" + strings.Repeat("0f", 32): false,
+		"md5:" + strings.Repeat("0f", 16):    false,
+		"sha256:":                            false,
+		"sha256":                             false,
+		"":                                   false,
+	} {
+		d, failure := parseDigest(s)
+		if (failure == nil) != good || good && text(d) != s || !good && failure.Code != "DIGEST_INVALID" {
+			t.Errorf("%q is %v, %v", s, d, failure)
+		}
+	}
+}
