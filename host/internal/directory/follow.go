@@ -82,6 +82,10 @@ func (p *plan) wait(now time.Time) time.Duration {
 func (s *Scanner) Follow(ctx context.Context, repositories func() []*cache.Repository, again <-chan struct{}) {
 	s.events.open()
 	defer s.events.close()
+	select {
+	case <-again: // the configuration that is begun with
+	default:
+	}
 	plan := newPlan()
 	failed := map[string]string{} // what was last said of a repository
 	for {
