@@ -57,6 +57,9 @@ func (x registry) image(name, namespace string) (image, *sdk.Failure) {
 			return im, invalidName(namespace)
 		}
 		if namespace != x.defaultName() {
+			if !x.names(namespace) { // else it could be meant for a part of another's name
+				return im, invalidName(namespace)
+			}
 			im.role = namespace
 		}
 	case several && first == x.defaultName():

@@ -46,6 +46,7 @@ func TestImage(t *testing.T) {
 		{about: "a registry of the default's beside it", name: "quay.example.com/acme/tide", ns: "docker.io"},
 		{about: "the default of the default", name: "docker.io/docker.io/tide"},
 		{about: "an odd registry", name: "-quay.example.com/tide"},
+		{about: "what is no registry beside it", name: "tide", ns: "acme"},
 		{about: "an odd registry beside it", name: "tide", ns: "quay.example.com/x"},
 	} {
 		t.Run(test.about, func(t *testing.T) {
@@ -73,6 +74,7 @@ func FuzzImage(f *testing.F) {
 		f.Add(name, "")
 		f.Add(name, "docker.io")
 		f.Add(name, "quay.example.com")
+		f.Add(name, "acme")
 	}
 	f.Fuzz(func(t *testing.T, name, ns string) {
 		for _, o := range []options{{}, {Default: "quay.example.com"}, {Prefixes: []string{"internal"}}} {

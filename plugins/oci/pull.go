@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -149,6 +150,10 @@ func (im image) current(in *sdk.Input, tag string, from []sdk.Source) (string, e
 		}
 		if !doc.OK() {
 			return "", errors.New("its registry could not be asked what the tag stands for")
+		}
+		var m struct{ SchemaVersion int }
+		if err := json.Unmarshal(doc.Body, &m); err != nil {
+			return "", fmt.Errorf("what its registry has for the tag is no manifest: %w", err)
 		}
 		return sha256Of(doc.Body), nil
 	}
