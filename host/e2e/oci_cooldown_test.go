@@ -36,6 +36,10 @@ func TestOCIMovedTagsAreHeldBack(t *testing.T) {
 	}
 	is(first)
 	first.served(t, repository)
+	// A tag that nobody looked at before does not let it out either.
+	g.put("acme/tide", second, "latest")
+	answered(t, 403, repository+"/manifests/latest")
+	answered(t, 403, repository+"/manifests/"+second.digest)
 	// A restart forgets nothing.
 	h.Stop()
 	h = startHostIn(t, h.Dir, ociConfig("7d", `ttl = "1ms"`, ociFrom("sea.example.com", g.URL)))

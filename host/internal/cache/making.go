@@ -432,6 +432,13 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 	next, fresh := seen.observe(facts, m.checked(), m.repo.HoldUnknown, false, 2*m.c.policy.Longest())
 	if m.d.GetHistory() {
 		next.remember(seen, facts, m.checked())
+		if seen == nil {
+			beside, err := m.c.floorsBeside(m.repo, m.d.GetPath(), next, facts)
+			if err != nil {
+				return false, err
+			}
+			fresh = fresh || beside
+		}
 	}
 	p.Floors = next.floors()
 	if shown(p, facts) {

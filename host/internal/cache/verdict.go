@@ -184,29 +184,59 @@ func (c *Cache) historyOf(repo *Repository, plan *pb.Artifact) (*found, error) {
 		if !ofSnapshots(path) {
 			continue
 		}
-		var broken error
-		err := c.dir.Keep.Each(sightingsName(repo, strings.TrimSuffix(path, "*")), false, func(_ string, value []byte) bool {
-			s := &sightings{}
-			if broken = json.Unmarshal(value, s); broken != nil {
-				return false
-			}
-			for _, k := range s.known() {
-				if k.GetFact().GetPath() != plan.GetPath() {
-					continue
-				}
-				f := &found{fact: k.GetFact(), exact: true}
-				f.since, f.floored = sinceOf(k.GetFact(), s.floors())
-				if oldest == nil || f.since.Before(oldest.since) {
-					oldest = f
-				}
-			}
-			return true
-		})
-		if err = errors.Join(err, broken); err != nil {
+		f, err := c.historyBelow(repo, strings.TrimSuffix(path, "*"), plan.GetPath())
+		if err != nil {
 			return nil, err
+		}
+		if f != nil && (oldest == nil || f.since.Before(oldest.since)) {
+			oldest = f
 		}
 	}
 	return oldest, nil
+}
+
+// historyBelow is what documents with a history below a folder told of a file;
+// nil: nothing.
+func (c *Cache) historyBelow(repo *Repository, folder, path string) (oldest *found, err error) {
+	var broken error
+	err = c.dir.Keep.Each(sightingsName(repo, folder), false, func(_ string, value []byte) bool {
+		s := &sightings{}
+		if broken = json.Unmarshal(value, s); broken != nil {
+			return false
+		}
+		for _, k := range s.known() {
+			if k.GetFact().GetPath() != path {
+				continue
+			}
+			f := &found{fact: k.GetFact(), exact: true}
+			f.since, f.floored = sinceOf(k.GetFact(), s.floors())
+			if oldest == nil || f.since.Before(oldest.since) {
+				oldest = f
+			}
+		}
+		return true
+	})
+	return oldest, errors.Join(err, broken)
+}
+
+// floorsBeside adds to the first look at a document with a history the floors of
+// files that documents beside it told of: what is held back there is not old
+// here.
+func (c *Cache) floorsBeside(repo *Repository, path string, first *sightings, facts []*pb.Fact) (added bool, err error) {
+	folder, _, _ := strings.Cut(path, "?")
+	folder = folder[:strings.LastIndexByte(folder, '/')+1]
+	for _, f := range facts {
+		known, err := c.historyBelow(repo, folder, f.GetPath())
+		if err != nil {
+			return added, err
+		}
+		if known == nil || !known.floored {
+			continue
+		}
+		k := keyOf(f)
+		first.Floors, added = append(first.Floors, floor{k.Name, k.Version, k.Path, known.since}), true
+	}
+	return added, nil
 }
 
 // about asks the plugin which document tells about a version.
