@@ -47,6 +47,11 @@ repository "pypi" {}
 repository "maven" {}
 repository "nuget" {}
 
+# Container images, at /v2/ where clients look for them: 127.0.0.1:8080/nginx is
+# Docker Hub's. Others are called by their registry's name, as
+# 127.0.0.1:8080/quay.io/prometheus/busybox with an upstream "quay.io".
+repository "oci" {}
+
 # Go's proxy and checksum database come from the variables GOPROXY and GOSUMDB,
 # as `go env` prints them, or from here.
 # repository "go" {
