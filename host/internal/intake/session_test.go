@@ -1,0 +1,173 @@
+package intake
+
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+)
+
+// bodies is a store of bodies, and a folder for uploads.
+func bodies(t *testing.T) (*blobs.Store, string) {
+	t.Helper()
+	dir, err := store.Open(t.TempDir(), hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dir.Close() })
+	b, err := blobs.Open(dir, blobs.Options{Limit: 1 << 30}, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, filepath.Join(dir.Path, "uploads")
+}
+
+func openSessions(t *testing.T, b *blobs.Store, dir string) *Sessions {
+	t.Helper()
+	s, err := OpenSessions(dir, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// broken is a body that ends too early.
+type broken struct{ io.Reader }
+
+func (b broken) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// TestUploadsGoOnAfterARestart uploads in parts, of which one breaks off.
+func TestUploadsGoOnAfterARestart(t *testing.T) {
+	t.Parallel()
+	b, dir := bodies(t)
+	s := openSessions(t, b, dir)
+	up, err := s.Begin(About{Repository: "r", Names: []string{"boat"}, User: "joe", Digests: []string{"sha512"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := up.Append(strings.NewReader("one "), "0-3", 100); err != nil {
+		t.Fatal(err)
+	}
+	if err := up.Append(broken{strings.NewReader("two ")}, "", 100); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a body that breaks off: %v", err)
+	}
+	up.Release()
+
+	s = openSessions(t, b, dir)
+	again, err := s.Take(up.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Size() != 8 || again.About.User != "joe" || again.About.Names[0] != "boat" {
+		t.Fatalf("after a restart there are %d bytes of %+v", again.Size(), again.About)
+	}
+	if _, err := s.Take(up.ID); !errors.Is(err, ErrBusy) {
+		t.Errorf("two have it at once: %v", err)
+	}
+	if err := again.Append(strings.NewReader("three"), "8-12", 100); err != nil {
+		t.Fatal(err)
+	}
+	body, err := again.Body(b, []string{"sha256", "sha512", "sha1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := []byte("one two three")
+	short, long := sha256.Sum256(whole), sha512.Sum512(whole)
+	got := body.Files[0].Digests()
+	if string(got["sha256"]) != string(short[:]) || string(got["sha512"]) != string(long[:]) || len(got["sha1"]) != 20 {
+		t.Errorf("its digests are %x", got)
+	}
+	if _, err := body.Files[0].Writer.Commit(nil, true); err != nil {
+		t.Fatal(err)
+	}
+	s.End(again)
+	again.Release()
+	if kept, err := b.Read(blobs.Digest(short), int64(len(whole))); err != nil || string(kept) != string(whole) {
+		t.Errorf("kept is %q (%v)", kept, err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 0 {
+		t.Errorf("an upload that ended leaves %v", left)
+	}
+	if _, err := s.Take(up.ID); !errors.Is(err, ErrNoSession) {
+		t.Errorf("it can be taken again: %v", err)
+	}
+}
+
+func TestPartsMustFollow(t *testing.T) {
+	t.Parallel()
+	b, dir := bodies(t)
+	s := openSessions(t, b, dir)
+	up, err := s.Begin(About{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer up.Release()
+	if err := up.Append(strings.NewReader("12345"), "0-4", 100); err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[string]error{
+		"0-4": ErrRange, "6-9": ErrRange, "5-": ErrMalformed, "9-5": ErrMalformed, "a-b": ErrMalformed, "-1-2": ErrMalformed,
+		"99999999999999999999-1": ErrMalformed,
+	} {
+		if err := up.Append(strings.NewReader("67890"), at, 100); !errors.Is(err, want) || up.Size() != 5 {
+			t.Errorf("%s: %v, and %d bytes are there", at, err, up.Size())
+		}
+	}
+	if err := up.Append(strings.NewReader("6789012"), "5-9", 100); !errors.Is(err, ErrMalformed) {
+		t.Errorf("more than its range: %v", err)
+	}
+	if err := up.Append(strings.NewReader(strings.Repeat("x", 200)), "", 100); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("more than may be: %v", err)
+	}
+}
+
+func TestUploadsThatWereGivenUpAreSwept(t *testing.T) {
+	t.Parallel()
+	b, dir := bodies(t)
+	s := openSessions(t, b, dir)
+	old, err := s.Begin(About{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.Release()
+	held, err := s.Begin(About{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Sweep(time.Now().Add(SessionIdle - time.Minute))
+	if _, err := os.Stat(filepath.Join(dir, old.ID)); err != nil {
+		t.Errorf("an upload went before its time: %v", err)
+	}
+	s.Sweep(time.Now().Add(SessionIdle + time.Minute))
+	if _, err := s.Take(old.ID); !errors.Is(err, ErrNoSession) {
+		t.Errorf("an upload that was given up is there: %v", err)
+	}
+	held.Release()
+	if _, err := s.Take(held.ID); err != nil {
+		t.Errorf("one that is being written to was swept: %v", err)
+	}
+	// What nobody says anything about goes at the start.
+	if err := os.WriteFile(filepath.Join(dir, strings.Repeat("A", 26)), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	openSessions(t, b, dir)
+	if _, err := os.Stat(filepath.Join(dir, strings.Repeat("A", 26))); err == nil {
+		t.Error("a file without an upload stays")
+	}
+}
