@@ -79,7 +79,7 @@ func TestAuthorsMistakesAreReported(t *testing.T) {
 		{"errors", "", func(e *Ecosystem) {
 			e.Errors = ErrorFormat{Type: "application/vnd.x+json; charset=utf-8", Body: `{"errors":[{"detail":{message},"code":{code}}]}`}
 		}},
-		{"an empty snippet", "plugin boxes: Setup[0] has no Client or no Text", func(e *Ecosystem) { e.Setup = []Snippet{{}} }},
+		{"an empty snippet", "plugin boxes: entry 0 of Setup has no Client or no Text", func(e *Ecosystem) { e.Setup = []Snippet{{}} }},
 		{"a header that is none", `Vary has "Accept: x": write the name of a header`, func(e *Ecosystem) { e.Vary = []string{"Accept: x"} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

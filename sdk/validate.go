@@ -148,7 +148,7 @@ var headerName = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+.^_|~-]+$`)
 func (r *router) checkTexts() error {
 	for i, s := range r.Setup {
 		if s.Client == "" || s.Text == "" {
-			return fmt.Errorf("Setup[%d] has no Client or no Text: write the program's name, and what its user writes or runs", i)
+			return fmt.Errorf("entry %d of Setup has no Client or no Text: write the program's name, and what its user writes or runs", i)
 		}
 	}
 	for field, names := range map[string][]string{"Vary": r.Vary, "Learns": r.Learns} {

@@ -24,6 +24,7 @@ type part struct{ Name, Version, Path string }
 type unpacked struct {
 	operations []*pb.Operation
 	parts      *intake.Parts
+	stored     map[*intake.Taken]bool // copies that were committed
 }
 
 // unpackRounds bounds how often a plugin asks for more of an archive.
@@ -46,7 +47,7 @@ func (w *walk) unpack(ctx context.Context, f *found, file *pb.PackageFile, membe
 				parts.Abort()
 				return said, nil
 			}
-			f.unpacked = &unpacked{said.GetOperations(), parts}
+			f.unpacked = &unpacked{said.GetOperations(), parts, map[*intake.Taken]bool{}}
 			return said, nil
 		}
 		more, sizes, err := parts.Take(said.GetMembers(), said.GetParts())
@@ -138,6 +139,10 @@ func (w *walk) bodyOf(f *found, o *pb.Operation) (catalog.Body, error) {
 		body.Source, body.Modified, body.Offset, body.Whole = f.file, f.seen.Modified, t.Offset, f.seen.Size
 		return body, nil
 	}
+	if f.unpacked.stored[t] { // it stands at several addresses
+		return body, nil
+	}
+	f.unpacked.stored[t] = true
 	_, err := t.Copy.Writer.Commit(nil, true)
 	return body, err
 }

@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tarOf writes an archive under another name first, so that it appears whole.
+func tarOf(t testing.TB, path string, files map[string][]byte) {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for name, body := range files {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(body)), ModTime: time.Unix(1, 0)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	hidden := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
+	if err := os.WriteFile(hidden, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(hidden, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tarLayout is an image layout in an archive.
+func (c *ociContent) tarLayout(t testing.TB, path, tag string) {
+	t.Helper()
+	dir := t.TempDir()
+	c.layout(t, dir, tag)
+	files := map[string][]byte{}
+	err := filepath.Walk(dir, func(file string, info os.FileInfo, err error) error {
+		if err != nil || !info.Mode().IsRegular() {
+			return err
+		}
+		name, _ := filepath.Rel(dir, file)
+		files[filepath.ToSlash(name)], err = os.ReadFile(file)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tarOf(t, path, files)
+}
+
+// tarSaved is an image as "docker save" wrote it for long: layers are not
+// compressed.
+func (c *ociContent) tarSaved(t testing.TB, path string, references ...string) (layer []byte) {
+	t.Helper()
+	zip, err := gzip.NewReader(bytes.NewReader(c.blobs[1].body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if layer, err = io.ReadAll(zip); err != nil {
+		t.Fatal(err)
+	}
+	tarOf(t, path, map[string][]byte{
+		"manifest.json":  marshal(t, []any{map[string]any{"Config": "config.json", "RepoTags": references, "Layers": []string{"abc/layer.tar"}}}),
+		"config.json":    c.blobs[0].body,
+		"abc/layer.tar":  layer,
+		"abc/VERSION":    []byte("1.0"),
+		"repositories":   []byte("{}"),
+		"abc/other.json": []byte("{}"),
+	})
+	return layer
+}
+
+// TestOCIImagesInDirectories serves archives of images, and follows when they go.
+func TestOCIImagesInDirectories(t *testing.T) {
+	t.Parallel()
+	tree := t.TempDir()
+	multi := ociIndex(t, ociImage(t, "boat", "amd64", 5000), ociImage(t, "boat", "arm64", 5000))
+	multi.tarLayout(t, filepath.Join(tree, "boat.tar"), "1.5.0")
+	layer := ociImage(t, "ship", "amd64", 100_000).tarSaved(t, filepath.Join(tree, "saved.tar"), "docker.io/acme/ship:2.0.0", "acme/ship:2.1.0-rc1")
+	if err := os.WriteFile(filepath.Join(tree, "cut.tar"), []byte("no archive"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := ociConfig("7d", ociOurs, `directory "`+tree+`" {}`, `options { auto_tags = true }`)
+	h := startHost(t, config)
+	boat, ship := h.URL+"/v2/boat", h.URL+"/v2/acme/ship"
+	eventually(t, "to serve what is in the directory", func() bool { return faultTry(t, "GET", ship+"/tags/list").Status == 200 && faultTry(t, "GET", boat+"/tags/list").Status == 200 })
+
+	multi.served(t, boat)
+	if a := answered(t, 200, boat+"/manifests/latest"); !bytes.Equal(a.Body, multi.body) || a.Header.Get("Content-Type") != ociIndexType {
+		t.Errorf("the tag that was added is %v %s", a.Header, a.Body)
+	}
+	if tags := ociTags(t, ship+"/tags/list"); !slices.Equal(tags, []string{"2.0.0", "2.1.0-rc1", "latest", "prerelease"}) {
+		t.Errorf("the tags are %v", tags)
+	}
+	saved := answered(t, 200, ship+"/manifests/2.0.0")
+	var m struct{ Layers []struct{ Digest string } }
+	if err := json.Unmarshal(saved.Body, &m); err != nil || len(m.Layers) != 1 {
+		t.Fatalf("the manifest is %s (%v)", saved.Body, err)
+	}
+	zip, err := gzip.NewReader(bytes.NewReader(answered(t, 200, ship+"/blobs/"+m.Layers[0].Digest).Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(zip); err != nil || !bytes.Equal(got, layer) {
+		t.Errorf("the layer unpacks to %d bytes (%v), want %d", len(got), err, len(layer))
+	}
+	eventually(t, "to say why a file is not served", func() bool { return strings.Contains(h.log.String(), "cut.tar") })
+	// Its digest stays the same.
+	h.Stop()
+	h = startHostIn(t, h.Dir, config)
+	boat, ship = h.URL+"/v2/boat", h.URL+"/v2/acme/ship"
+	if again := answered(t, 200, ship+"/manifests/2.0.0"); !bytes.Equal(again.Body, saved.Body) {
+		t.Errorf("after a restart the manifest is %s", again.Body)
+	}
+
+	// Two archives share content: when one goes the other's stays.
+	multi.manifests[0].tarLayout(t, filepath.Join(tree, "part.tar"), "boat:part")
+	eventually(t, "to serve a new archive", func() bool { return faultTry(t, "GET", boat+"/manifests/part").Status == 200 })
+	if err := os.Remove(filepath.Join(tree, "boat.tar")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "to notice that an archive went", func() bool { return faultTry(t, "GET", boat+"/manifests/1.5.0").Status == 404 })
+	eventually(t, "to serve what another archive has as well", func() bool {
+		return faultTry(t, "GET", boat+"/blobs/"+multi.manifests[0].blobs[1].digest).Status == 200
+	})
+	multi.manifests[0].served(t, boat)
+}
