@@ -94,7 +94,9 @@ func TestOCIImagesInDirectories(t *testing.T) {
 	config := ociConfig("7d", ociOurs, `directory "`+tree+`" {}`, `options { auto_tags = true }`)
 	h := startHost(t, config)
 	boat, ship := h.URL+"/v2/boat", h.URL+"/v2/acme/ship"
-	eventually(t, "to serve what is in the directory", func() bool { return faultTry(t, "GET", ship+"/tags/list").Status == 200 && faultTry(t, "GET", boat+"/tags/list").Status == 200 })
+	eventually(t, "to serve what is in the directory", func() bool {
+		return faultTry(t, "GET", ship+"/tags/list").Status == 200 && faultTry(t, "GET", boat+"/tags/list").Status == 200
+	})
 
 	multi.served(t, boat)
 	if a := answered(t, 200, boat+"/manifests/latest"); !bytes.Equal(a.Body, multi.body) || a.Header.Get("Content-Type") != ociIndexType {
