@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/entrepot-registry/entrepot/sdk"
@@ -51,9 +53,26 @@ func named(name string) file {
 	return file{upstream: upstream, path: "/" + escaped(path)}
 }
 
+// doubled reports whether a path has two slashes in a row, escaped or not.
+func doubled(path string) bool {
+	plain, err := url.PathUnescape(path)
+	return err == nil && strings.Contains(plain, "//")
+}
+
+// needless are escapes of what never needs one (RFC 3986, section 2.3), and
+// escapes in small letters, which mean the same as in capitals.
+var needless = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
 // escaped is a path with escapes for all that an address cannot have; those
-// that it has stay.
+// that may mean something else than the character stay.
 func escaped(path string) string {
+	path = needless.ReplaceAllStringFunc(path, func(escape string) string {
+		b, _ := strconv.ParseUint(escape[1:], 16, 8) // as the pattern has it
+		if c := byte(b); c == '-' || c == '.' || c == '_' || c == '~' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' {
+			return string(c)
+		}
+		return strings.ToUpper(escape)
+	})
 	plain, err := url.PathUnescape(path)
 	if err != nil {
 		plain = path

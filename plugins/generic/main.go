@@ -47,8 +47,8 @@ func planFile(r sdk.Request) sdk.Plan {
 		return sdk.BadRequest(err.Error())
 	}
 	switch {
-	case strings.HasPrefix(r.Path, "//"):
-		return sdk.NotFound("no file has an address with two slashes at its beginning")
+	case doubled(r.Path):
+		return sdk.NotFound("no file has two slashes in a row in its address: many servers take them for one, so it would be another name of the same file")
 	case strings.HasSuffix(r.Path, "/"):
 		return planFolder(r)
 	}

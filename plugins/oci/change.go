@@ -10,13 +10,16 @@ import (
 
 // planDeleteManifest deletes a tag or a manifest (distribution specification,
 // "Content Management").
-func planDeleteManifest(im image, r sdk.Request) sdk.Plan {
+func (x registry) planDeleteManifest(im image, r sdk.Request) sdk.Plan {
 	reference := r.Get("reference")
 	return im.change(func(p *sdk.Publication) error {
 		ours := p.Package(im.name)
 		if !isDigest(reference) {
 			if ours.Tags[reference] == "" {
 				return unknownManifest(im, reference)
+			}
+			if x.fixed(reference) {
+				return fixedTag(im, reference)
 			}
 			p.Untag(im.name, reference)
 			return nil
@@ -25,6 +28,9 @@ func planDeleteManifest(im image, r sdk.Request) sdk.Plan {
 			return unknownManifest(im, reference)
 		}
 		for _, tag := range slices.Sorted(maps.Keys(ours.Tags)) {
+			if ours.Tags[tag] == reference && x.fixed(tag) {
+				return fixedTag(im, tag)
+			}
 			if ours.Tags[tag] == reference {
 				p.Untag(im.name, tag)
 			}
@@ -32,6 +38,10 @@ func planDeleteManifest(im image, r sdk.Request) sdk.Plan {
 		p.DeleteFile(im.name, reference, im.manifestPath(reference))
 		return nil
 	})
+}
+
+func fixedTag(im image, tag string) error {
+	return sdk.Failure{Kind: sdk.KindMethod, Code: "UNSUPPORTED", Message: fmt.Sprintf("tag %s of %s stays what it is (fixed_tags)", tag, im.name)}
 }
 
 func unknownManifest(im image, reference string) error {

@@ -58,13 +58,17 @@ func (p *Package) unused(since time.Time) []*File {
 
 // Sweep drops the loose files of a repository that nothing has needed since an
 // instant, and tells how many files and bytes they were. What is published
-// meanwhile is decided on anew, so nothing goes that is needed by then.
-func (c *Catalog) Sweep(repository string, since, now time.Time) (files int, bytes int64, err error) {
+// meanwhile is decided on anew, so nothing goes that is needed by then. Busy are
+// packages that are left alone, because more is on its way to them.
+func (c *Catalog) Sweep(repository string, since, now time.Time, busy map[string]bool) (files int, bytes int64, err error) {
 	names, err := c.Names(repository, "*")
 	if err != nil {
 		return 0, 0, err
 	}
 	for _, name := range names {
+		if busy[name] {
+			continue
+		}
 		n, size, err := c.sweep(repository, name, since, now)
 		files, bytes = files+n, bytes+size
 		if err != nil {

@@ -44,7 +44,7 @@ func (s *shelf) paths(t *testing.T, name string) string {
 
 func (s *shelf) swept(t *testing.T, since time.Time, want int) {
 	t.Helper()
-	files, _, err := s.Sweep("r", since, since.Add(time.Hour))
+	files, _, err := s.Sweep("r", since, since.Add(time.Hour), map[string]bool{"busy": true})
 	if err != nil || files != want {
 		t.Errorf("%d files are swept (%v), want %d", files, err, want)
 	}

@@ -65,7 +65,7 @@ func (d *Daemon) sweepUnused(ctx context.Context) {
 				continue
 			}
 			now := time.Now()
-			files, bytes, err := d.cache.Catalog().Sweep(repo.Name, now.Add(-repo.Hosted.Unused), now)
+			files, bytes, err := d.cache.Catalog().Sweep(repo.Name, now.Add(-repo.Hosted.Unused), now, d.publisher.Uploading(repo.Name))
 			if err != nil {
 				d.log.Error("files that nothing needs cannot be dropped", "repository", repo.Name, "error", err)
 			}

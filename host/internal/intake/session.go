@@ -25,6 +25,9 @@ var ErrNoSession = errors.New("there is no such upload; it may have ended")
 // ErrBusy says that another request writes to the same upload.
 var ErrBusy = errors.New("another request is writing to this upload")
 
+// ErrFull says that no more uploads can begin now.
+var ErrFull = errors.New("too many uploads are under way; try again later")
+
 // ErrRange says that a part does not follow what is there.
 var ErrRange = errors.New("the part does not begin where the upload ends")
 
@@ -120,7 +123,7 @@ func (s *Sessions) Begin(about About) (*Session, error) {
 	}
 	s.mu.Unlock()
 	if full {
-		return nil, fmt.Errorf("%w: %d uploads are under way", ErrBusy, maxSessions)
+		return nil, ErrFull
 	}
 	session.busy.Lock()
 	raw, err := json.Marshal(about)
@@ -192,8 +195,9 @@ func (h hashes) write(p []byte) {
 func (s *Session) Size() int64 { return s.writer.Size() }
 
 // Append adds a body that stands at a range of the file, "FIRST-LAST", or, with
-// an empty one, at its end. What came of a body that breaks off stays.
-func (s *Session) Append(body io.Reader, at string, limit int64) error {
+// an empty one, at its end. Size is what the body is said to have; -1: nobody
+// says. What came of a body that breaks off stays.
+func (s *Session) Append(body io.Reader, at string, size, limit int64) error {
 	length := int64(-1)
 	if at != "" {
 		first, last, err := parseRange(at)
@@ -204,6 +208,9 @@ func (s *Session) Append(body io.Reader, at string, limit int64) error {
 			return fmt.Errorf("%w: it is at %d, and %d bytes are there", ErrRange, first, s.Size())
 		}
 		length = last - first + 1
+		if size >= 0 && size != length {
+			return fmt.Errorf("%w: the body has %d bytes, its range %d", ErrMalformed, size, length)
+		}
 		body = io.LimitReader(body, length+1)
 	}
 	before := s.Size()
@@ -211,7 +218,7 @@ func (s *Session) Append(body io.Reader, at string, limit int64) error {
 	for {
 		n, err := body.Read(buf)
 		if s.Size()+int64(n) > limit {
-			return fmt.Errorf("%w: the file has more than %d bytes (max_artifact)", ErrTooLarge, limit)
+			return fmt.Errorf("%w: the file has more than %d bytes (max_artifact, quota)", ErrTooLarge, limit)
 		}
 		if length >= 0 && s.Size()-before+int64(n) > length {
 			return fmt.Errorf("%w: the body has more than the %d bytes of its range", ErrMalformed, length)
@@ -281,6 +288,21 @@ func (s *Sessions) End(session *Session) {
 	delete(s.open, session.ID)
 	s.mu.Unlock()
 	s.remove(session.ID)
+}
+
+// Open are the packages of a repository that uploads under way are for.
+func (s *Sessions) Open(repository string) map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open := map[string]bool{}
+	for _, session := range s.open {
+		if session.About.Repository == repository {
+			for _, name := range session.About.Names {
+				open[name] = true
+			}
+		}
+	}
+	return open
 }
 
 // Sweep ends uploads to which nothing was added for a while.

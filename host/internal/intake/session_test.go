@@ -61,10 +61,10 @@ func TestUploadsGoOnAfterARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := up.Append(strings.NewReader("one "), "0-3", 100); err != nil {
+	if err := up.Append(strings.NewReader("one "), "0-3", -1, 100); err != nil {
 		t.Fatal(err)
 	}
-	if err := up.Append(broken{strings.NewReader("two ")}, "", 100); !errors.Is(err, ErrMalformed) {
+	if err := up.Append(broken{strings.NewReader("two ")}, "", -1, 100); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a body that breaks off: %v", err)
 	}
 	up.Release()
@@ -80,7 +80,7 @@ func TestUploadsGoOnAfterARestart(t *testing.T) {
 	if _, err := s.Take(up.ID); !errors.Is(err, ErrBusy) {
 		t.Errorf("two have it at once: %v", err)
 	}
-	if err := again.Append(strings.NewReader("three"), "8-12", 100); err != nil {
+	if err := again.Append(strings.NewReader("three"), "8-12", -1, 100); err != nil {
 		t.Fatal(err)
 	}
 	body, err := again.Body(b, []string{"sha256", "sha512", "sha1"})
@@ -118,21 +118,24 @@ func TestPartsMustFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer up.Release()
-	if err := up.Append(strings.NewReader("12345"), "0-4", 100); err != nil {
+	if err := up.Append(strings.NewReader("12345"), "0-4", -1, 100); err != nil {
 		t.Fatal(err)
 	}
 	for at, want := range map[string]error{
 		"0-4": ErrRange, "6-9": ErrRange, "5-": ErrMalformed, "9-5": ErrMalformed, "a-b": ErrMalformed, "-1-2": ErrMalformed,
 		"99999999999999999999-1": ErrMalformed,
 	} {
-		if err := up.Append(strings.NewReader("67890"), at, 100); !errors.Is(err, want) || up.Size() != 5 {
+		if err := up.Append(strings.NewReader("67890"), at, -1, 100); !errors.Is(err, want) || up.Size() != 5 {
 			t.Errorf("%s: %v, and %d bytes are there", at, err, up.Size())
 		}
 	}
-	if err := up.Append(strings.NewReader("6789012"), "5-9", 100); !errors.Is(err, ErrMalformed) {
+	if err := up.Append(strings.NewReader("6789012"), "5-9", 7, 100); !errors.Is(err, ErrMalformed) || up.Size() != 5 {
+		t.Errorf("a body that says that it is not its range: %v, and %d bytes are there", err, up.Size())
+	}
+	if err := up.Append(strings.NewReader("6789012"), "5-9", -1, 100); !errors.Is(err, ErrMalformed) {
 		t.Errorf("more than its range: %v", err)
 	}
-	if err := up.Append(strings.NewReader(strings.Repeat("x", 200)), "", 100); !errors.Is(err, ErrTooLarge) {
+	if err := up.Append(strings.NewReader(strings.Repeat("x", 200)), "", -1, 100); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("more than may be: %v", err)
 	}
 }

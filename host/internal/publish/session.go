@@ -39,7 +39,11 @@ func (p *Publisher) step(ctx context.Context, r Request) (*pb.Reply, error) {
 	default:
 		return nil, fmt.Errorf("step %s of an upload is not known here; update entrepot", r.Plan.GetStep())
 	}
-	if err := session.Append(r.HTTP.Body, r.Plan.GetRange(), r.Repository.MaxArtifact); err != nil {
+	limit := r.Repository.MaxArtifact
+	if quota := r.Repository.Hosted.Quota; quota > 0 {
+		limit = min(limit, quota)
+	}
+	if err := session.Append(r.HTTP.Body, r.Plan.GetRange(), r.HTTP.ContentLength, limit); err != nil {
 		return nil, asFailure(err)
 	}
 	if r.Plan.GetStep() == pb.Step_STEP_APPEND {
@@ -143,6 +147,9 @@ func (p *Publisher) hold(f *catalog.File) (*aside, error) {
 	return set, p.pin(set, []blobs.Digest{f.Body}, store.Change{})
 }
 
+// Uploading are the packages of a repository that uploads under way are for.
+func (p *Publisher) Uploading(repository string) map[string]bool { return p.sessions.Open(repository) }
+
 // SweepSessions ends uploads that were given up.
 func (p *Publisher) SweepSessions() { p.sessions.Sweep(time.Now()) }
 
@@ -152,6 +159,8 @@ func sessionFailure(err error) error {
 	switch {
 	case errors.Is(err, intake.ErrNoSession):
 		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: err.Error()}
+	case errors.Is(err, intake.ErrFull):
+		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: err.Error(), RetryAfter: time.Now().Add(time.Minute)}
 	case errors.Is(err, intake.ErrBusy):
 		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error()}
 	case errors.Is(err, intake.ErrRange):

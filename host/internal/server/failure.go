@@ -42,7 +42,14 @@ var statuses = map[pb.ErrorKind]int{
 // This is the one place where errors become statuses.
 func (s *Server) fail(w *recorder, r *http.Request, repo *cache.Repository, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
-		w.status = 499 // the client left; as nginx logs it
+		// The client left, or sends no more: who still listens must not take
+		// nothing for success. The status is the one that nginx logs.
+		h := w.Header()
+		for name := range h {
+			delete(h, name)
+		}
+		h["Content-Length"] = []string{"0"}
+		w.WriteHeader(499)
 		return
 	}
 	f := cache.AsFailure(err)
