@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -241,11 +242,37 @@ func (c *Cache) kept(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 		return nil, err
 	}
 	if now := time.Now().UnixMilli(); now >= a.recheck.Load() && len(plan.GetFacts()) > 0 {
+		if c.contradicted(repo, plan, a) {
+			content.Close()
+			return nil, c.dropArtifact(repo, plan.GetPath())
+		}
 		a.recheck.Store(now + repo.TTL.Milliseconds())
 		c.refreshFacts(repo, plan, base)
 	}
 	c.Stats.Hits.Add(1)
 	return &File{Content: content, Type: typeOf(plan, a.Type), Size: a.Body.Size}, nil
+}
+
+// contradicted reports whether a document that is known says that a file has
+// other bytes than those that are kept: they were fetched before it told of
+// them.
+func (c *Cache) contradicted(repo *Repository, plan *pb.Artifact, a *artifact) bool {
+	paths, err := c.factsPaths(repo, plan)
+	if err != nil {
+		return false
+	}
+	for _, path := range paths {
+		facts := c.knownFacts(repo, path)
+		if facts == nil {
+			continue
+		}
+		for _, d := range facts.path(plan.GetPath()).GetDigests() {
+			if d.GetAlgorithm() == "sha256" {
+				return !bytes.Equal(d.GetSum(), a.Digest[:])
+			}
+		}
+	}
+	return false
 }
 
 func typeOf(plan *pb.Artifact, known string) string {

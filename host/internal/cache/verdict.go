@@ -133,9 +133,10 @@ func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifac
 		return nil, err
 	}
 	absent := slices.ContainsFunc(plan.GetFacts(), func(path string) bool { return !ofSnapshots(path) })
-	// Asked again no more often than "not found" is believed.
-	for _, since := range []time.Time{{}, began.Add(-repo.NegativeTTL)} {
-		for _, path := range paths {
+	// Each is asked again, no more often than "not found" is believed, before the
+	// next: what it would tell by now counts for more.
+	for _, path := range paths {
+		for _, since := range []time.Time{{}, began.Add(-repo.NegativeTTL)} {
 			d, err := c.factsDocument(ctx, repo, path, base)
 			if err != nil {
 				return nil, err
