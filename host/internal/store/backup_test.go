@@ -29,6 +29,9 @@ func TestBackupIsOfOneInstant(t *testing.T) {
 	if err := d.Keep.ApplyAll(filling); err != nil {
 		t.Fatal(err)
 	}
+	if err := d.Keep.Apply(Change{"a": []byte("first"), "z": []byte("first")}); err != nil {
+		t.Fatal(err)
+	}
 	stop := make(chan struct{})
 	var writer sync.WaitGroup
 	writer.Go(func() {
