@@ -30,8 +30,9 @@ type unpacked struct {
 // unpackRounds bounds how often a plugin asks for more of an archive.
 const unpackRounds = 32
 
-// unpack has the plugin say what is in an archive. Neither an answer nor an
-// error is nil only when it is one file.
+// unpack has the plugin say what is in an archive, with what it asks for on the
+// way. What is to be stored of it is then in f.unpacked; nil: the answer is that
+// of a file that holds no others, or says why it is none.
 func (w *walk) unpack(ctx context.Context, f *found, file *pb.PackageFile, members []wire.Member) (*pb.InspectResponse, error) {
 	file.Unpack = true
 	parts := intake.NewParts(f.file, w.blobs)
