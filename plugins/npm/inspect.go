@@ -27,7 +27,8 @@ type traits struct {
 	Shrinkwrap bool `json:"_hasShrinkwrap,omitempty"`
 }
 
-// inspect says of which version a tarball is.
+// inspect says of which version a tarball is. What is kept of it is what a
+// publication keeps, as far as the tarball tells: its package.json as manifest.
 func inspect(m *sdk.Members) (sdk.Entry, error) {
 	var manifest []byte
 	var has traits
@@ -65,12 +66,52 @@ func inspect(m *sdk.Members) (sdk.Entry, error) {
 	if !ok {
 		return sdk.Entry{}, fmt.Errorf("package.json in the tarball has %q, which is no version (Semantic Versioning 2.0.0)", said.Version)
 	}
-	extra, err := json.Marshal(has)
+	kept, err := unpublished(manifest, said.Name, version, has)
+	if err != nil {
+		return sdk.Entry{}, err
+	}
+	extra, err := json.Marshal(kept)
 	return sdk.Entry{
 		Version: sdk.Version{Name: said.Name, Version: version},
 		Path:    filePath(said.Name, fileName(said.Name, version)),
 		Extra:   extra,
 	}, err
+}
+
+// unpublished makes of a package.json what is kept of a version that nobody
+// published.
+func unpublished(manifest []byte, name, version string, has traits) (*published, error) {
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(manifest, &parts); err != nil {
+		return nil, fmt.Errorf("package.json in the tarball: %w", err)
+	}
+	kept := &published{}
+	kept.Readme, _ = text(parts["readme"])
+	for _, part := range notTheirs {
+		delete(parts, part)
+	}
+	// Clients take no other form of it from a registry.
+	if program, ok := text(parts["bin"]); ok {
+		parts["bin"] = fmt.Appendf(nil, "{%s:%s}", quote(name[strings.LastIndexByte(name, '/')+1:]), quote(program))
+	}
+	parts["_id"], parts["name"], parts["version"] = quote(name+"@"+version), quote(name), quote(version)
+	has.set(parts)
+	var err error
+	kept.Manifest, err = json.Marshal(parts)
+	return kept, err
+}
+
+// notTheirs are parts of manifests that are the registry's to say.
+var notTheirs = []string{"dist", "deprecated", "readme", "_npmUser", "hasInstallScript", "_hasShrinkwrap"}
+
+// set puts traits into a manifest.
+func (t traits) set(parts map[string]json.RawMessage) {
+	if t.Installs {
+		parts["hasInstallScript"] = json.RawMessage("true")
+	}
+	if t.Shrinkwrap {
+		parts["_hasShrinkwrap"] = json.RawMessage("true")
+	}
 }
 
 // cleanVersion is a version as clients publish it: without a v before it and

@@ -159,17 +159,28 @@ func keep(p *sdk.Publication, doc *document, manifest []byte, file sdk.UploadedF
 	if kept.Provenance, err = provenanceOf(doc, file.Digests); err != nil {
 		return nil, err
 	}
-	for _, ours := range []string{"dist", "deprecated", "readme", "_npmUser", "hasInstallScript", "_hasShrinkwrap"} {
+	for _, ours := range notTheirs {
 		delete(parts, ours)
 	}
 	if p.User != "" {
 		parts["_npmUser"], _ = json.Marshal(person{Name: p.User}) // strings always can be
 	}
-	for m := range members(file.Entry.Extra) {
-		parts[string(m.key)] = m.value
+	has, err := traitsOf(file.Entry)
+	if err != nil {
+		return nil, err
 	}
+	has.set(parts)
 	kept.Manifest, err = json.Marshal(parts)
 	return kept, err
+}
+
+// traitsOf are the traits that inspect found.
+func traitsOf(e *sdk.Entry) (has traits, err error) {
+	var inspected published
+	if err = json.Unmarshal(e.Extra, &inspected); err == nil {
+		err = json.Unmarshal(inspected.Manifest, &has)
+	}
+	return has, err
 }
 
 // checkDigests holds what the client counted against what arrived.

@@ -29,11 +29,12 @@ func TestInspect(t *testing.T) {
 		members []wire.Member
 		want    string // "name version path extra", or what the failure says
 	}{
-		{"usual", []wire.Member{file("package/package.json", `{"name":"tools","version":"1.0.0"}`)}, `tools 1.0.0 /tools/-/tools-1.0.0.tgz {}`},
-		{"another folder, a scope, a v and a build", []wire.Member{file("tools-main/package.json", `{"name":"@acme/tools","version":" v1.0.0+7"}`)}, `@acme/tools 1.0.0 /@acme/tools/-/tools-1.0.0.tgz {}`},
-		{"scripts", []wire.Member{file("package/package.json", `{"name":"tools","version":"1.0.0","scripts":{"postinstall":"./x"}}`)}, `tools 1.0.0 /tools/-/tools-1.0.0.tgz {"hasInstallScript":true}`},
-		{"native", []wire.Member{file("package/package.json", "\ufeff"+`{"name":"tools","version":"1.0.0"}`), file("package/binding.gyp", "{}")}, `tools 1.0.0 /tools/-/tools-1.0.0.tgz {"hasInstallScript":true}`},
-		{"shrinkwrap", []wire.Member{file("package/npm-shrinkwrap.json", "{}"), file("package/package.json", `{"name":"tools","version":"1.0.0"}`)}, `tools 1.0.0 /tools/-/tools-1.0.0.tgz {"_hasShrinkwrap":true}`},
+		{"usual", []wire.Member{file("package/package.json", `{"name":"tools","version":"1.0.0"}`)}, `tools 1.0.0 /tools/-/tools-1.0.0.tgz {"manifest":{"_id":"tools@1.0.0","name":"tools","version":"1.0.0"}}`},
+		{"another folder, a scope, a v and a build", []wire.Member{file("tools-main/package.json", `{"name":"@acme/tools","version":" v1.0.0+7"}`)}, `@acme/tools 1.0.0 /@acme/tools/-/tools-1.0.0.tgz {"manifest":{"_id":"@acme/tools@1.0.0","name":"@acme/tools","version":"1.0.0"}}`},
+		{"scripts", []wire.Member{file("package/package.json", `{"name":"tools","version":"1.0.0","scripts":{"postinstall":"./x"}}`)}, `tools 1.0.0 /tools/-/tools-1.0.0.tgz {"manifest":{"_id":"tools@1.0.0","hasInstallScript":true,"name":"tools","scripts":{"postinstall":"./x"},"version":"1.0.0"}}`},
+		{"native", []wire.Member{file("package/package.json", "\ufeff"+`{"name":"tools","version":"1.0.0"}`), file("package/binding.gyp", "{}")}, `tools 1.0.0 /tools/-/tools-1.0.0.tgz {"manifest":{"_id":"tools@1.0.0","hasInstallScript":true,"name":"tools","version":"1.0.0"}}`},
+		{"shrinkwrap", []wire.Member{file("package/npm-shrinkwrap.json", "{}"), file("package/package.json", `{"name":"tools","version":"1.0.0"}`)}, `tools 1.0.0 /tools/-/tools-1.0.0.tgz {"manifest":{"_hasShrinkwrap":true,"_id":"tools@1.0.0","name":"tools","version":"1.0.0"}}`},
+		{"what a registry says itself", []wire.Member{file("package/package.json", `{"name":"@acme/tools","version":"1.0.0","bin":"./run.js","readme":"Read.","dist":{"tarball":"https://evil.example.com/x.tgz"},"dependencies":{"lamp":"^1"}}`)}, `@acme/tools 1.0.0 /@acme/tools/-/tools-1.0.0.tgz {"manifest":{"_id":"@acme/tools@1.0.0","bin":{"tools":"./run.js"},"dependencies":{"lamp":"^1"},"name":"@acme/tools","version":"1.0.0"},"readme":"Read."}`},
 		{"empty", nil, "it is no tarball"},
 		{"two", []wire.Member{file("a/package.json", `{"name":"tools","version":"1.0.0"}`), file("b/package.json", `{"name":"tools","version":"2.0.0"}`)}, "two package.json"},
 		{"no JSON", []wire.Member{file("package/package.json", `{"name":`)}, "no valid JSON"},
@@ -73,7 +74,7 @@ func uploaded(name, version string) *pb.UploadedFile {
 		Digests: []*pb.Digest{{Algorithm: "sha1", Sum: short[:]}, {Algorithm: "sha512", Sum: long[:]}},
 		Entry: &pb.Entry{
 			Version: &pb.Version{Name: name, Version: version},
-			Path:    filePath(name, fileName(name, version)), Extra: []byte(`{"hasInstallScript":true}`),
+			Path:    filePath(name, fileName(name, version)), Extra: []byte(`{"manifest":{"hasInstallScript":true}}`),
 		},
 	}
 }
