@@ -5,14 +5,13 @@ import (
 	"fmt"
 
 	"github.com/Masterminds/semver/v3"
-	"github.com/pelletier/go-toml/v2"
 
 	"github.com/entrepot-registry/entrepot/sdk"
 )
 
-// inspect reads a crate file (Cargo book, "cargo package"): all that it must
-// tell is which version of which crate it is. What an index says of that comes
-// with its publication.
+// inspect reads a crate file (Cargo book, "cargo package"). What an index says
+// of it comes with its publication, or, where nobody published it, from its
+// Cargo.toml.
 func inspect(m *sdk.Members) (sdk.Entry, error) {
 	for _, member := range m.All() {
 		manifest, err := parseManifest(member.Body)
@@ -29,26 +28,17 @@ func inspect(m *sdk.Members) (sdk.Entry, error) {
 		if _, err := semver.StrictNewVersion(p.Version); err != nil {
 			return sdk.Entry{}, fmt.Errorf("%q is not a version of Semantic Versioning: %w", p.Version, err)
 		}
+		extra, err := manifest.record()
+		if err != nil {
+			return sdk.Entry{}, fmt.Errorf("%s: %w", member.Name, err)
+		}
 		return sdk.Entry{
 			Version: sdk.Version{Name: canonical(p.Name), Version: p.Version},
 			Path:    cratePath(p.Name, p.Version),
+			Extra:   extra,
 		}, nil
 	}
 	return sdk.Entry{}, errors.New("the crate file has no Cargo.toml in a folder called by the name and version that stand in it")
-}
-
-// manifest is what of a Cargo.toml tells what it is of.
-type manifest struct {
-	Package struct {
-		Name    string `toml:"name"`
-		Version string `toml:"version"`
-	} `toml:"package"`
-}
-
-func parseManifest(text []byte) (manifest, error) {
-	var m manifest
-	err := toml.Unmarshal(text, &m)
-	return m, err
 }
 
 // maxName is how long a published crate's name may be.

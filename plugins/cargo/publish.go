@@ -64,13 +64,9 @@ func acceptCrate(p *sdk.Publication) (sdk.Reply, error) {
 	if err := fits(p, known, m); err != nil {
 		return sdk.Reply{}, err
 	}
-	line, err := m.line()
+	r, err := m.record()
 	if err != nil {
 		return sdk.Reply{}, err
-	}
-	r := record{Line: line}
-	if m.Description != nil {
-		r.Description = strings.TrimSpace(*m.Description)
 	}
 	if e.Extra, err = json.Marshal(r); err != nil {
 		return sdk.Reply{}, err
@@ -146,6 +142,16 @@ func spellings(name string) ([]string, error) {
 		all = both
 	}
 	return all, nil
+}
+
+// record is what is kept of a version.
+func (m metadata) record() (record, error) {
+	line, err := m.line()
+	r := record{Line: line}
+	if m.Description != nil {
+		r.Description = strings.TrimSpace(*m.Description)
+	}
+	return r, err
 }
 
 // line is what an index says of a crate (Cargo book, "Index Format", on how it

@@ -21,8 +21,25 @@ func planHosted(r sdk.Request) sdk.Plan {
 	if !validName(project) {
 		return sdk.NotFound("no project has such a name")
 	}
+	project = normalize(project)
 	of, contentType := besides(file)
-	return artifact(hostedPath(normalize(project), file), of, []string{normalize(project)}, contentType)
+	plan := artifact(hostedPath(project, file), of, []string{project}, contentType)
+	if !strings.HasSuffix(file, ".metadata") {
+		return plan
+	}
+	return sdk.Document{Path: plan.Path, Name: project, Query: true, Render: func(in *sdk.Input) error {
+		files, err := hostedFiles(in.Hosted(project))
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			if f.text != nil && f.path == hostedPath(project, of) {
+				_, err := in.Output("", contentType).Write(f.text)
+				return err
+			}
+		}
+		return in.Answer(plan)
+	}}
 }
 
 // besides is the name of the file that a file stands beside, or its own, with

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,9 @@ type hostedFile struct {
 	info    info
 	// metadata is the raw core-metadata; empty: there is none beside it.
 	metadata string
+	// text is the core metadata where no file beside it has it; nil: one has, or
+	// there is none.
+	text []byte
 	// provenance is the path of its provenance; empty: there is none.
 	provenance string
 }
@@ -46,6 +50,10 @@ func hostedFiles(p *sdk.HostedPackage) ([]hostedFile, error) {
 		}
 		h := hostedFile{version: f.Version.Version, path: f.File.Path, info: r.Info, metadata: sums[f.File.Path+".metadata"]}
 		h.name, h.hashes, h.size, h.published = r.File, hashesOf(f.File), strconv.FormatInt(f.File.Size, 10), f.Version.Published
+		if r.Metadata != nil {
+			sum := sha256.Sum256(r.Metadata)
+			h.metadata, h.text = hashesOf(sdk.File{Digests: []sdk.Digest{{Algorithm: "sha256", Sum: sum[:]}}}), r.Metadata
+		}
 		h.uploaded = quote(f.Version.Published.UTC().Format("2006-01-02T15:04:05.000000Z"))
 		if r.Info.RequiresPython != "" {
 			h.requires = quote(r.Info.RequiresPython)

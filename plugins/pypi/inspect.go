@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +30,7 @@ type dist struct {
 	metadata []byte
 }
 
-// inspect reads a wheel or a source distribution. What is kept of it is its
-// core metadata, as it stands in the file.
+// inspect reads a wheel or a source distribution.
 func inspect(m *sdk.Members) (sdk.Entry, error) {
 	d := dist{file: m.Name, wheel: strings.HasSuffix(m.Name, ".whl")}
 	at, err := d.find(m)
@@ -49,11 +49,25 @@ func inspect(m *sdk.Members) (sdk.Entry, error) {
 	if of, ok := versionOf(d.file, d.project); !ok || !d.is(of) {
 		return sdk.Entry{}, fmt.Errorf("its metadata is about %s %s, which its name %s does not say", d.project, d.version, d.file)
 	}
+	extra, err := d.record()
 	return sdk.Entry{
 		Version: sdk.Version{Name: d.project, Version: d.version},
 		Path:    hostedPath(d.project, d.file),
-		Extra:   d.metadata,
-	}, nil
+		Extra:   extra,
+	}, err
+}
+
+// record is what is kept of the file.
+func (d *dist) record() ([]byte, error) {
+	fields, err := parseMetadata(d.metadata)
+	if err != nil {
+		return nil, err
+	}
+	r := record{File: d.file, Info: newInfo(fields, d.version)}
+	if d.wheel {
+		r.Metadata = d.metadata
+	}
+	return json.Marshal(r)
 }
 
 // find finds the core metadata and returns the name and version that its folder

@@ -24,6 +24,9 @@ type record struct {
 	File string `json:"file"`
 	// Info is what the JSON API says of its version.
 	Info info `json:"info"`
+	// Metadata is the core metadata of a wheel, unless it is kept as a file of
+	// its own, as that of an uploaded one is.
+	Metadata []byte `json:"metadata,omitempty"`
 }
 
 func acceptFile(p *sdk.Publication) (sdk.Reply, error) {
@@ -39,16 +42,17 @@ func acceptFile(p *sdk.Publication) (sdk.Reply, error) {
 	if err := fits(known, e, content.Filename); err != nil {
 		return sdk.Reply{}, err
 	}
-	metadata := e.Extra
-	fields, err := parseMetadata(metadata)
-	if err != nil {
+	var r record
+	if err := json.Unmarshal(e.Extra, &r); err != nil {
 		return sdk.Reply{}, err
 	}
-	if e.Extra, err = json.Marshal(record{File: content.Filename, Info: newInfo(fields, e.Version.Version)}); err != nil {
+	metadata := r.Metadata
+	r.Metadata, r.Info.Version = nil, e.Version.Version
+	if e.Extra, err = json.Marshal(r); err != nil {
 		return sdk.Reply{}, err
 	}
 	p.Store(content, e, false)
-	if strings.HasSuffix(content.Filename, ".whl") {
+	if metadata != nil {
 		p.StoreBytes(metadata, sdk.Entry{Version: e.Version, Path: e.Path + ".metadata"}, false)
 	}
 	for _, f := range p.Files {
