@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -56,11 +57,23 @@ func ownPackument(h *sdk.HostedPackage, url func(path string) string) (*packumen
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // ownTags are the tags of a package of ours. Where nobody said which version is
-// the latest the first one is, since clients need one.
+// the latest, as of what lies in a directory, its order tells: clients need one.
 func ownTags(h *sdk.HostedPackage) map[string]string {
-	tags := map[string]string{"latest": h.Files[0].Version.Version}
-	for tag, version := range h.Tags {
-		tags[tag] = version
+	tags := maps.Clone(h.Tags)
+	if tags["latest"] != "" {
+		return tags
+	}
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	var all []release
+	for _, f := range h.Files {
+		if r := parseRelease(f.Version.Version, f.Version.Published); r != nil {
+			all = append(all, *r)
+		}
+	}
+	if tags["latest"] = latestOf(all); tags["latest"] == "" {
+		tags["latest"] = h.Files[0].Version.Version
 	}
 	return tags
 }

@@ -39,6 +39,9 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 		name = names[0]
 	}
 	x := &Explanation{Repository: repo.Name, Name: name, Version: version, Verdict: "unknown"}
+	if ours, err := c.explainOurs(repo, x); ours || err != nil {
+		return x, err
+	}
 	set, err := c.factsOf(ctx, repo, d, base, time.Time{})
 	if err != nil {
 		return nil, err
@@ -78,6 +81,25 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 		x.Verdict = "refused"
 	}
 	return x, nil
+}
+
+// explainOurs explains a version that is hosted here, if it is.
+func (c *Cache) explainOurs(repo *Repository, x *Explanation) (bool, error) {
+	pkg, err := c.catalog.Package(repo.Name, x.Name)
+	if err != nil || pkg == nil {
+		return false, err
+	}
+	for _, f := range pkg.Files {
+		if f.Version != x.Version {
+			continue
+		}
+		x.Verdict, x.Why, x.Published = "served", "it is hosted here", f.Published
+		x.Files = append(x.Files, f.Path)
+		if f.Source != "" {
+			x.Why = "it lies in a directory, as " + f.Source
+		}
+	}
+	return x.Verdict == "served", nil
 }
 
 // Canonical is a package's name as its plugin writes it.
