@@ -17,6 +17,12 @@ type Ecosystem struct {
 	Version string
 	// PURL is the package URL type; empty: Name.
 	PURL string
+	// OtherPURLs are further types of package URLs of the same packages; nil:
+	// none.
+	OtherPURLs []string
+	// PURLRegistry says that a package's name begins with that of its registry,
+	// which a package URL has as its repository_url.
+	PURLRegistry bool
 	// Upstreams are used where the configuration names none. The first is what
 	// a [Source] without a role asks; several of one role, with addresses of
 	// their own, are tried in order. Nil: nothing is asked of upstream.
@@ -40,8 +46,14 @@ type Ecosystem struct {
 	// Package is how package files are read; nil: the plugin cannot host any.
 	Package *Package
 	// Challenge is the WWW-Authenticate header of a 401, in which {url} stands
-	// for the repository's address; empty: Basic.
+	// for the repository's address, and {scope} for ,scope="…" with the Scopes
+	// that the request takes, and ,error="…" where a token was given that has
+	// others, or for nothing; empty: Basic.
 	Challenge string
+	// Scopes are those (RFC 6749, section 3.3) of a token that something takes
+	// which is done to a package, by action, with {package} for the package's
+	// name; nil: tokens have none.
+	Scopes map[Action]string
 	// Setup says how clients are pointed at a repository.
 	Setup []Snippet
 	// Errors is how errors that the host makes look to clients; zero: plain

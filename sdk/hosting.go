@@ -289,10 +289,37 @@ type Identity struct {
 	// there is anything in the repository that takes some: clients find out that
 	// way whether they have to log in.
 	Gate bool
+	// Fields are those of an URL-encoded form that the plan depends on: it is
+	// asked for again with them in the query. Nil: none.
+	Fields []string
+	// Lifetime makes {token} one of its own, which is good that long and for no
+	// more than the Grants; {credential} is then what the client gave. 0: {token}
+	// is what the client gave.
+	Lifetime time.Duration
+	// Grants are what the client wants the token for. It gets those that it may
+	// have, whose texts {granted} stands for, with spaces between. Nil: a token
+	// that only tells who one is.
+	Grants []Grant
+}
+
+// Grant is something that a token may be good for.
+type Grant struct {
+	// Action that is allowed.
+	Action Action
+	// Name of the package, in canonical form; "*": what is about all of them.
+	Name string
+	// Text is what it is called in {granted}.
+	Text string
 }
 
 func (p Identity) response(r Request) *pb.PlanResponse {
-	out := &pb.Identity{Password: p.Password, Reply: p.Reply.response(r).GetReply(), Gate: p.Gate}
+	out := &pb.Identity{
+		Password: p.Password, Reply: p.Reply.response(r).GetReply(), Gate: p.Gate,
+		Fields: p.Fields, LifetimeMs: p.Lifetime.Milliseconds(),
+	}
+	for _, g := range p.Grants {
+		out.Grants = append(out.Grants, &pb.Grant{Action: string(g.Action), Name: g.Name, Text: g.Text})
+	}
 	if p.Nobody.Status != 0 || p.Nobody.Header != nil || p.Nobody.Body != nil {
 		out.Nobody = p.Nobody.response(r).GetReply()
 	}

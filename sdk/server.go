@@ -72,7 +72,13 @@ func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 			Status:      map[string]int32{},
 			Codes:       map[string]string{},
 		},
-		Learns: e.Learns,
+		Learns:         e.Learns,
+		Scopes:         map[string]string{},
+		OtherPurlTypes: e.OtherPURLs,
+		PurlRegistry:   e.PURLRegistry,
+	}
+	for action, scope := range e.Scopes {
+		d.Scopes[string(action)] = scope
 	}
 	if e.Package != nil {
 		d.Capabilities.Peek = e.Package.Peek

@@ -7,6 +7,7 @@ type Action string
 
 // The actions. What is no [Upload] reads.
 const (
+	ActionRead    Action = "read"
 	ActionPublish Action = "publish"
 	ActionDelete  Action = "delete"
 	ActionAdmin   Action = "admin"

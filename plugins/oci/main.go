@@ -34,8 +34,8 @@ func open(o options) (sdk.Ecosystem, error) {
 		Learns:    []string{"Docker-Content-Digest"},
 		Routes: []sdk.Route{
 			{Match: "GET /", Plan: planPing},
-			{Match: "GET /_token", Plan: planToken},
-			{Match: "POST /_token", Plan: planTokenForm},
+			{Match: "GET /_token", Plan: x.planToken},
+			{Match: "POST /_token", Plan: x.planTokenForm},
 			{Match: "GET /_catalog", Plan: planCatalog},
 			{Match: "GET /{name...}/tags/list", Plan: x.at(x.planTags)},
 			{Match: "GET /{name...}/referrers/{digest}", Plan: x.at(planReferrers)},
@@ -52,7 +52,8 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "DELETE /{name...}/blobs/{digest}", Plan: x.at(planDeleteBlob)},
 		},
 		Package:   &sdk.Package{Peek: []string{"tar:index.json", "tar:manifest.json", "tar.gz:index.json", "tar.gz:manifest.json"}, Inspect: inspect, Unpack: x.unpack},
-		Challenge: `Bearer realm="{url}/_token",service="entrepot"`,
+		Challenge: `Bearer realm="{url}/_token",service="entrepot"{scope}`,
+		Scopes:    scopes,
 		Errors: sdk.ErrorFormat{
 			Type: "application/json",
 			Body: `{"errors":[{"code":{code},"message":{message}}]}`,

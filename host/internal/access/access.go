@@ -127,6 +127,7 @@ func (p Permission) covers(name string) bool {
 type Identity struct {
 	id, user    string
 	permissions []Permission
+	limit       *limit // of a token that was issued; nil: none
 }
 
 // User is the name of the token; empty: nobody in particular.
@@ -151,6 +152,8 @@ type Denied struct {
 	Reason string
 	// LogIn says that another token, or one at all, would help.
 	LogIn bool
+	// Lapsed says that the token was right once, so that it is no guess.
+	Lapsed bool
 }
 
 // Error is the reason.
@@ -159,8 +162,10 @@ func (d *Denied) Error() string { return d.Reason }
 // May decides whether an action is allowed on packages of a repository where
 // anybody may take the anonymous ones; nil: it is, else a [*Denied]. Without
 // packages a permission for any of them is enough; [Everything], or an empty
-// name, takes one for all. It is the only function that decides this.
-func (id *Identity) May(action Action, repository string, packages []string, anonymous []Action) error {
+// name, takes one for all. Of a token that was issued, the one that it was issued
+// for must allow it, and, but for [Some], a grant where the repository is
+// mounted. It is the only function that decides this.
+func (id *Identity) May(action Action, repository, mounted string, packages []string, anonymous []Action) error {
 	if slices.Contains(anonymous, action) || action == Some && len(anonymous) > 0 {
 		return nil
 	}
@@ -170,12 +175,18 @@ func (id *Identity) May(action Action, repository string, packages []string, ano
 	if len(packages) == 0 && !id.holds(action, repository, nil) {
 		return &Denied{Reason: fmt.Sprintf("token %s (%s) may not %s repository %s", id.user, id.id, verb(action), repository)}
 	}
+	if len(packages) == 0 && !id.granted(action, mounted, nil) {
+		return &Denied{LogIn: true, Reason: fmt.Sprintf("the token was not issued to %s anything of repository %s: ask for one with this scope", verb(action), repository)}
+	}
 	for _, name := range packages {
 		if name == "" {
 			name = Everything
 		}
 		if id.holds(action, repository, &name) {
-			continue
+			if id.granted(action, mounted, &name) {
+				continue
+			}
+			return &Denied{LogIn: true, Reason: fmt.Sprintf("the token was not issued to %s %s: ask for one with this scope", verb(action), name)}
 		}
 		if name == Everything {
 			return &Denied{Reason: fmt.Sprintf("token %s (%s) may not %s all packages of repository %s, which this address is about", id.user, id.id, verb(action), repository)}
@@ -195,6 +206,12 @@ func (id *Identity) holds(action Action, repository string, name *string) bool {
 		}
 	}
 	return false
+}
+
+// granted reports whether an issued token was issued for the action; others are
+// for any.
+func (id *Identity) granted(action Action, mounted string, name *string) bool {
+	return id.limit == nil || action == Some || id.limit.covers(action, mounted, name)
 }
 
 func verb(a Action) string {

@@ -66,7 +66,7 @@ func TestMayDecides(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := test.who.May(test.action, test.repository, test.packages, test.anonymous)
+			err := test.who.May(test.action, test.repository, "/"+test.repository, test.packages, test.anonymous)
 			if test.want == "" {
 				if err != nil {
 					t.Fatal(err)

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -53,7 +54,8 @@ const tokenKey = "token/"
 
 // Keeper knows the tokens.
 type Keeper struct {
-	keep *store.DB
+	keep   *store.DB
+	secret []byte // of the tokens that are issued
 	// known tokens by id: a change makes a new map, so that requests need no
 	// lock.
 	known atomic.Pointer[map[string]*known]
@@ -69,10 +71,14 @@ type known struct {
 
 // NewKeeper reads the tokens that were kept.
 func NewKeeper(keep *store.DB) (*Keeper, error) {
-	k := &Keeper{keep: keep}
+	secret, err := issuing(keep)
+	if err != nil {
+		return nil, err
+	}
+	k := &Keeper{keep: keep, secret: secret}
 	all := map[string]*known{}
 	var bad error
-	err := keep.Each(tokenKey, false, func(key string, value []byte) bool {
+	err = keep.Each(tokenKey, false, func(key string, value []byte) bool {
 		var r record
 		if bad = json.Unmarshal(value, &r); bad != nil {
 			bad = fmt.Errorf("token %q: %w", key, bad)
@@ -92,11 +98,15 @@ func newKnown(r record, used *atomic.Int64) *known {
 	return &known{record: r, identity: Identity{id: r.ID, user: r.Name, permissions: r.Permissions}, used: used}
 }
 
-// Identify returns who a token stands for, nil for [NoToken], or a [*Denied] when it is none that
-// may be used from an address now. It neither locks nor reads the store.
+// Identify returns who a token stands for, be it one that was issued, nil for
+// [NoToken], or a [*Denied] when it is none that may be used from an address now.
+// It neither locks nor reads the store.
 func (k *Keeper) Identify(text []byte, from netip.Addr, now time.Time) (*Identity, error) {
 	if string(text) == NoToken {
 		return nil, nil
+	}
+	if bytes.HasPrefix(text, []byte(issuedPrefix)) {
+		return k.identifyIssued(text, from, now)
 	}
 	if !WellFormed(text) {
 		return nil, &Denied{LogIn: true, Reason: "this is no token of this entrepot, or not all of one"}
@@ -105,14 +115,8 @@ func (k *Keeper) Identify(text []byte, from netip.Addr, now time.Time) (*Identit
 	if t == nil || !t.fits(text, now) {
 		return nil, &Denied{LogIn: true, Reason: "the token is wrong or was revoked"}
 	}
-	if t.expired(now) {
-		return nil, &Denied{LogIn: true, Reason: fmt.Sprintf("token %s (%s) has expired; it can be rotated", t.Name, t.ID)}
-	}
-	if !t.mayComeFrom(from) {
-		return nil, &Denied{LogIn: true, Reason: fmt.Sprintf("token %s (%s) may not be used from address %s", t.Name, t.ID, from)}
-	}
-	if second := now.Unix(); t.used.Load() != second {
-		t.used.Store(second)
+	if err := t.usable(from, now); err != nil {
+		return nil, err
 	}
 	return &t.identity, nil
 }

@@ -265,7 +265,7 @@ func hot(k *Keeper, h http.Header, now time.Time, packages []string) error {
 	if err != nil {
 		return err
 	}
-	return id.May(Read, "main", packages, nil)
+	return id.May(Read, "main", "/main", packages, nil)
 }
 
 func hotRequest(t testing.TB) (*Keeper, http.Header, []string) {

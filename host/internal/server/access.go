@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -89,7 +90,7 @@ func (s *Server) enter(w *recorder, repo *cache.Repository) error {
 		if err == nil {
 			break
 		}
-		if w.identity.May(access.Some, other.Name, nil, other.Anonymous) == nil {
+		if w.identity.May(access.Some, other.Name, w.prefix, nil, other.Anonymous) == nil {
 			err, w.result, w.detail = nil, "", ""
 		}
 	}
@@ -117,6 +118,10 @@ func (s *Server) identify(w *recorder, r *http.Request, text []byte) (err error)
 		w.result, w.detail = "", ""
 		return nil
 	}
+	var denied *access.Denied
+	if errors.As(err, &denied) && denied.Lapsed {
+		return w.refuse(err)
+	}
 	if again := s.failures.Failed(from, now); !again.IsZero() {
 		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_RATE_LIMITED, RetryAfter: again, Message: "too many wrong tokens came from this address; wait a minute"}
 	}
@@ -128,7 +133,7 @@ func (s *Server) identify(w *recorder, r *http.Request, text []byte) (err error)
 // when names turn out that the request did not tell.
 func (s *Server) may(w *recorder, repo *cache.Repository, action access.Action, packages []string) error {
 	w.needs = needs{action, packages}
-	if err := w.identity.May(action, repo.Name, packages, repo.Anonymous); err != nil {
+	if err := w.identity.May(action, repo.Name, w.prefix, packages, repo.Anonymous); err != nil {
 		return w.refuse(err)
 	}
 	return nil
@@ -159,26 +164,69 @@ func (s *Server) authorize(w *recorder, repo *cache.Repository, rt *route) error
 	return s.may(w, repo, rt.needs.action, rt.needs.packages)
 }
 
-// challenge tells a client how to log in.
+// challenge tells a client how to log in, and for what.
 func challenge(w *recorder, repo *cache.Repository) string {
-	if c := repo.Describe.GetChallenge(); c != "" {
-		return strings.ReplaceAll(c, "{url}", w.base+w.prefix)
+	c := repo.Describe.GetChallenge()
+	if c == "" {
+		return `Basic realm="entrepot"`
 	}
-	return `Basic realm="entrepot"`
+	var scopes []string
+	if scope := repo.Describe.GetScopes()[string(w.action)]; scope != "" {
+		for _, name := range w.packages {
+			if name != access.Everything {
+				scopes = append(scopes, strings.ReplaceAll(scope, "{package}", name))
+			}
+		}
+	}
+	scope := ""
+	if len(scopes) > 0 {
+		scope = `,scope="` + strings.Join(scopes, " ") + `"`
+	}
+	if scope != "" && w.identity != nil {
+		scope += `,error="insufficient_scope"` // RFC 6750, section 3.1
+	}
+	return strings.NewReplacer("{url}", w.base+w.prefix, "{scope}", scope).Replace(c)
+}
+
+// challenged plans a request that is refused because its sender may do nothing,
+// where the challenge tells what a token has to be good for.
+func (s *Server) challenged(w *recorder, r *http.Request, m *mount, k routeKey, err error) {
+	var f *cache.Failure
+	if len(m.repo.Describe.GetScopes()) > 0 && errors.As(err, &f) && f.Kind == pb.ErrorKind_ERROR_KIND_UNAUTHORIZED {
+		if rt, err := s.route(r, m, k); err == nil {
+			w.needs = rt.needs
+		}
+	}
+	s.fail(w, r, m.repo, err)
 }
 
 // maxLogIn bounds the body of a log-in, in bytes.
 const maxLogIn = 64 << 10
 
 // serveIdentity answers about the one who asks, or logs them in: the token is
-// their password, and the one that they are given.
-func (s *Server) serveIdentity(w *recorder, r *http.Request, repo *cache.Repository, rt *route, p *pb.Identity) error {
+// their password, and they are given it again or another for a while.
+func (s *Server) serveIdentity(w *recorder, r *http.Request, m *mount, k routeKey, rt *route, p *pb.Identity) error {
+	repo := m.repo
 	var buf [2 * access.MaxCredential]byte
 	text, _ := access.Credential(r.Header, buf[:])
 	if p.GetPassword() != "" {
-		password, err := logIn(w, r, p.GetPassword())
+		body, err := readLogIn(w, r)
 		if err != nil {
 			return err
+		}
+		if more := chosen(body, p.GetFields()); more != "" {
+			path, query, _ := strings.Cut(k.target, "?")
+			k.target = path + "?" + strings.Trim(query+"&"+more, "&")
+			if rt, err = s.plan(r.Context(), k, rt.base, r); err != nil {
+				return err
+			}
+			if p = rt.plan.GetIdentity(); p == nil {
+				return fmt.Errorf("plugin %s plans something else than a log-in with the fields of a form that it asked for", repo.Plugin)
+			}
+		}
+		password, ok := passwordIn(body, p.GetPassword())
+		if !ok {
+			return w.refuse(&access.Denied{LogIn: true, Reason: "the log-in has no password: a token is needed"})
 		}
 		text = []byte(password)
 		if err := s.identify(w, r, text); err != nil {
@@ -195,6 +243,10 @@ func (s *Server) serveIdentity(w *recorder, r *http.Request, repo *cache.Reposit
 	if err := s.enter(w, repo); err != nil {
 		return err
 	}
+	token, granted, err := s.issue(w, p, text)
+	if err != nil {
+		return w.refuse(err)
+	}
 	reply := &pb.Reply{Status: answer.GetStatus(), Headers: maps.Clone(answer.GetHeaders())}
 	if reply.Headers == nil {
 		reply.Headers = map[string]string{}
@@ -207,8 +259,56 @@ func (s *Server) serveIdentity(w *recorder, r *http.Request, repo *cache.Reposit
 		}
 	}
 	quote := quoting(contentType)
-	reply.Body = []byte(strings.NewReplacer("{user}", quote(w.identity.User()), "{token}", quote(string(text))).Replace(string(answer.GetBody())))
+	reply.Body = []byte(strings.NewReplacer(
+		"{user}", quote(w.identity.User()), "{token}", quote(token), "{credential}", quote(string(text)), "{granted}", quote(granted),
+	).Replace(string(answer.GetBody())))
 	return s.serveReply(w, r, repo, rt, reply)
+}
+
+// issue makes the token that a client gets, and tells what it is good for: what
+// of that which is asked for is allowed now. Whether it still is, is decided
+// whenever it is used.
+func (s *Server) issue(w *recorder, p *pb.Identity, text []byte) (token, granted string, err error) {
+	var texts []string
+	var grants []access.Grant
+	for _, g := range p.GetGrants() {
+		action, err := access.ParseAction(g.GetAction())
+		if err != nil {
+			return "", "", err
+		}
+		name := g.GetName()
+		if s.mayAnywhere(w, action, name) {
+			grants = append(grants, access.Grant{Action: action, Package: name})
+			if !slices.Contains(texts, g.GetText()) {
+				texts = append(texts, g.GetText())
+			}
+		}
+	}
+	granted = strings.Join(texts, " ")
+	if p.GetLifetimeMs() == 0 || w.identity == nil {
+		return string(text), granted, nil
+	}
+	token, err = s.tokens.Issue(text, w.prefix, grants, time.Now().Add(time.Duration(p.GetLifetimeMs())*time.Millisecond))
+	return token, granted, err
+}
+
+// mayAnywhere reports whether the one who asks may do something to a package of
+// the repository asked, or of one that is mounted below it, where the name is
+// shorter by that.
+func (s *Server) mayAnywhere(w *recorder, action access.Action, name string) bool {
+	if w.identity.May(action, w.repo.Name, w.prefix, []string{name}, w.repo.Anonymous) == nil {
+		return true
+	}
+	for _, m := range s.site.Load().mounts {
+		below, ok := strings.CutPrefix(m.prefix, w.prefix+"/")
+		if !ok {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(name, below+"/"); ok && w.identity.May(action, m.repo.Name, m.prefix, []string{rest}, m.repo.Anonymous) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // restricted reports whether there is something in a repository that takes a token.
@@ -224,25 +324,36 @@ func restricted(repo *cache.Repository) bool {
 	return false
 }
 
-// logIn reads the password that a client sends in a body.
-func logIn(w *recorder, r *http.Request, pointer string) (string, error) {
+// readLogIn reads the body of a log-in.
+func readLogIn(w *recorder, r *http.Request) ([]byte, error) {
 	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(relayTime)); err != nil {
-		return "", err
+		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLogIn))
 	if err != nil {
-		return "", &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_BAD_REQUEST, Message: "the log-in cannot be read: " + err.Error()}
+		return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_BAD_REQUEST, Message: "the log-in cannot be read: " + err.Error()}
 	}
-	password, ok := "", false
-	if strings.HasPrefix(pointer, "/") {
-		password, ok = textAt(body, pointer)
-	} else {
-		password, ok = fieldOf(body, strings.Split(pointer, ","))
+	return body, nil
+}
+
+// passwordIn finds the password in the body of a log-in: where a JSON pointer
+// points, or in the first of several fields of a form.
+func passwordIn(body []byte, at string) (string, bool) {
+	if strings.HasPrefix(at, "/") {
+		return textAt(body, at)
 	}
-	if !ok {
-		return "", w.refuse(&access.Denied{LogIn: true, Reason: "the log-in has no password: a token is needed"})
+	return fieldOf(body, strings.Split(at, ","))
+}
+
+// chosen is the query of the fields of an URL-encoded form that have one of
+// several names; empty: it has none of them.
+func chosen(body []byte, names []string) string {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return ""
 	}
-	return password, nil
+	maps.DeleteFunc(form, func(name string, _ []string) bool { return !slices.Contains(names, name) })
+	return form.Encode()
 }
 
 // fieldOf is the first of several fields that an URL-encoded form has.

@@ -98,7 +98,7 @@ func asks(s *Server, repo *cache.Repository, p *pb.Identity, method, body string
 		err = s.authorize(w, repo, rt)
 	}
 	if err == nil {
-		err = s.serveIdentity(w, r, repo, rt, p)
+		err = s.serveIdentity(w, r, &mount{prefix: w.prefix, repo: repo}, routeKey{repo: repo}, rt, p)
 	}
 	if err != nil {
 		s.fail(w, r, repo, err)
@@ -129,6 +129,54 @@ func TestIdentityTellsWhoAsks(t *testing.T) {
 	}
 	if got := asks(s, repo, who, "GET", "", "Authorization", "Bearer x"); got.Code != 401 {
 		t.Errorf("where anybody may all, a wrong token is wrong: %d %s", got.Code, got.Body)
+	}
+}
+
+// TestIdentityIssuesTokens has a client ask for a token for more than it may have.
+func TestIdentityIssuesTokens(t *testing.T) {
+	t.Parallel()
+	s, repo, token, _ := guarded(t)
+	repo.Describe.Challenge, repo.Describe.Scopes = `Bearer realm="{url}/token"{scope}`, map[string]string{"read": "p:{package}:r"}
+	plan := &pb.Identity{
+		LifetimeMs: time.Hour.Milliseconds(),
+		Grants:     []*pb.Grant{{Action: "read", Name: "a", Text: "a:r"}, {Action: "publish", Name: "a", Text: "a:p"}, {Action: "read", Name: "b", Text: "b:r"}},
+		Reply:      &pb.Reply{Status: 200, Body: []byte("{token} {credential} {granted}")},
+	}
+	answer := asks(s, repo, plan, "GET", "", "Authorization", "Bearer "+token).Body.String()
+	issued, rest, _ := strings.Cut(answer, " ")
+	if rest != token+" a:r" || issued == token {
+		t.Fatalf("it is given %s", answer)
+	}
+	if got := asks(s, repo, plan, "GET", "", "Authorization", "Bearer "+issued); got.Code != 401 {
+		t.Errorf("a token that was issued gets another: %d %s", got.Code, got.Body)
+	}
+	read := func(name string) *httptest.ResponseRecorder {
+		out := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "/main/"+name, nil)
+		r.Header.Set("Authorization", "Bearer "+issued)
+		w := borrow(out)
+		defer w.giveBack()
+		w.repo, w.base, w.prefix = repo, "http://127.0.0.1:8080", "/main"
+		err := s.admit(w, r, repo)
+		if err == nil {
+			err = s.may(w, repo, access.Read, []string{name})
+		}
+		if err != nil {
+			s.fail(w, r, repo, err)
+		}
+		return out
+	}
+	if got := read("a"); got.Code != 200 {
+		t.Errorf("what it was issued for: %d %s", got.Code, got.Body)
+	}
+	plan.Grants = nil
+	issued, _, _ = strings.Cut(asks(s, repo, plan, "GET", "", "Authorization", "Bearer "+token).Body.String(), " ")
+	want := `Bearer realm="http://127.0.0.1:8080/main/token",scope="p:a:r",error="insufficient_scope"`
+	if got := read("a"); got.Code != 401 || got.Header().Get("Www-Authenticate") != want {
+		t.Errorf("what it was not issued for: %d %v", got.Code, got.Header())
+	}
+	if got := read("b"); got.Code != 403 {
+		t.Errorf("what its owner may not: %d %s", got.Code, got.Body)
 	}
 }
 

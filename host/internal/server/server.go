@@ -176,35 +176,30 @@ func (s *Server) serve(w *recorder, r *http.Request) {
 
 // serveRepository plans a request and carries the plan out.
 func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, target string) {
-	if err := s.admit(w, r, m.repo); err != nil {
-		s.fail(w, r, m.repo, err)
-		return
-	}
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
 	k := routeKey{repo: m.repo, base: base, method: method, target: target, vary: varyOf(m.repo, r)}
-	rt, ok := s.routes.GetIfPresent(k)
-	if !ok {
-		var err error
-		if rt, err = s.plan(r.Context(), k, base+m.prefix, r); err != nil {
-			s.fail(w, r, m.repo, err)
-			return
-		}
+	if err := s.admit(w, r, m.repo); err != nil {
+		s.challenged(w, r, m, k, err)
+		return
+	}
+	rt, err := s.route(r, m, k)
+	if err != nil {
+		s.fail(w, r, m.repo, err)
+		return
 	}
 	if rt.plan.GetDocument() != nil {
 		if asked, ok := formTarget(r, target); ok {
 			k.method, k.target = http.MethodGet, asked
-			var err error
 			if rt, err = s.plan(r.Context(), k, base+m.prefix, r); err != nil {
 				s.fail(w, r, m.repo, err)
 				return
 			}
 		}
 	}
-	err := s.authorize(w, m.repo, rt)
-	if err != nil {
+	if err := s.authorize(w, m.repo, rt); err != nil {
 		s.fail(w, r, m.repo, err)
 		return
 	}
@@ -220,7 +215,7 @@ func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, t
 	case *pb.PlanResponse_Upload:
 		err = s.serveUpload(w, r, m.repo, rt, target, p.Upload)
 	case *pb.PlanResponse_Identity:
-		err = s.serveIdentity(w, r, m.repo, rt, p.Identity)
+		err = s.serveIdentity(w, r, m, k, rt, p.Identity)
 	case *pb.PlanResponse_Failure:
 		err = &cache.Failure{Kind: p.Failure.GetKind(), Message: p.Failure.GetMessage(), Code: p.Failure.GetCode()}
 	default:
@@ -233,6 +228,14 @@ func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, t
 	if method == http.MethodGet && !rt.kept.Swap(true) {
 		s.cache.KeepPlan(m.repo, rt.request, rt.plan)
 	}
+}
+
+// route is the plan of a request, from memory if it is there.
+func (s *Server) route(r *http.Request, m *mount, k routeKey) (*route, error) {
+	if rt, ok := s.routes.GetIfPresent(k); ok {
+		return rt, nil
+	}
+	return s.plan(r.Context(), k, k.base+m.prefix, r)
 }
 
 // plan gets a plan that is not in memory: a kept one, or the plugin's.

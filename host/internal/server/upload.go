@@ -26,7 +26,9 @@ func (s *Server) serveUpload(w *recorder, r *http.Request, repo *cache.Repositor
 		HTTP:       r,
 		User:       w.identity.User(),
 		Allowed:    func(names []string) error { return s.may(w, repo, uploadAction(u), names) },
-		Readable:   func(names []string) error { return w.identity.May(access.Read, repo.Name, names, repo.Anonymous) },
+		Readable: func(names []string) error {
+			return w.identity.May(access.Read, repo.Name, w.prefix, names, repo.Anonymous)
+		},
 	})
 	if err != nil {
 		return err

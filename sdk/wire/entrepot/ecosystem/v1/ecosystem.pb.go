@@ -269,7 +269,7 @@ func (x Operation_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Operation_Kind.Descriptor instead.
 func (Operation_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{54, 0}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{55, 0}
 }
 
 // DescribeRequest introduces the host.
@@ -344,7 +344,9 @@ type DescribeResponse struct {
 	// How errors that the host makes look to this ecosystem's clients.
 	Errors *ErrorFormat `protobuf:"bytes,11,opt,name=errors,proto3" json:"errors,omitempty"`
 	// Challenge of a 401 (RFC 9110, section 11.6.1), in which {url} stands for the
-	// repository's address; empty: Basic.
+	// repository's address, and {scope} for ,scope="…" with the scopes that the
+	// request takes, and ,error="…" where a token was given that has others, or for
+	// nothing; empty: Basic.
 	Challenge string `protobuf:"bytes,15,opt,name=challenge,proto3" json:"challenge,omitempty"`
 	// Whether a version that is missing from an upstream listing is gone.
 	CompleteListings bool `protobuf:"varint,12,opt,name=complete_listings,json=completeListings,proto3" json:"complete_listings,omitempty"`
@@ -356,7 +358,15 @@ type DescribeResponse struct {
 	Urgent []string `protobuf:"bytes,16,rep,name=urgent,proto3" json:"urgent,omitempty"`
 	// Headers of upstream's answers that renderings see, besides content-type,
 	// last-modified and link.
-	Learns        []string `protobuf:"bytes,17,rep,name=learns,proto3" json:"learns,omitempty"`
+	Learns []string `protobuf:"bytes,17,rep,name=learns,proto3" json:"learns,omitempty"`
+	// The scope of a token (RFC 6749, section 3.3) that something takes which is
+	// done to a package, by action, with {package} for the package's name.
+	Scopes map[string]string `protobuf:"bytes,18,rep,name=scopes,proto3" json:"scopes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Further types in package URLs.
+	OtherPurlTypes []string `protobuf:"bytes,19,rep,name=other_purl_types,json=otherPurlTypes,proto3" json:"other_purl_types,omitempty"`
+	// Whether a package's name begins with that of its registry, which a package
+	// URL has as its repository_url.
+	PurlRegistry  bool `protobuf:"varint,20,opt,name=purl_registry,json=purlRegistry,proto3" json:"purl_registry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -508,6 +518,27 @@ func (x *DescribeResponse) GetLearns() []string {
 		return x.Learns
 	}
 	return nil
+}
+
+func (x *DescribeResponse) GetScopes() map[string]string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *DescribeResponse) GetOtherPurlTypes() []string {
+	if x != nil {
+		return x.OtherPurlTypes
+	}
+	return nil
+}
+
+func (x *DescribeResponse) GetPurlRegistry() bool {
+	if x != nil {
+		return x.PurlRegistry
+	}
+	return false
 }
 
 // Upstream is a registry that documents and artifacts come from.
@@ -1918,7 +1949,11 @@ type Document struct {
 	// Whether of those only the names are needed.
 	NamesOnly bool `protobuf:"varint,10,opt,name=names_only,json=namesOnly,proto3" json:"names_only,omitempty"`
 	// Further headers for the client, besides those of the output.
-	Headers       map[string]string `protobuf:"bytes,11,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Headers map[string]string `protobuf:"bytes,11,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Canonical path of the document whose facts have this one's path where
+	// upstream has it: when it was seen without it, what is told here at the first
+	// look was not there by then. Empty: none.
+	Listing       string `protobuf:"bytes,12,opt,name=listing,proto3" json:"listing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2028,6 +2063,13 @@ func (x *Document) GetHeaders() map[string]string {
 		return x.Headers
 	}
 	return nil
+}
+
+func (x *Document) GetListing() string {
+	if x != nil {
+		return x.Listing
+	}
+	return ""
 }
 
 // Reply answers with what stands here.
@@ -2446,7 +2488,17 @@ type Identity struct {
 	Nobody *Reply `protobuf:"bytes,3,opt,name=nobody,proto3" json:"nobody,omitempty"`
 	// Whether nobody without that token is refused as long as there is anything
 	// that only people with a token may do.
-	Gate          bool `protobuf:"varint,4,opt,name=gate,proto3" json:"gate,omitempty"`
+	Gate bool `protobuf:"varint,4,opt,name=gate,proto3" json:"gate,omitempty"`
+	// Names of fields of an URL-encoded form that the plan depends on: it is asked
+	// for again with them in the query.
+	Fields []string `protobuf:"bytes,5,rep,name=fields,proto3" json:"fields,omitempty"`
+	// How long {token} is good for, in milliseconds: it is one of its own then, for
+	// no more than the grants, and {credential} is what the client gave. 0: {token}
+	// is what the client gave.
+	LifetimeMs int64 `protobuf:"varint,6,opt,name=lifetime_ms,json=lifetimeMs,proto3" json:"lifetime_ms,omitempty"`
+	// What the client wants the token for. It gets those that it may have, whose
+	// texts {granted} stands for, with spaces between.
+	Grants        []*Grant `protobuf:"bytes,7,rep,name=grants,proto3" json:"grants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2509,6 +2561,91 @@ func (x *Identity) GetGate() bool {
 	return false
 }
 
+func (x *Identity) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Identity) GetLifetimeMs() int64 {
+	if x != nil {
+		return x.LifetimeMs
+	}
+	return 0
+}
+
+func (x *Identity) GetGrants() []*Grant {
+	if x != nil {
+		return x.Grants
+	}
+	return nil
+}
+
+// Grant is something that a token may be good for.
+type Grant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What may be done: "read", "publish", "delete" or "admin".
+	Action string `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	// Name of the package that it may be done to; "*": what is about all of them.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is called in {granted}.
+	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Grant) Reset() {
+	*x = Grant{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Grant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Grant) ProtoMessage() {}
+
+func (x *Grant) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Grant.ProtoReflect.Descriptor instead.
+func (*Grant) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Grant) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Grant) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Grant) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // Policy is what a rendering needs to judge versions.
 type Policy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2526,7 +2663,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2538,7 +2675,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2551,7 +2688,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{26}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Policy) GetNowMs() int64 {
@@ -2599,7 +2736,7 @@ type CooldownRule struct {
 
 func (x *CooldownRule) Reset() {
 	*x = CooldownRule{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2611,7 +2748,7 @@ func (x *CooldownRule) String() string {
 func (*CooldownRule) ProtoMessage() {}
 
 func (x *CooldownRule) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2624,7 +2761,7 @@ func (x *CooldownRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CooldownRule.ProtoReflect.Descriptor instead.
 func (*CooldownRule) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{27}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CooldownRule) GetName() string {
@@ -2672,7 +2809,7 @@ type Floor struct {
 
 func (x *Floor) Reset() {
 	*x = Floor{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2684,7 +2821,7 @@ func (x *Floor) String() string {
 func (*Floor) ProtoMessage() {}
 
 func (x *Floor) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2697,7 +2834,7 @@ func (x *Floor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Floor.ProtoReflect.Descriptor instead.
 func (*Floor) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{28}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Floor) GetName() string {
@@ -2748,7 +2885,7 @@ type RenderRequest struct {
 
 func (x *RenderRequest) Reset() {
 	*x = RenderRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2760,7 +2897,7 @@ func (x *RenderRequest) String() string {
 func (*RenderRequest) ProtoMessage() {}
 
 func (x *RenderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2773,7 +2910,7 @@ func (x *RenderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderRequest.ProtoReflect.Descriptor instead.
 func (*RenderRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{29}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RenderRequest) GetMessage() isRenderRequest_Message {
@@ -2887,7 +3024,7 @@ type RenderStart struct {
 
 func (x *RenderStart) Reset() {
 	*x = RenderStart{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2899,7 +3036,7 @@ func (x *RenderStart) String() string {
 func (*RenderStart) ProtoMessage() {}
 
 func (x *RenderStart) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2912,7 +3049,7 @@ func (x *RenderStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderStart.ProtoReflect.Descriptor instead.
 func (*RenderStart) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{30}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RenderStart) GetRepository() *Repository {
@@ -2963,7 +3100,7 @@ type Known struct {
 
 func (x *Known) Reset() {
 	*x = Known{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2975,7 +3112,7 @@ func (x *Known) String() string {
 func (*Known) ProtoMessage() {}
 
 func (x *Known) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2988,7 +3125,7 @@ func (x *Known) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Known.ProtoReflect.Descriptor instead.
 func (*Known) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{31}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Known) GetFact() *Fact {
@@ -3014,7 +3151,7 @@ type RenderRun struct {
 
 func (x *RenderRun) Reset() {
 	*x = RenderRun{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3026,7 +3163,7 @@ func (x *RenderRun) String() string {
 func (*RenderRun) ProtoMessage() {}
 
 func (x *RenderRun) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3039,7 +3176,7 @@ func (x *RenderRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderRun.ProtoReflect.Descriptor instead.
 func (*RenderRun) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{32}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{33}
 }
 
 // DocumentHeader begins an upstream document.
@@ -3061,7 +3198,7 @@ type DocumentHeader struct {
 
 func (x *DocumentHeader) Reset() {
 	*x = DocumentHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3073,7 +3210,7 @@ func (x *DocumentHeader) String() string {
 func (*DocumentHeader) ProtoMessage() {}
 
 func (x *DocumentHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3086,7 +3223,7 @@ func (x *DocumentHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DocumentHeader.ProtoReflect.Descriptor instead.
 func (*DocumentHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{33}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DocumentHeader) GetSource() *Source {
@@ -3145,7 +3282,7 @@ type RenderResponse struct {
 
 func (x *RenderResponse) Reset() {
 	*x = RenderResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3157,7 +3294,7 @@ func (x *RenderResponse) String() string {
 func (*RenderResponse) ProtoMessage() {}
 
 func (x *RenderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3170,7 +3307,7 @@ func (x *RenderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderResponse.ProtoReflect.Descriptor instead.
 func (*RenderResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{34}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RenderResponse) GetMessage() isRenderResponse_Message {
@@ -3275,7 +3412,7 @@ type Needed struct {
 
 func (x *Needed) Reset() {
 	*x = Needed{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3287,7 +3424,7 @@ func (x *Needed) String() string {
 func (*Needed) ProtoMessage() {}
 
 func (x *Needed) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3300,7 +3437,7 @@ func (x *Needed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Needed.ProtoReflect.Descriptor instead.
 func (*Needed) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{35}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Needed) GetSources() []*Source {
@@ -3325,7 +3462,7 @@ type OutputHeader struct {
 
 func (x *OutputHeader) Reset() {
 	*x = OutputHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3337,7 +3474,7 @@ func (x *OutputHeader) String() string {
 func (*OutputHeader) ProtoMessage() {}
 
 func (x *OutputHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3350,7 +3487,7 @@ func (x *OutputHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputHeader.ProtoReflect.Descriptor instead.
 func (*OutputHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{36}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *OutputHeader) GetName() string {
@@ -3385,7 +3522,7 @@ type Facts struct {
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3397,7 +3534,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3410,7 +3547,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{37}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Facts) GetFacts() []*Fact {
@@ -3458,7 +3595,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3470,7 +3607,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3483,7 +3620,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{38}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Fact) GetName() string {
@@ -3593,7 +3730,7 @@ type RenderDone struct {
 
 func (x *RenderDone) Reset() {
 	*x = RenderDone{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3605,7 +3742,7 @@ func (x *RenderDone) String() string {
 func (*RenderDone) ProtoMessage() {}
 
 func (x *RenderDone) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3618,7 +3755,7 @@ func (x *RenderDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderDone.ProtoReflect.Descriptor instead.
 func (*RenderDone) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{39}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RenderDone) GetFailure() *Failure {
@@ -3657,7 +3794,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3669,7 +3806,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3682,7 +3819,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{40}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *State) GetVersion() string {
@@ -3725,7 +3862,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3737,7 +3874,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3750,7 +3887,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{41}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *InspectRequest) GetMessage() isInspectRequest_Message {
@@ -3841,7 +3978,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3853,7 +3990,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3866,7 +4003,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Part) GetName() string {
@@ -3898,7 +4035,7 @@ type Measured struct {
 
 func (x *Measured) Reset() {
 	*x = Measured{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3910,7 +4047,7 @@ func (x *Measured) String() string {
 func (*Measured) ProtoMessage() {}
 
 func (x *Measured) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3923,7 +4060,7 @@ func (x *Measured) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Measured.ProtoReflect.Descriptor instead.
 func (*Measured) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Measured) GetPart() *Part {
@@ -3966,7 +4103,7 @@ type PackageFile struct {
 
 func (x *PackageFile) Reset() {
 	*x = PackageFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3978,7 +4115,7 @@ func (x *PackageFile) String() string {
 func (*PackageFile) ProtoMessage() {}
 
 func (x *PackageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3991,7 +4128,7 @@ func (x *PackageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageFile.ProtoReflect.Descriptor instead.
 func (*PackageFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PackageFile) GetRepository() *Repository {
@@ -4042,7 +4179,7 @@ type MemberHeader struct {
 
 func (x *MemberHeader) Reset() {
 	*x = MemberHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4054,7 +4191,7 @@ func (x *MemberHeader) String() string {
 func (*MemberHeader) ProtoMessage() {}
 
 func (x *MemberHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4067,7 +4204,7 @@ func (x *MemberHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHeader.ProtoReflect.Descriptor instead.
 func (*MemberHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *MemberHeader) GetName() string {
@@ -4103,7 +4240,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4115,7 +4252,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4128,7 +4265,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *InspectResponse) GetEntry() *Entry {
@@ -4193,7 +4330,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4205,7 +4342,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4218,7 +4355,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{47}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Entry) GetVersion() *Version {
@@ -4306,7 +4443,7 @@ type HostedPackage struct {
 
 func (x *HostedPackage) Reset() {
 	*x = HostedPackage{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4318,7 +4455,7 @@ func (x *HostedPackage) String() string {
 func (*HostedPackage) ProtoMessage() {}
 
 func (x *HostedPackage) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4331,7 +4468,7 @@ func (x *HostedPackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostedPackage.ProtoReflect.Descriptor instead.
 func (*HostedPackage) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{48}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *HostedPackage) GetName() string {
@@ -4397,7 +4534,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4409,7 +4546,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4422,7 +4559,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{49}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AcceptRequest) GetMessage() isAcceptRequest_Message {
@@ -4533,7 +4670,7 @@ type AcceptStart struct {
 
 func (x *AcceptStart) Reset() {
 	*x = AcceptStart{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4545,7 +4682,7 @@ func (x *AcceptStart) String() string {
 func (*AcceptStart) ProtoMessage() {}
 
 func (x *AcceptStart) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4558,7 +4695,7 @@ func (x *AcceptStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptStart.ProtoReflect.Descriptor instead.
 func (*AcceptStart) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{50}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *AcceptStart) GetRepository() *Repository {
@@ -4602,7 +4739,7 @@ type FieldHeader struct {
 
 func (x *FieldHeader) Reset() {
 	*x = FieldHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4614,7 +4751,7 @@ func (x *FieldHeader) String() string {
 func (*FieldHeader) ProtoMessage() {}
 
 func (x *FieldHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4627,7 +4764,7 @@ func (x *FieldHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldHeader.ProtoReflect.Descriptor instead.
 func (*FieldHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *FieldHeader) GetName() string {
@@ -4665,7 +4802,7 @@ type UploadedFile struct {
 
 func (x *UploadedFile) Reset() {
 	*x = UploadedFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4677,7 +4814,7 @@ func (x *UploadedFile) String() string {
 func (*UploadedFile) ProtoMessage() {}
 
 func (x *UploadedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4690,7 +4827,7 @@ func (x *UploadedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadedFile.ProtoReflect.Descriptor instead.
 func (*UploadedFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{52}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *UploadedFile) GetName() string {
@@ -4753,7 +4890,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4765,7 +4902,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4778,7 +4915,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{53}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AcceptResponse) GetOperations() []*Operation {
@@ -4844,7 +4981,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4856,7 +4993,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4869,7 +5006,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{54}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Operation) GetKind() Operation_Kind {
@@ -4962,7 +5099,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"%entrepot/ecosystem/v1/ecosystem.proto\x12\x15entrepot.ecosystem.v1\"4\n" +
 	"\x0fDescribeRequest\x12!\n" +
-	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"\x9f\x05\n" +
+	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"\xf6\x06\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -4981,7 +5118,13 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\aungated\x18\r \x03(\v2\x1e.entrepot.ecosystem.v1.UngatedR\aungated\x12G\n" +
 	"\fcapabilities\x18\x0e \x01(\v2#.entrepot.ecosystem.v1.CapabilitiesR\fcapabilities\x12\x16\n" +
 	"\x06urgent\x18\x10 \x03(\tR\x06urgent\x12\x16\n" +
-	"\x06learns\x18\x11 \x03(\tR\x06learns\"j\n" +
+	"\x06learns\x18\x11 \x03(\tR\x06learns\x12K\n" +
+	"\x06scopes\x18\x12 \x03(\v23.entrepot.ecosystem.v1.DescribeResponse.ScopesEntryR\x06scopes\x12(\n" +
+	"\x10other_purl_types\x18\x13 \x03(\tR\x0eotherPurlTypes\x12#\n" +
+	"\rpurl_registry\x18\x14 \x01(\bR\fpurlRegistry\x1a9\n" +
+	"\vScopesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"j\n" +
 	"\bUpstream\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1c\n" +
@@ -5089,7 +5232,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\bunlisted\x18\v \x01(\bR\bunlisted\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xaa\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc4\x03\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\x12\x14\n" +
@@ -5103,7 +5246,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"names_only\x18\n" +
 	" \x01(\bR\tnamesOnly\x12F\n" +
-	"\aheaders\x18\v \x03(\v2,.entrepot.ecosystem.v1.Document.HeadersEntryR\aheaders\x1a:\n" +
+	"\aheaders\x18\v \x03(\v2,.entrepot.ecosystem.v1.Document.HeadersEntryR\aheaders\x12\x18\n" +
+	"\alisting\x18\f \x01(\tR\alisting\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x01\n" +
@@ -5137,12 +5281,20 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x06unread\x18\v \x01(\bR\x06unread\"R\n" +
 	"\x05Mount\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x125\n" +
-	"\x06digest\x18\x02 \x01(\v2\x1d.entrepot.ecosystem.v1.DigestR\x06digest\"\xa4\x01\n" +
+	"\x06digest\x18\x02 \x01(\v2\x1d.entrepot.ecosystem.v1.DigestR\x06digest\"\x93\x02\n" +
 	"\bIdentity\x12\x1a\n" +
 	"\bpassword\x18\x01 \x01(\tR\bpassword\x122\n" +
 	"\x05reply\x18\x02 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x05reply\x124\n" +
 	"\x06nobody\x18\x03 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x06nobody\x12\x12\n" +
-	"\x04gate\x18\x04 \x01(\bR\x04gate\"\xc8\x01\n" +
+	"\x04gate\x18\x04 \x01(\bR\x04gate\x12\x16\n" +
+	"\x06fields\x18\x05 \x03(\tR\x06fields\x12\x1f\n" +
+	"\vlifetime_ms\x18\x06 \x01(\x03R\n" +
+	"lifetimeMs\x124\n" +
+	"\x06grants\x18\a \x03(\v2\x1c.entrepot.ecosystem.v1.GrantR\x06grants\"G\n" +
+	"\x05Grant\x12\x16\n" +
+	"\x06action\x18\x01 \x01(\tR\x06action\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\xc8\x01\n" +
 	"\x06Policy\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x129\n" +
 	"\x05rules\x18\x02 \x03(\v2#.entrepot.ecosystem.v1.CooldownRuleR\x05rules\x126\n" +
@@ -5386,7 +5538,7 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP() []byte {
 }
 
 var file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(ErrorKind)(0),            // 0: entrepot.ecosystem.v1.ErrorKind
 	(Step)(0),                 // 1: entrepot.ecosystem.v1.Step
@@ -5417,44 +5569,46 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(*Upload)(nil),            // 26: entrepot.ecosystem.v1.Upload
 	(*Mount)(nil),             // 27: entrepot.ecosystem.v1.Mount
 	(*Identity)(nil),          // 28: entrepot.ecosystem.v1.Identity
-	(*Policy)(nil),            // 29: entrepot.ecosystem.v1.Policy
-	(*CooldownRule)(nil),      // 30: entrepot.ecosystem.v1.CooldownRule
-	(*Floor)(nil),             // 31: entrepot.ecosystem.v1.Floor
-	(*RenderRequest)(nil),     // 32: entrepot.ecosystem.v1.RenderRequest
-	(*RenderStart)(nil),       // 33: entrepot.ecosystem.v1.RenderStart
-	(*Known)(nil),             // 34: entrepot.ecosystem.v1.Known
-	(*RenderRun)(nil),         // 35: entrepot.ecosystem.v1.RenderRun
-	(*DocumentHeader)(nil),    // 36: entrepot.ecosystem.v1.DocumentHeader
-	(*RenderResponse)(nil),    // 37: entrepot.ecosystem.v1.RenderResponse
-	(*Needed)(nil),            // 38: entrepot.ecosystem.v1.Needed
-	(*OutputHeader)(nil),      // 39: entrepot.ecosystem.v1.OutputHeader
-	(*Facts)(nil),             // 40: entrepot.ecosystem.v1.Facts
-	(*Fact)(nil),              // 41: entrepot.ecosystem.v1.Fact
-	(*RenderDone)(nil),        // 42: entrepot.ecosystem.v1.RenderDone
-	(*State)(nil),             // 43: entrepot.ecosystem.v1.State
-	(*InspectRequest)(nil),    // 44: entrepot.ecosystem.v1.InspectRequest
-	(*Part)(nil),              // 45: entrepot.ecosystem.v1.Part
-	(*Measured)(nil),          // 46: entrepot.ecosystem.v1.Measured
-	(*PackageFile)(nil),       // 47: entrepot.ecosystem.v1.PackageFile
-	(*MemberHeader)(nil),      // 48: entrepot.ecosystem.v1.MemberHeader
-	(*InspectResponse)(nil),   // 49: entrepot.ecosystem.v1.InspectResponse
-	(*Entry)(nil),             // 50: entrepot.ecosystem.v1.Entry
-	(*HostedPackage)(nil),     // 51: entrepot.ecosystem.v1.HostedPackage
-	(*AcceptRequest)(nil),     // 52: entrepot.ecosystem.v1.AcceptRequest
-	(*AcceptStart)(nil),       // 53: entrepot.ecosystem.v1.AcceptStart
-	(*FieldHeader)(nil),       // 54: entrepot.ecosystem.v1.FieldHeader
-	(*UploadedFile)(nil),      // 55: entrepot.ecosystem.v1.UploadedFile
-	(*AcceptResponse)(nil),    // 56: entrepot.ecosystem.v1.AcceptResponse
-	(*Operation)(nil),         // 57: entrepot.ecosystem.v1.Operation
-	nil,                       // 58: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	nil,                       // 59: entrepot.ecosystem.v1.ErrorFormat.CodesEntry
-	nil,                       // 60: entrepot.ecosystem.v1.Request.HeadersEntry
-	nil,                       // 61: entrepot.ecosystem.v1.Artifact.HeadersEntry
-	nil,                       // 62: entrepot.ecosystem.v1.Document.HeadersEntry
-	nil,                       // 63: entrepot.ecosystem.v1.Reply.HeadersEntry
-	nil,                       // 64: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	nil,                       // 65: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	nil,                       // 66: entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	(*Grant)(nil),             // 29: entrepot.ecosystem.v1.Grant
+	(*Policy)(nil),            // 30: entrepot.ecosystem.v1.Policy
+	(*CooldownRule)(nil),      // 31: entrepot.ecosystem.v1.CooldownRule
+	(*Floor)(nil),             // 32: entrepot.ecosystem.v1.Floor
+	(*RenderRequest)(nil),     // 33: entrepot.ecosystem.v1.RenderRequest
+	(*RenderStart)(nil),       // 34: entrepot.ecosystem.v1.RenderStart
+	(*Known)(nil),             // 35: entrepot.ecosystem.v1.Known
+	(*RenderRun)(nil),         // 36: entrepot.ecosystem.v1.RenderRun
+	(*DocumentHeader)(nil),    // 37: entrepot.ecosystem.v1.DocumentHeader
+	(*RenderResponse)(nil),    // 38: entrepot.ecosystem.v1.RenderResponse
+	(*Needed)(nil),            // 39: entrepot.ecosystem.v1.Needed
+	(*OutputHeader)(nil),      // 40: entrepot.ecosystem.v1.OutputHeader
+	(*Facts)(nil),             // 41: entrepot.ecosystem.v1.Facts
+	(*Fact)(nil),              // 42: entrepot.ecosystem.v1.Fact
+	(*RenderDone)(nil),        // 43: entrepot.ecosystem.v1.RenderDone
+	(*State)(nil),             // 44: entrepot.ecosystem.v1.State
+	(*InspectRequest)(nil),    // 45: entrepot.ecosystem.v1.InspectRequest
+	(*Part)(nil),              // 46: entrepot.ecosystem.v1.Part
+	(*Measured)(nil),          // 47: entrepot.ecosystem.v1.Measured
+	(*PackageFile)(nil),       // 48: entrepot.ecosystem.v1.PackageFile
+	(*MemberHeader)(nil),      // 49: entrepot.ecosystem.v1.MemberHeader
+	(*InspectResponse)(nil),   // 50: entrepot.ecosystem.v1.InspectResponse
+	(*Entry)(nil),             // 51: entrepot.ecosystem.v1.Entry
+	(*HostedPackage)(nil),     // 52: entrepot.ecosystem.v1.HostedPackage
+	(*AcceptRequest)(nil),     // 53: entrepot.ecosystem.v1.AcceptRequest
+	(*AcceptStart)(nil),       // 54: entrepot.ecosystem.v1.AcceptStart
+	(*FieldHeader)(nil),       // 55: entrepot.ecosystem.v1.FieldHeader
+	(*UploadedFile)(nil),      // 56: entrepot.ecosystem.v1.UploadedFile
+	(*AcceptResponse)(nil),    // 57: entrepot.ecosystem.v1.AcceptResponse
+	(*Operation)(nil),         // 58: entrepot.ecosystem.v1.Operation
+	nil,                       // 59: entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
+	nil,                       // 60: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	nil,                       // 61: entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	nil,                       // 62: entrepot.ecosystem.v1.Request.HeadersEntry
+	nil,                       // 63: entrepot.ecosystem.v1.Artifact.HeadersEntry
+	nil,                       // 64: entrepot.ecosystem.v1.Document.HeadersEntry
+	nil,                       // 65: entrepot.ecosystem.v1.Reply.HeadersEntry
+	nil,                       // 66: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	nil,                       // 67: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	nil,                       // 68: entrepot.ecosystem.v1.HostedPackage.TagsEntry
 }
 var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	5,  // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
@@ -5463,108 +5617,110 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	8,  // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
 	9,  // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
 	10, // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
-	58, // 6: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	59, // 7: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
-	13, // 8: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
-	5,  // 9: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
-	60, // 10: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
-	14, // 11: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
-	15, // 12: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
-	18, // 13: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
-	21, // 14: entrepot.ecosystem.v1.PlanResponse.artifact:type_name -> entrepot.ecosystem.v1.Artifact
-	22, // 15: entrepot.ecosystem.v1.PlanResponse.document:type_name -> entrepot.ecosystem.v1.Document
-	23, // 16: entrepot.ecosystem.v1.PlanResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	24, // 17: entrepot.ecosystem.v1.PlanResponse.relay:type_name -> entrepot.ecosystem.v1.Relay
-	25, // 18: entrepot.ecosystem.v1.PlanResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	26, // 19: entrepot.ecosystem.v1.PlanResponse.upload:type_name -> entrepot.ecosystem.v1.Upload
-	28, // 20: entrepot.ecosystem.v1.PlanResponse.identity:type_name -> entrepot.ecosystem.v1.Identity
-	18, // 21: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
-	19, // 22: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
-	20, // 23: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
-	61, // 24: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
-	25, // 25: entrepot.ecosystem.v1.Artifact.missing:type_name -> entrepot.ecosystem.v1.Failure
-	19, // 26: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
-	62, // 27: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
-	63, // 28: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
-	19, // 29: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
-	0,  // 30: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
-	1,  // 31: entrepot.ecosystem.v1.Upload.step:type_name -> entrepot.ecosystem.v1.Step
-	27, // 32: entrepot.ecosystem.v1.Upload.mount:type_name -> entrepot.ecosystem.v1.Mount
-	23, // 33: entrepot.ecosystem.v1.Upload.reply:type_name -> entrepot.ecosystem.v1.Reply
-	20, // 34: entrepot.ecosystem.v1.Mount.digest:type_name -> entrepot.ecosystem.v1.Digest
-	23, // 35: entrepot.ecosystem.v1.Identity.reply:type_name -> entrepot.ecosystem.v1.Reply
-	23, // 36: entrepot.ecosystem.v1.Identity.nobody:type_name -> entrepot.ecosystem.v1.Reply
-	30, // 37: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
-	18, // 38: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
-	31, // 39: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
-	33, // 40: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
-	36, // 41: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
-	35, // 42: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
-	51, // 43: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
-	14, // 44: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	29, // 45: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
-	34, // 46: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
-	41, // 47: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
-	19, // 48: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
-	64, // 49: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	38, // 50: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
-	39, // 51: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
-	40, // 52: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
-	42, // 53: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
-	19, // 54: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
-	65, // 55: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	41, // 56: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
-	20, // 57: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
-	25, // 58: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
-	17, // 59: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
-	43, // 60: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
-	47, // 61: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
-	48, // 62: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
-	46, // 63: entrepot.ecosystem.v1.InspectRequest.measured:type_name -> entrepot.ecosystem.v1.Measured
-	45, // 64: entrepot.ecosystem.v1.Measured.part:type_name -> entrepot.ecosystem.v1.Part
-	20, // 65: entrepot.ecosystem.v1.Measured.digests:type_name -> entrepot.ecosystem.v1.Digest
-	14, // 66: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
-	20, // 67: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	50, // 68: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
-	25, // 69: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	57, // 70: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	45, // 71: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
-	18, // 72: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
-	20, // 73: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
-	66, // 74: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
-	50, // 75: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
-	53, // 76: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
-	54, // 77: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
-	55, // 78: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
-	51, // 79: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
-	14, // 80: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	15, // 81: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
-	20, // 82: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	50, // 83: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
-	25, // 84: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
-	57, // 85: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	23, // 86: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	25, // 87: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	2,  // 88: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
-	18, // 89: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
-	45, // 90: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
-	3,  // 91: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
-	11, // 92: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
-	16, // 93: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
-	32, // 94: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
-	44, // 95: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
-	52, // 96: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
-	4,  // 97: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
-	12, // 98: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
-	17, // 99: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
-	37, // 100: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
-	49, // 101: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
-	56, // 102: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
-	97, // [97:103] is the sub-list for method output_type
-	91, // [91:97] is the sub-list for method input_type
-	91, // [91:91] is the sub-list for extension type_name
-	91, // [91:91] is the sub-list for extension extendee
-	0,  // [0:91] is the sub-list for field type_name
+	59, // 6: entrepot.ecosystem.v1.DescribeResponse.scopes:type_name -> entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
+	60, // 7: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	61, // 8: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	13, // 9: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
+	5,  // 10: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
+	62, // 11: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
+	14, // 12: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
+	15, // 13: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
+	18, // 14: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
+	21, // 15: entrepot.ecosystem.v1.PlanResponse.artifact:type_name -> entrepot.ecosystem.v1.Artifact
+	22, // 16: entrepot.ecosystem.v1.PlanResponse.document:type_name -> entrepot.ecosystem.v1.Document
+	23, // 17: entrepot.ecosystem.v1.PlanResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	24, // 18: entrepot.ecosystem.v1.PlanResponse.relay:type_name -> entrepot.ecosystem.v1.Relay
+	25, // 19: entrepot.ecosystem.v1.PlanResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	26, // 20: entrepot.ecosystem.v1.PlanResponse.upload:type_name -> entrepot.ecosystem.v1.Upload
+	28, // 21: entrepot.ecosystem.v1.PlanResponse.identity:type_name -> entrepot.ecosystem.v1.Identity
+	18, // 22: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
+	19, // 23: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
+	20, // 24: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
+	63, // 25: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
+	25, // 26: entrepot.ecosystem.v1.Artifact.missing:type_name -> entrepot.ecosystem.v1.Failure
+	19, // 27: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
+	64, // 28: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
+	65, // 29: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
+	19, // 30: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
+	0,  // 31: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
+	1,  // 32: entrepot.ecosystem.v1.Upload.step:type_name -> entrepot.ecosystem.v1.Step
+	27, // 33: entrepot.ecosystem.v1.Upload.mount:type_name -> entrepot.ecosystem.v1.Mount
+	23, // 34: entrepot.ecosystem.v1.Upload.reply:type_name -> entrepot.ecosystem.v1.Reply
+	20, // 35: entrepot.ecosystem.v1.Mount.digest:type_name -> entrepot.ecosystem.v1.Digest
+	23, // 36: entrepot.ecosystem.v1.Identity.reply:type_name -> entrepot.ecosystem.v1.Reply
+	23, // 37: entrepot.ecosystem.v1.Identity.nobody:type_name -> entrepot.ecosystem.v1.Reply
+	29, // 38: entrepot.ecosystem.v1.Identity.grants:type_name -> entrepot.ecosystem.v1.Grant
+	31, // 39: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
+	18, // 40: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
+	32, // 41: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
+	34, // 42: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
+	37, // 43: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
+	36, // 44: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
+	52, // 45: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
+	14, // 46: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	30, // 47: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
+	35, // 48: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
+	42, // 49: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
+	19, // 50: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
+	66, // 51: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	39, // 52: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
+	40, // 53: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
+	41, // 54: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
+	43, // 55: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
+	19, // 56: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
+	67, // 57: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	42, // 58: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
+	20, // 59: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
+	25, // 60: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
+	17, // 61: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
+	44, // 62: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
+	48, // 63: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
+	49, // 64: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
+	47, // 65: entrepot.ecosystem.v1.InspectRequest.measured:type_name -> entrepot.ecosystem.v1.Measured
+	46, // 66: entrepot.ecosystem.v1.Measured.part:type_name -> entrepot.ecosystem.v1.Part
+	20, // 67: entrepot.ecosystem.v1.Measured.digests:type_name -> entrepot.ecosystem.v1.Digest
+	14, // 68: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
+	20, // 69: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	51, // 70: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
+	25, // 71: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	58, // 72: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	46, // 73: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
+	18, // 74: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
+	20, // 75: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
+	68, // 76: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	51, // 77: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
+	54, // 78: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
+	55, // 79: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
+	56, // 80: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
+	52, // 81: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
+	14, // 82: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	15, // 83: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
+	20, // 84: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	51, // 85: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
+	25, // 86: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
+	58, // 87: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	23, // 88: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	25, // 89: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	2,  // 90: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
+	18, // 91: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
+	46, // 92: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
+	3,  // 93: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
+	11, // 94: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
+	16, // 95: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
+	33, // 96: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
+	45, // 97: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
+	53, // 98: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
+	4,  // 99: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
+	12, // 100: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
+	17, // 101: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
+	38, // 102: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
+	50, // 103: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
+	57, // 104: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
+	99, // [99:105] is the sub-list for method output_type
+	93, // [93:99] is the sub-list for method input_type
+	93, // [93:93] is the sub-list for extension type_name
+	93, // [93:93] is the sub-list for extension extendee
+	0,  // [0:93] is the sub-list for field type_name
 }
 
 func init() { file_entrepot_ecosystem_v1_ecosystem_proto_init() }
@@ -5585,27 +5741,27 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 		(*PlanResponse_Upload)(nil),
 		(*PlanResponse_Identity)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30].OneofWrappers = []any{
 		(*RenderRequest_Start)(nil),
 		(*RenderRequest_Document)(nil),
 		(*RenderRequest_Piece)(nil),
 		(*RenderRequest_Run)(nil),
 		(*RenderRequest_Hosted)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35].OneofWrappers = []any{
 		(*RenderResponse_Needed)(nil),
 		(*RenderResponse_Output)(nil),
 		(*RenderResponse_Piece)(nil),
 		(*RenderResponse_Facts)(nil),
 		(*RenderResponse_Done)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42].OneofWrappers = []any{
 		(*InspectRequest_File)(nil),
 		(*InspectRequest_Member)(nil),
 		(*InspectRequest_Piece)(nil),
 		(*InspectRequest_Measured)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50].OneofWrappers = []any{
 		(*AcceptRequest_Start)(nil),
 		(*AcceptRequest_Field)(nil),
 		(*AcceptRequest_Piece)(nil),
@@ -5618,7 +5774,7 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc), len(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   64,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
