@@ -67,6 +67,8 @@ type Store struct {
 	uses  uses
 	holds holds
 	whole *otter.Cache[Digest, struct{}] // whose digest was seen to be right
+	// synced are some that survive a power failure.
+	synced *otter.Cache[Digest, struct{}]
 	files *filePool
 }
 
@@ -93,6 +95,9 @@ func Open(d *store.Dir, o Options, log hclog.Logger) (*Store, error) {
 	}
 	var err error
 	if s.whole, err = otter.New(&otter.Options[Digest, struct{}]{MaximumSize: 200_000}); err != nil {
+		return nil, err
+	}
+	if s.synced, err = otter.New(&otter.Options[Digest, struct{}]{MaximumSize: 10_000}); err != nil {
 		return nil, err
 	}
 	s.SetLimits(o.Limit, o.Reserve)
@@ -250,6 +255,7 @@ func (s *Store) lock(d Digest) *sync.Mutex { return &s.changing[int(d[0])%len(s.
 
 func (s *Store) remove(d Digest) {
 	s.files.drop(d)
+	s.synced.Invalidate(d)
 	if err := os.Remove(s.path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Error("cached body cannot be removed", "digest", d.String(), "error", err)
 		return

@@ -47,9 +47,10 @@ func (s *Store) Resume(path string, also func([]byte)) (*Writer, error) {
 		return nil, noSpace(err)
 	}
 	w := &Writer{store: s, file: f, hash: sha256.New()}
-	buf := make([]byte, 256<<10)
+	buf := Buffer()
+	defer GiveBack(buf)
 	for {
-		n, err := f.Read(buf)
+		n, err := f.Read(buf[:])
 		w.hash.Write(buf[:n])
 		also(buf[:n])
 		w.size += int64(n)
@@ -159,8 +160,9 @@ func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
 	mu.Lock()
 	defer mu.Unlock()
 	fresh := !s.Has(d)
+	_, synced := s.synced.GetIfPresent(d)
 	switch {
-	case !fresh && durable:
+	case !fresh && durable && !synced:
 		// What is there was perhaps never synced, or has rotted.
 		if err := w.publish(d, durable); err != nil {
 			return d, noSpace(err)
@@ -187,29 +189,29 @@ func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
 	return d, nil
 }
 
+// publish gives a body its name. With durable it is synced after that: file
+// systems with a journal then write both down at once, and what a crash leaves in
+// between has no record, so that nobody believes it.
 func (w *Writer) publish(d Digest, durable bool) error {
-	if durable {
-		if err := w.file.Sync(); err != nil {
-			return err
-		}
-	}
 	path := w.store.path(d)
 	folder := filepath.Dir(path)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	if err := w.file.Close(); err != nil {
 		return err
 	}
 	if err := os.Rename(w.file.Name(), path); err != nil {
 		return err
 	}
 	w.done = true
-	w.store.whole.Set(d, struct{}{})
 	if !durable {
-		return nil
+		w.store.whole.Set(d, struct{}{})
+		return w.file.Close()
 	}
-	return store.SyncFolder(folder)
+	if err := errors.Join(w.file.Sync(), w.file.Close(), store.SyncFolder(folder)); err != nil {
+		return err
+	}
+	w.store.whole.Set(d, struct{}{})
+	w.store.synced.Set(d, struct{}{})
+	return nil
 }
 
 // File is a body open for one reader.

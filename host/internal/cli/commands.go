@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -62,17 +61,10 @@ func (serveCommand) Run(e *env) error {
 			}
 		}
 	}()
+	go pace(ctx)
 	return d.Run(ctx, func(scheme string, at net.Addr) {
 		log.Info("serving", "address", scheme+"://"+at.String()+"/", "data", c.DataDir)
 	})
-}
-
-// limitMemory has the collector work harder before the host grows beyond what
-// its caches and its work need, unless GOMEMLIMIT says otherwise.
-func limitMemory(c *config.Config) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(512<<20 + c.MemoryCache)
-	}
 }
 
 type validateCommand struct{}

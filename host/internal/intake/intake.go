@@ -178,9 +178,10 @@ func (b *Body) file(name, filename string, from io.Reader) error {
 	if err != nil {
 		return err
 	}
-	buf := make([]byte, 64<<10)
+	buf := blobs.Buffer()
+	defer blobs.GiveBack(buf)
 	for {
-		n, err := from.Read(buf)
+		n, err := from.Read(buf[:])
 		if err := b.write(f, buf[:n]); err != nil {
 			return err
 		}

@@ -214,9 +214,10 @@ func (s *Session) Append(body io.Reader, at string, size, limit int64) error {
 		body = io.LimitReader(body, length+1)
 	}
 	before := s.Size()
-	buf := make([]byte, 256<<10)
+	buf := blobs.Buffer()
+	defer blobs.GiveBack(buf)
 	for {
-		n, err := body.Read(buf)
+		n, err := body.Read(buf[:])
 		if s.Size()+int64(n) > limit {
 			return fmt.Errorf("%w: the file has more than %d bytes (max_artifact, quota)", ErrTooLarge, limit)
 		}

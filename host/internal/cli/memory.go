@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/config"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+)
+
+// limitMemory has the collector work harder before the host grows beyond what
+// its caches and its work need, unless GOMEMLIMIT says otherwise.
+func limitMemory(c *config.Config) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(512<<20 + c.MemoryCache)
+	}
+}
+
+// How much garbage there may be before the collector runs: half of what is in
+// use, but not so little that it runs all the time.
+const (
+	leastGarbage = 6 << 20
+	lookAtHeap   = time.Second
+)
+
+// pace has the collector run for garbage in proportion to what is in use, until
+// the context ends, unless GOGC says otherwise. It would go by all that is
+// reserved, and most of that are tables of the databases, which are hardly
+// written to: there would be as much garbage as they are large.
+func pace(ctx context.Context) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	tick := time.NewTicker(lookAtHeap)
+	defer tick.Stop()
+	for last := 0; ; {
+		metrics.Read(sample)
+		if percent := garbage(sample[0].Value.Uint64()); percent != last {
+			debug.SetGCPercent(percent)
+			last = percent
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// garbage is how much there may be, in per cent of the heap that was live when it
+// was looked at last, which is 0 before the first look.
+func garbage(live uint64) int {
+	live = max(live, store.Reserved)
+	return int(100 * max(leastGarbage, (live-store.Reserved)/2) / live)
+}
