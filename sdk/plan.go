@@ -92,10 +92,11 @@ type Document struct {
 	// NamesOnly says that of those Render needs only the names: their Files, Tags
 	// and Extra are empty.
 	NamesOnly bool
-	// Listing is the path here of the document whose facts have this one's path
-	// where upstream has it: when that was seen without it, what is told here at
-	// the first look was not there by then. Empty: none.
-	Listing string
+	// Listing is the path here of the document whose Keep is told of a version
+	// called Listed with a file at this one's path, where upstream has it: when
+	// that was seen without it, what a document with a History tells at its first
+	// look was not there by then. Empty: none.
+	Listing, Listed string
 	// Header has further headers for the client that depend on the request, one
 	// value a name; nil: none. Those of an output are told to
 	// [Input.OutputWith].
@@ -260,6 +261,7 @@ func (d Document) response(r Request) *pb.PlanResponse {
 		NamesOnly: d.NamesOnly,
 		Headers:   d.Header,
 		Listing:   d.Listing,
+		Listed:    d.Listed,
 	}
 	if d.Name != "" {
 		out.Names = []string{d.Name}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,4 +84,50 @@ func TestOCIMovedTagsAreServedOnceTheyAreOldEnough(t *testing.T) {
 	}
 	answered(t, 200, address+second.digest)
 	answered(t, 200, address+first.digest)
+}
+
+// TestOCINewTagsAreHeldBack has a tag appear after the list of tags was seen
+// without it.
+func TestOCINewTagsAreHeldBack(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	first, second := ociImage(t, "first", "amd64", 1000), ociImage(t, "second", "amd64", 1000)
+	g.put("acme/tide", first, "v1")
+	h := ociCache(t, g, "7d", `ttl = "1ms"`)
+	repository := h.URL + "/v2/acme/tide"
+	if tags := ociTags(t, repository+"/tags/list"); !slices.Equal(tags, []string{"v1"}) {
+		t.Fatalf("the tags are %v", tags)
+	}
+	g.put("acme/tide", second, "v2")
+	g.put("acme/tide", first, "again")
+	for _, reference := range []string{"v2", second.digest} {
+		if a := answered(t, 403, repository+"/manifests/"+reference); !strings.Contains(string(a.Body), "is held back until") {
+			t.Errorf("%s is refused so: %s", reference, a.Body)
+		}
+	}
+	// What it was there at first is served, also by a new name.
+	first.served(t, repository)
+	answered(t, 200, repository+"/manifests/v1")
+	if a := answered(t, 200, repository+"/manifests/again"); !bytes.Equal(a.Body, first.body) {
+		t.Errorf("the new name of an old image is %s", a.Body)
+	}
+	for _, page := range []string{"", "?n=10"} {
+		eventually(t, "to look at the tags again", func() bool {
+			return slices.Equal(ociTags(t, repository+"/tags/list"+page), []string{"v1"})
+		})
+	}
+	for purl, verdict := range map[string]string{
+		"pkg:docker/acme/tide@v1":                                               "served",
+		"pkg:docker/acme/tide@v2":                                               "held",
+		"pkg:docker/acme/tide@" + second.digest:                                 "held",
+		"pkg:docker/acme/tide@" + first.digest:                                  "served",
+		"pkg:oci/tide@" + second.digest + "?repository_url=docker.io/acme/tide": "held",
+		"pkg:docker/tide@v2?repository_url=docker.io/acme":                      "held",
+		"pkg:docker/acme/tide@sha256:" + strings.Repeat("0", 64):                "unknown",
+	} {
+		out, err := h.Run(t, "explain", "--json", purl)
+		if err != nil || !strings.Contains(out, `"verdict": "`+verdict+`"`) && !strings.Contains(out, `"verdict":"`+verdict+`"`) {
+			t.Errorf("%s is explained so, want %s: %v %s", purl, verdict, err, out)
+		}
+	}
 }

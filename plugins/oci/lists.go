@@ -75,21 +75,41 @@ func (p page) link(in *sdk.Input, path, next string) map[string]string {
 	return map[string]string{"Link": "<" + in.URL(path+page{p.n, next}.query()) + `>; rel="next"`}
 }
 
+func (im image) tagsPath() string { return "/" + im.name + "/tags/list" }
+
+// planTags lists tags. The whole list is what tells of new ones; a page is only
+// an answer.
 func (x registry) planTags(im image, r sdk.Request) sdk.Plan {
 	p, failure := pageOf(r)
 	if failure != nil {
 		return *failure
 	}
-	path := "/" + im.name + "/tags/list"
+	return x.tagList(im, p)
+}
+
+func (x registry) tagList(im image, p page) sdk.Document {
 	from := im.sources("/tags/list?n=1000", "application/json")
 	return sdk.Document{
-		Path:   path + p.query(),
+		Path:   im.tagsPath() + p.query(),
 		Name:   im.name,
 		From:   from[:1],
-		Query:  true,
+		Query:  p.query() != "",
 		Header: im.header(),
-		Render: func(in *sdk.Input) error { return x.listTags(in, im, p, path, from) },
+		Render: func(in *sdk.Input) error { return x.listTags(in, im, p, from) },
 	}
+}
+
+// about is what tells of a repository, of one of its tags, or of a digest, which
+// only tags tell of.
+func (x registry) about(v sdk.Version) sdk.Document {
+	im, failure := x.image(v.Name, "")
+	if failure != nil {
+		return sdk.Document{Path: "/" + v.Name + "/tags/list", Name: v.Name}
+	}
+	if v.Version == "" || isDigest(v.Version) || !tagName.MatchString(v.Version) {
+		return x.tagList(im, page{n: -1})
+	}
+	return x.tagged(im, v.Version)
 }
 
 // tags are those of a repository of ours, with those that are added.
@@ -123,62 +143,69 @@ func (x registry) tags(ours *sdk.HostedPackage) map[string]string {
 	return all
 }
 
-// listTags lists the tags of ours and of upstream.
-func (x registry) listTags(in *sdk.Input, im image, p page, path string, from []sdk.Source) error {
+// listTags lists the tags of ours and of upstream, but for those that are new.
+func (x registry) listTags(in *sdk.Input, im image, p page, from []sdk.Source) error {
 	tags := []string{}
 	ours := in.Hosted(im.name)
 	for tag := range x.tags(ours) {
 		tags = append(tags, tag)
 	}
-	theirs, known, err := im.upstreamTags(in, from)
+	theirs, whole, known, err := im.upstreamTags(in, from)
 	if err != nil && ours == nil {
 		return err
 	}
 	if ours == nil && !known {
 		return sdk.Failure{Kind: sdk.KindNotFound, Code: "NAME_UNKNOWN", Message: fmt.Sprintf("there is no repository %s", im.name)}
 	}
-	tags = append(tags, theirs...)
+	for _, tag := range theirs {
+		// Of a list that is cut nothing is learnt: what it lacks is not new.
+		if !whole || in.Keep(sdk.Version{Name: im.name, Version: tag}, sdk.File{Path: im.manifestPath(tag)}) {
+			tags = append(tags, tag)
+		}
+	}
 	slices.Sort(tags)
 	some, next := p.cut(slices.Compact(tags))
 	if some == nil {
 		some = []string{}
 	}
 	body := map[string]any{"name": im.name, "tags": some}
-	return json.NewEncoder(in.OutputWith("", "application/json", p.link(in, path, next))).Encode(body)
+	return json.NewEncoder(in.OutputWith("", "application/json", p.link(in, im.tagsPath(), next))).Encode(body)
 }
 
 // maxPages bounds how often upstream is asked for more of a list.
 const maxPages = 50
 
-func (im image) upstreamTags(in *sdk.Input, from []sdk.Source) (tags []string, known bool, err error) {
+// upstreamTags are those that upstream lists. Not whole: there are more. Not
+// known: it has no such repository.
+func (im image) upstreamTags(in *sdk.Input, from []sdk.Source) (tags []string, whole, known bool, err error) {
 	for _, s := range from {
 		for range maxPages {
 			doc, ok := in.Doc(s)
 			if !ok {
-				return tags, true, nil // run again with it
+				return tags, false, true, nil // run again with it
 			}
 			if doc.Status == 404 {
 				break
 			}
 			if !doc.OK() {
-				return nil, false, errors.New("its registry could not be asked for its tags")
+				return nil, false, false, errors.New("its registry could not be asked for its tags")
 			}
 			var list struct{ Tags []string }
 			if err := json.Unmarshal(doc.Body, &list); err != nil {
-				return nil, false, err
+				return nil, false, false, err
 			}
 			tags, known = append(tags, list.Tags...), true
 			next := nextPage(doc)
 			if next == "" {
-				break
+				return tags, true, true, nil
 			}
 			s.URL = next
 		}
 		if known {
-			return tags, true, nil
+			return tags, false, true, nil
 		}
 	}
-	return nil, false, nil
+	return nil, false, false, nil
 }
 
 // nextPage is where upstream has more of a list, below its own address; empty:

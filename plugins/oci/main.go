@@ -25,13 +25,15 @@ func open(o options) (sdk.Ecosystem, error) {
 	}
 	x := registry{o}
 	return sdk.Ecosystem{
-		Name:      "oci",
-		Title:     "OCI",
-		PURL:      "docker",
-		Mounts:    []string{"/v2/"},
-		Upstreams: []sdk.Upstream{{Role: hub, URL: "https://registry-1.docker.io"}, {Role: "*"}},
-		Vary:      []string{"Content-Type", "Content-Range"},
-		Learns:    []string{"Docker-Content-Digest"},
+		Name:         "oci",
+		Title:        "OCI",
+		PURL:         "docker",
+		OtherPURLs:   []string{"oci"},
+		PURLRegistry: true,
+		Mounts:       []string{"/v2/"},
+		Upstreams:    []sdk.Upstream{{Role: hub, URL: "https://registry-1.docker.io"}, {Role: "*"}},
+		Vary:         []string{"Content-Type", "Content-Range"},
+		Learns:       []string{"Docker-Content-Digest"},
 		Routes: []sdk.Route{
 			{Match: "GET /", Plan: planPing},
 			{Match: "GET /_token", Plan: x.planToken},
@@ -51,6 +53,7 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "GET /{name...}/blobs/{digest}", Plan: x.at(planBlob)},
 			{Match: "DELETE /{name...}/blobs/{digest}", Plan: x.at(planDeleteBlob)},
 		},
+		About:     x.about,
 		Package:   &sdk.Package{Peek: []string{"tar:index.json", "tar:manifest.json", "tar.gz:index.json", "tar.gz:manifest.json"}, Inspect: inspect, Unpack: x.unpack},
 		Challenge: `Bearer realm="{url}/_token",service="entrepot"{scope}`,
 		Scopes:    scopes,
@@ -67,7 +70,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		IncompleteListings: true,
 		Ungated: []sdk.Ungated{
 			{Route: "GET /{name...}/blobs/{digest}", Reason: "a blob is reached through a manifest, which is judged"},
-			{Route: "GET /{name...}/tags/list", Reason: "tags are names; what they stand for is judged when it is asked for"},
+			{Route: "GET /{name...}/tags/list", Reason: "a tag is a name: one that is new is left out, and what it stands for is judged when it is asked for"},
 			{Route: "GET /{name...}/referrers/{digest}", Reason: "signatures and attestations of what is judged itself"},
 		},
 		Setup: []sdk.Snippet{

@@ -54,17 +54,24 @@ func (x registry) planManifest(im image, r sdk.Request) sdk.Plan {
 	if !tagName.MatchString(reference) {
 		return sdk.Failure{Kind: sdk.KindNotFound, Code: "MANIFEST_UNKNOWN", Message: fmt.Sprintf("%q is no tag", reference)}
 	}
-	from := im.sources("/manifests/"+reference, manifestTypes)
+	return x.tagged(im, reference)
+}
+
+// tagged serves what a tag stands for.
+func (x registry) tagged(im image, tag string) sdk.Document {
+	from := im.sources("/manifests/"+tag, manifestTypes)
 	for i := range from {
 		from[i].Head = true
 	}
 	return sdk.Document{
-		Path:    im.manifestPath(reference),
+		Path:    im.manifestPath(tag),
 		Name:    im.name,
 		From:    from[:1],
 		History: true,
+		Listing: im.tagsPath(),
+		Listed:  tag,
 		Header:  im.header(),
-		Render:  func(in *sdk.Input) error { return x.resolve(in, im, reference, from) },
+		Render:  func(in *sdk.Input) error { return x.resolve(in, im, tag, from) },
 	}
 }
 

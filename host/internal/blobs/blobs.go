@@ -69,7 +69,7 @@ type Store struct {
 	whole *otter.Cache[Digest, struct{}] // whose digest was seen to be right
 	// synced are some that survive a power failure.
 	synced *otter.Cache[Digest, struct{}]
-	files *filePool
+	files  *filePool
 }
 
 // Options of a store.

@@ -433,7 +433,7 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 	if m.d.GetHistory() {
 		next.remember(seen, facts, m.checked())
 		if seen == nil {
-			beside, err := m.c.floorsBeside(m.repo, m.d.GetPath(), next, facts)
+			beside, err := m.c.floorsBeside(m.repo, m.d, next, facts, m.checked())
 			if err != nil {
 				return false, err
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -53,14 +54,23 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 	if seen != nil {
 		x.FirstSeen = seen.First
 	}
-	floors := seen.floors()
 	p := c.policy.For(repo.eco(), []string{name}, time.Now())
-	p.Floors = floors
+	p.Floors = seen.floors()
 	x.Why = "upstream lists no such version"
-	for _, f := range set.facts {
-		if f.GetName() != name || f.GetVersion() != version {
-			continue
+	facts := versionIn(set.facts, name, version, d.GetHistory())
+	if len(facts) == 0 {
+		told, err := c.historyOfVersion(repo, name, version)
+		if err != nil {
+			return nil, err
 		}
+		if told != nil {
+			facts, x.FirstSeen = []*pb.Fact{told.fact}, told.seen
+			if p.Floors = nil; told.floored {
+				p.Floors = map[cooldown.Key]time.Time{keyOf(told.fact): told.since}
+			}
+		}
+	}
+	for _, f := range facts {
 		v := p.Judge(keyOf(f), publishedOf(f))
 		if f.GetPath() != "" {
 			x.Files = append(x.Files, f.GetPath())
@@ -77,7 +87,7 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 			x.Verdict, x.Until = "held", v.Until
 		}
 	}
-	if x.Verdict == "unknown" && seen != nil && !repo.ServeRemoved {
+	if x.Verdict == "unknown" && seen != nil && !repo.ServeRemoved && repo.Describe.GetCompleteListings() {
 		x.Verdict = "refused"
 	}
 	return x, nil
@@ -100,6 +110,22 @@ func (c *Cache) explainOurs(repo *Repository, x *Explanation) (bool, error) {
 		}
 	}
 	return x.Verdict == "served", nil
+}
+
+// versionIn are the facts of a version in a document about it: those with its
+// name, or, in a document with a history that has none, all, because the version
+// stands for what is told there now.
+func versionIn(facts []*pb.Fact, name, version string, history bool) []*pb.Fact {
+	var named []*pb.Fact
+	for _, f := range facts {
+		if f.GetName() == name && f.GetVersion() == version {
+			named = append(named, f)
+		}
+	}
+	if len(named) == 0 && history {
+		return facts
+	}
+	return named
 }
 
 // Canonical is a package's name as its plugin writes it.

@@ -220,24 +220,78 @@ func (c *Cache) historyBelow(repo *Repository, folder, path string) (oldest *fou
 	return oldest, errors.Join(err, broken)
 }
 
+// told is a version that some document with a history told of.
+type told struct {
+	found
+	seen time.Time // first
+}
+
+// historyOfVersion is what documents with a history told of a version; nil:
+// nothing. It looks at all of them.
+func (c *Cache) historyOfVersion(repo *Repository, name, version string) (oldest *told, err error) {
+	var broken error
+	err = c.dir.Keep.Each(sightingsName(repo, ""), false, func(_ string, value []byte) bool {
+		s := &sightings{}
+		if broken = json.Unmarshal(value, s); broken != nil {
+			return false
+		}
+		for i, k := range s.known() {
+			if k.GetFact().GetName() != name || k.GetFact().GetVersion() != version {
+				continue
+			}
+			f := &told{found: found{fact: k.GetFact(), exact: true}, seen: s.Earlier[i].First}
+			f.since, f.floored = sinceOf(k.GetFact(), s.floors())
+			if oldest == nil || f.since.Before(oldest.since) {
+				oldest = f
+			}
+		}
+		return true
+	})
+	return oldest, errors.Join(err, broken)
+}
+
 // floorsBeside adds to the first look at a document with a history the floors of
 // files that documents beside it told of: what is held back there is not old
-// here.
-func (c *Cache) floorsBeside(repo *Repository, path string, first *sightings, facts []*pb.Fact) (added bool, err error) {
-	folder, _, _ := strings.Cut(path, "?")
+// here. What nothing tells of is no older than the last look at a list that did
+// not have the document.
+func (c *Cache) floorsBeside(repo *Repository, d *pb.Document, first *sightings, facts []*pb.Fact, at time.Time) (added bool, err error) {
+	folder, _, _ := strings.Cut(d.GetPath(), "?")
 	folder = folder[:strings.LastIndexByte(folder, '/')+1]
+	listed, err := c.listedSince(repo, d, at)
+	if err != nil {
+		return false, err
+	}
 	for _, f := range facts {
 		known, err := c.historyBelow(repo, folder, f.GetPath())
 		if err != nil {
 			return added, err
 		}
-		if known == nil || !known.floored {
+		since := listed
+		if known != nil {
+			since = time.Time{}
+			if known.floored {
+				since = known.since
+			}
+		}
+		if since.IsZero() {
 			continue
 		}
 		k := keyOf(f)
-		first.Floors, added = append(first.Floors, floor{k.Name, k.Version, k.Path, known.since}), true
+		first.Floors, added = append(first.Floors, floor{k.Name, k.Version, k.Path, since}), true
 	}
 	return added, nil
+}
+
+// listedSince is when the list that a document is in was last seen without it;
+// zero: it never was, or there is no such list.
+func (c *Cache) listedSince(repo *Repository, d *pb.Document, at time.Time) (time.Time, error) {
+	list, err := c.sightings(repo, d.GetListing())
+	if list == nil || err != nil || len(d.GetNames()) != 1 {
+		return time.Time{}, err
+	}
+	f := &pb.Fact{Name: d.GetNames()[0], Version: d.GetListed(), Path: d.GetPath()}
+	next, _ := list.observe([]*pb.Fact{f}, at, false, false, 2*c.policy.Longest())
+	return next.floors()[keyOf(f)], nil
 }
 
 // about asks the plugin which document tells about a version.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,10 +117,10 @@ func (d *Daemon) match(ctx context.Context, t Target) ([]matched, error) {
 	}
 	var out []matched
 	for _, repo := range d.repositories() {
-		if repo.Describe.GetPurlType() != p.Type || t.Repository != "" && repo.Name != t.Repository {
+		if !ofType(repo, p.Type) || t.Repository != "" && repo.Name != t.Repository {
 			continue
 		}
-		name, err := d.cache.Canonical(ctx, repo, p.FullName())
+		name, err := d.cache.Canonical(ctx, repo, nameIn(repo, p))
 		if err != nil {
 			return nil, err
 		}
@@ -131,6 +132,28 @@ func (d *Daemon) match(ctx context.Context, t Target) ([]matched, error) {
 	return out, nil
 }
 
+// ofType reports whether the package URLs of a repository are of a type.
+func ofType(repo *cache.Repository, purlType string) bool {
+	return repo.Describe.GetPurlType() == purlType || slices.Contains(repo.Describe.GetOtherPurlTypes(), purlType)
+}
+
+// nameIn is the name that a package URL gives a package of a repository. The
+// address of its registry may end in the name, or stand before it.
+func nameIn(repo *cache.Repository, p *purl.PURL) string {
+	registry := p.Qualifier("repository_url")
+	if registry == "" || !repo.Describe.GetPurlRegistry() {
+		return p.FullName()
+	}
+	if _, after, ok := strings.Cut(registry, "://"); ok {
+		registry = after
+	}
+	registry = strings.TrimSuffix(registry, "/")
+	if strings.HasSuffix(registry, "/"+p.FullName()) {
+		return registry
+	}
+	return registry + "/" + p.FullName()
+}
+
 // checkRepository says why there is nothing of a type in a repository.
 func (d *Daemon) checkRepository(name, purlType string) error {
 	var names []string
@@ -139,8 +162,8 @@ func (d *Daemon) checkRepository(name, purlType string) error {
 			names = append(names, repo.Name)
 			continue
 		}
-		if has := repo.Describe.GetPurlType(); has != purlType {
-			return fmt.Errorf("repository %q holds packages of type %q, not %q", name, has, purlType)
+		if !ofType(repo, purlType) {
+			return fmt.Errorf("repository %q holds packages of type %q, not %q", name, repo.Describe.GetPurlType(), purlType)
 		}
 		return nil
 	}

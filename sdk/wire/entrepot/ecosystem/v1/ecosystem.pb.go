@@ -1950,10 +1950,12 @@ type Document struct {
 	NamesOnly bool `protobuf:"varint,10,opt,name=names_only,json=namesOnly,proto3" json:"names_only,omitempty"`
 	// Further headers for the client, besides those of the output.
 	Headers map[string]string `protobuf:"bytes,11,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Canonical path of the document whose facts have this one's path where
-	// upstream has it: when it was seen without it, what is told here at the first
-	// look was not there by then. Empty: none.
-	Listing       string `protobuf:"bytes,12,opt,name=listing,proto3" json:"listing,omitempty"`
+	// Canonical path of the document that has a fact with this one's path where
+	// upstream has it: when that was seen without it, what a document with a
+	// history tells at its first look was not there by then. Empty: none.
+	Listing string `protobuf:"bytes,12,opt,name=listing,proto3" json:"listing,omitempty"`
+	// The version of that fact.
+	Listed        string `protobuf:"bytes,13,opt,name=listed,proto3" json:"listed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2068,6 +2070,13 @@ func (x *Document) GetHeaders() map[string]string {
 func (x *Document) GetListing() string {
 	if x != nil {
 		return x.Listing
+	}
+	return ""
+}
+
+func (x *Document) GetListed() string {
+	if x != nil {
+		return x.Listed
 	}
 	return ""
 }
@@ -5232,7 +5241,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\bunlisted\x18\v \x01(\bR\bunlisted\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc4\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdc\x03\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\x12\x14\n" +
@@ -5247,7 +5256,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"names_only\x18\n" +
 	" \x01(\bR\tnamesOnly\x12F\n" +
 	"\aheaders\x18\v \x03(\v2,.entrepot.ecosystem.v1.Document.HeadersEntryR\aheaders\x12\x18\n" +
-	"\alisting\x18\f \x01(\tR\alisting\x1a:\n" +
+	"\alisting\x18\f \x01(\tR\alisting\x12\x16\n" +
+	"\x06listed\x18\r \x01(\tR\x06listed\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x01\n" +
