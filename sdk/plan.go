@@ -36,6 +36,10 @@ type Artifact struct {
 	// document lists all that there is (unless the configuration has what is of
 	// unknown age held back).
 	Unlisted bool
+	// Probe says that a HEAD comes before an upload: who may publish the package
+	// is told of what is ours alone, because what upstream has would not be
+	// uploaded.
+	Probe bool
 	// Type is the content type; empty: what upstream says, else
 	// application/octet-stream.
 	Type string
@@ -97,6 +101,8 @@ type Document struct {
 	// that was seen without it, what a document with a History tells at its first
 	// look was not there by then. Empty: none.
 	Listing, Listed string
+	// Probe is [Artifact.Probe], which the artifact that it ends in has too.
+	Probe bool
 	// Header has further headers for the client that depend on the request, one
 	// value a name; nil: none. Those of an output are told to
 	// [Input.OutputWith].
@@ -237,6 +243,7 @@ func (a Artifact) response(r Request) *pb.PlanResponse {
 		Snapshot:    a.Snapshot,
 		Headers:     a.Header,
 		Unlisted:    a.Unlisted,
+		Probe:       a.Probe,
 	}
 	if a.Missing != (Failure{}) {
 		out.Missing = a.Missing.wire()
@@ -262,6 +269,7 @@ func (d Document) response(r Request) *pb.PlanResponse {
 		Headers:   d.Header,
 		Listing:   d.Listing,
 		Listed:    d.Listed,
+		Probe:     d.Probe,
 	}
 	if d.Name != "" {
 		out.Names = []string{d.Name}

@@ -95,13 +95,22 @@ func pullingThrough(dir string) {
 	remembered(proxies)
 }
 
-// remembered prints the memory of contestants after all that they did.
+// remembered prints the memory of contestants after all that they did, and when
+// they have rested.
 func remembered(all []*contestant) {
-	for _, c := range all {
-		fmt.Printf("%-28s %-20s %10.0f MiB\n", "memory afterwards", c.name, c.memory())
+	for _, when := range []string{"memory afterwards", "memory at rest"} {
+		for _, c := range all {
+			fmt.Printf("%-28s %-20s %10.0f MiB\n", when, c.name, c.memory())
+		}
+		fmt.Println()
+		if when == "memory afterwards" {
+			time.Sleep(rest)
+		}
 	}
-	fmt.Println()
 }
+
+// rest is longer than a plugin may be idle.
+const rest = 20 * time.Second
 
 // turn is what one contestant did in one round.
 type turn struct {

@@ -5,11 +5,22 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 )
 
 func cpus() string { return fmt.Sprintf("%s, %d CPUs", runtime.Version(), runtime.NumCPU()) }
 
-// imagesOf is entrepot with the plugin for images.
+// dataDir is a folder of a contestant's own. Zot takes none with spaces when it
+// pulls through.
+func dataDir(dir, name, upstream string) string {
+	if upstream != "" {
+		name += "-proxy"
+	}
+	return dir + "/" + strings.NewReplacer(" ", "-", ",", "").Replace(name)
+}
+
+// imagesOf is entrepot with the plugin for images, which is stopped when it is
+// not asked for a while.
 func imagesOf(dir, name, upstream string) *contestant {
 	for target, pkg := range map[string]string{dir + "/bin/": "./host/cmd/entrepot", dir + "/oci/": "./plugins/oci"} {
 		if out, err := exec.Command("go", "build", "-o", target, pkg).CombinedOutput(); err != nil {
@@ -17,9 +28,9 @@ func imagesOf(dir, name, upstream string) *contestant {
 		}
 	}
 	port := freePort()
-	block, data := `hosted { names = ["*"] }`, dir+"/data of "+name
+	block, data := `hosted { names = ["*"] }`, dataDir(dir, name, upstream)
 	if upstream != "" {
-		block, data = fmt.Sprintf("upstream \"main\" { url = %q }\nttl = \"1h\"", upstream), data+", proxy"
+		block = fmt.Sprintf("upstream \"main\" { url = %q }\nttl = \"1h\"", upstream)
 	}
 	c := &contestant{name: name, url: fmt.Sprintf("http://127.0.0.1:%d", port)}
 	c.start(dir, dir+"/bin/entrepot", "serve", "--config", write(dir, name+".hcl", fmt.Sprintf(`
@@ -27,6 +38,7 @@ listen     = "127.0.0.1:%d"
 data_dir   = %q
 plugin_dir = %q
 access_log = %q
+plugin "oci" { idle = "10s" }
 repository "oci" {
   anonymous = ["read", "publish"]
   %s
@@ -39,9 +51,9 @@ func distribution(dir, upstream string) *contestant {
 	if _, err := exec.LookPath("registry"); err != nil {
 		return nil
 	}
-	data, proxy := dir+"/data of distribution", ""
+	data, proxy := dataDir(dir, "distribution", upstream), ""
 	if upstream != "" {
-		data, proxy = data+", proxy", "proxy: { remoteurl: "+upstream+" }\n"
+		proxy = "proxy: { remoteurl: " + upstream + " }\n"
 	}
 	port := freePort()
 	c := &contestant{name: "distribution", url: fmt.Sprintf("http://127.0.0.1:%d", port)}
@@ -61,9 +73,8 @@ func zot(dir, name, upstream string, commit bool) *contestant {
 	if _, err := exec.LookPath("zot"); err != nil {
 		return nil
 	}
-	data, sync := dir+"/data of "+name, ""
+	data, sync := dataDir(dir, name, upstream), ""
 	if upstream != "" {
-		data += ", proxy"
 		sync = fmt.Sprintf(`,"extensions":{"sync":{"enable":true,"registries":[{"urls":[%q],"onDemand":true,"tlsVerify":false,"content":[{"prefix":"**"}]}]}}`, upstream)
 	}
 	port := freePort()

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,8 +28,11 @@ func (c *contestant) pull(repo string) int64 {
 	}
 	body, err := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	if err != nil || resp.StatusCode != http.StatusOK {
-		fail(fmt.Errorf("%s: the manifest of %s: %s %w", c.name, repo, resp.Status, err))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.New(resp.Status)
+	}
+	if err != nil {
+		fail(fmt.Errorf("%s: the manifest of %s: %w", c.name, repo, err))
 	}
 	var manifest struct {
 		Config struct{ Digest string }

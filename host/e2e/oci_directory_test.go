@@ -126,6 +126,16 @@ func TestOCIImagesInDirectories(t *testing.T) {
 		t.Errorf("after a restart the manifest is %s", again.Body)
 	}
 
+	// What lies in a directory is only read.
+	token := h.token(t, "joe", "--allow", "read,publish,delete")
+	for _, address := range []string{boat + "/manifests/1.5.0", boat + "/manifests/" + multi.digest, ship + "/manifests/2.0.0", boat + "/blobs/" + multi.manifests[0].blobs[1].digest} {
+		a := ociSend(t, "DELETE", address, token, nil)
+		if a.Status != 403 || !strings.Contains(string(a.Body), "in a directory, which is only read") {
+			t.Errorf("DELETE %s answers %d %s", address, a.Status, a.Body)
+		}
+		answered(t, 200, address)
+	}
+
 	// Two archives share content: when one goes the other's stays.
 	multi.manifests[0].tarLayout(t, filepath.Join(tree, "part.tar"), "boat:part")
 	eventually(t, "to serve a new archive", func() bool { return faultTry(t, "GET", boat+"/manifests/part").Status == 200 })

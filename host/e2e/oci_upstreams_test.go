@@ -217,3 +217,42 @@ func TestOCINamesBecomeOursWhenTheyArePushed(t *testing.T) {
 		t.Errorf("upstream was asked for what is ours: %v", g.Requests())
 	}
 }
+
+// TestOCIPushesTakeOverWhatUpstreamHas pushes an image whose blobs upstream has
+// under the same name, and one while upstream is down, as clients do: they ask
+// first what is there.
+func TestOCIPushesTakeOverWhatUpstreamHas(t *testing.T) {
+	t.Parallel()
+	for about, hosted := range map[string]string{"any": `hosted { any = true }`, "merge": `hosted { merge = ["acme/*"] }`} {
+		t.Run(about, func(t *testing.T) {
+			t.Parallel()
+			g := startOCIRegistry(t)
+			image, other := ociImage(t, "image", "amd64", 1000), ociImage(t, "other", "amd64", 1000)
+			g.put("acme/tide", image, "v1")
+			h := ociCache(t, g, "0", hosted, `anonymous = ["read"]`)
+			token := h.token(t, "joe", "--allow", "read,publish")
+			repository := h.URL + "/v2/acme/tide"
+			push := func(c *ociContent, tag string) {
+				t.Helper()
+				for _, path := range []string{"/blobs/" + c.blobs[0].digest, "/blobs/" + c.blobs[1].digest, "/manifests/" + tag, "/manifests/" + c.digest} {
+					if a := ociSend(t, http.MethodHead, repository+path, token, nil); a.Status != http.StatusNotFound {
+						t.Errorf("before the push HEAD %s answers %d", path, a.Status)
+					}
+				}
+				ociStore(t, repository, token, c, tag)
+				if a := ociSend(t, http.MethodHead, repository+"/blobs/"+c.blobs[0].digest, token, nil); a.Status != http.StatusOK {
+					t.Errorf("after the push the blob answers %d", a.Status)
+				}
+			}
+			// Who only reads is told of what upstream has.
+			if a := faultTry(t, http.MethodHead, repository+"/blobs/"+image.blobs[0].digest); a.Status != http.StatusOK {
+				t.Errorf("a reader is told %d", a.Status)
+			}
+			push(image, "v1")
+			g.Close()
+			push(other, "v2")
+			image.served(t, repository)
+			other.served(t, repository)
+		})
+	}
+}

@@ -35,6 +35,7 @@ func planBlob(im image, r sdk.Request) sdk.Plan {
 		Digest:  d,
 		Type:    "application/octet-stream",
 		Ungated: true,
+		Probe:   true,
 		Header:  im.header("Docker-Content-Digest", text(d)),
 		Missing: sdk.Failure{Kind: sdk.KindNotFound, Code: "BLOB_UNKNOWN", Message: fmt.Sprintf("there is no blob %s in %s", text(d), im.name)},
 	}
@@ -70,6 +71,7 @@ func (x registry) tagged(im image, tag string) sdk.Document {
 		History: true,
 		Listing: im.tagsPath(),
 		Listed:  tag,
+		Probe:   true,
 		Header:  im.header(),
 		Render:  func(in *sdk.Input) error { return x.resolve(in, im, tag, from) },
 	}
@@ -84,6 +86,7 @@ func (im image) manifest(d sdk.Digest) sdk.Artifact {
 		Digest:   d,
 		Facts:    []string{im.manifestPath("*")},
 		Unlisted: true,
+		Probe:    true,
 		Header:   im.header("Docker-Content-Digest", text(d)),
 		Missing:  sdk.Failure{Kind: sdk.KindNotFound, Code: "MANIFEST_UNKNOWN", Message: fmt.Sprintf("there is no manifest %s in %s", text(d), im.name)},
 	}

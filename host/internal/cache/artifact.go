@@ -185,6 +185,22 @@ func (c *Cache) resolved(ctx context.Context, repo *Repository, plan *pb.Artifac
 	return resolved, err
 }
 
+// Ours answers an artifact plan from what is hosted, without a look at what
+// upstream has.
+func (c *Cache) Ours(ctx context.Context, repo *Repository, plan *pb.Artifact, _ string) (*File, error) {
+	f, err := c.hostedFile(ctx, repo, plan)
+	if f == nil && err == nil {
+		err = notFound("%s is not published here", strings.TrimPrefix(plan.GetPath(), "/"))
+	}
+	return f, err
+}
+
+// Hosts reports whether anything of a package is published here.
+func (c *Cache) Hosts(repo *Repository, name string) (bool, error) {
+	p, err := c.catalog.Package(repo.Name, name)
+	return p != nil, err
+}
+
 // Head answers a HEAD of an artifact plan without fetching the file.
 func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*File, error) {
 	plan, err := c.resolved(ctx, repo, plan, base)

@@ -9,6 +9,7 @@
 package catalog
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -74,6 +75,8 @@ type File struct {
 	// all of it.
 	Offset int64 `json:",omitempty"`
 	Whole  int64 `json:",omitempty"`
+	// Archive is the file in a directory that it was taken out of; empty: none.
+	Archive string `json:",omitempty"`
 	// Size in bytes.
 	Size int64
 	// Published is when it was stored.
@@ -262,6 +265,10 @@ func (c *Catalog) Holders(repository string, d blobs.Digest) ([]string, error) {
 	})
 	return names, err
 }
+
+// inDirectory is the file in a directory that it is, or is taken out of; empty:
+// it was published.
+func (f *File) inDirectory() string { return cmp.Or(f.Source, f.Archive) }
 
 // owner is the name of the package that has a file at a path; empty: none.
 func (c *Catalog) owner(repository, path string) (string, error) {

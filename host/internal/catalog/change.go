@@ -31,6 +31,8 @@ type Body struct {
 	// Offset is where it begins in the Source, which has Whole bytes; 0: it is
 	// all of it.
 	Offset, Whole int64
+	// Archive is the file in a directory that it was taken out of; empty: none.
+	Archive string
 }
 
 // Change is what a publication does.
@@ -58,6 +60,9 @@ type Change struct {
 	// Blind allows packages to be changed that nobody looked at, because what is
 	// done does not depend on them.
 	Blind bool
+	// Scan says that it is made by who looks at directories, so that it may change
+	// what is served from them.
+	Scan bool
 	// Unsynced leaves it to the caller to have it survive a power failure.
 	Unsynced bool
 }
@@ -71,6 +76,15 @@ type TakenError struct{ Path, Owner string }
 
 // Error names both.
 func (e *TakenError) Error() string { return e.Path + " belongs to another package: " + e.Owner }
+
+// DirectoryError says that something is served from a file in a directory, and
+// so cannot be taken away.
+type DirectoryError struct{ What, File string }
+
+// Error names it.
+func (e *DirectoryError) Error() string {
+	return e.What + " is served from " + e.File + " in a directory, which is only read: remove the file there"
+}
 
 // ExistsError says that there is a file already.
 type ExistsError struct{ Name, Version, Path string }
@@ -194,11 +208,17 @@ func (e *edit) apply(o *pb.Operation) error {
 		if len(p.versionOf(version)) == 0 {
 			return fmt.Errorf("%s has no version %s to tag", p.Name, version)
 		}
+		if err := e.spare(p, o.GetValue(), p.Tags[o.GetValue()], version); err != nil {
+			return err
+		}
 		if p.Tags == nil {
 			p.Tags = map[string]string{}
 		}
 		p.Tags[o.GetValue()] = version
 	case pb.Operation_KIND_UNTAG:
+		if err := e.spare(p, o.GetValue(), p.Tags[o.GetValue()], ""); err != nil {
+			return err
+		}
 		delete(p.Tags, o.GetValue())
 	case pb.Operation_KIND_YANK:
 		return p.mark(version, func(f *File) { f.Yanked, f.Message = true, o.GetValue() })
@@ -207,6 +227,11 @@ func (e *edit) apply(o *pb.Operation) error {
 	case pb.Operation_KIND_DEPRECATE:
 		return p.mark(version, func(f *File) { f.Message = o.GetValue() })
 	case pb.Operation_KIND_DELETE:
+		for _, f := range p.Files {
+			if at := f.inDirectory(); at != "" && !e.Scan && f.is(version, o.GetPath()) {
+				return &DirectoryError{strings.TrimSpace(p.Name + " " + f.Version), at}
+			}
+		}
 		p.remove(version, o.GetPath())
 	case pb.Operation_KIND_OWN:
 		if !slices.Contains(p.Owners, o.GetValue()) {
@@ -233,7 +258,7 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 		}
 		b := e.Bodies[n]
 		f.Body, f.Size, f.Digests = b.Digest, b.Size, b.Digests
-		f.Source, f.Modified, f.Offset, f.Whole = b.Source, b.Modified, b.Offset, b.Whole
+		f.Source, f.Modified, f.Offset, f.Whole, f.Archive = b.Source, b.Modified, b.Offset, b.Whole, b.Archive
 		owner, err := e.owner(f.Path)
 		if err != nil {
 			return err
@@ -290,10 +315,29 @@ func (p *Package) mark(version string, change func(*File)) error {
 	return nil
 }
 
+// spare says why a tag may not be moved from one version to another, or be taken
+// away; nil: it may. Single files in directories have none of their own.
+func (e *edit) spare(p *Package, tag, from, to string) error {
+	if e.Scan || from == "" || from == to {
+		return nil
+	}
+	for _, f := range p.versionOf(from) {
+		if at := f.Archive; at != "" {
+			return &DirectoryError{"tag " + tag + " of " + p.Name, at}
+		}
+	}
+	return nil
+}
+
+// is reports whether it is a file of a version at a path; empty: any.
+func (f *File) is(version, path string) bool {
+	return (version == "" || f.Version == version) && (path == "" || f.Path == path)
+}
+
 // remove removes a file, a version, or, without a version, everything.
 func (p *Package) remove(version, path string) {
 	p.Files = slices.DeleteFunc(p.Files, func(f *File) bool {
-		return (version == "" || f.Version == version) && (path == "" || f.Path == path)
+		return f.is(version, path)
 	})
 	for tag, v := range p.Tags {
 		if len(p.versionOf(v)) == 0 {

@@ -115,7 +115,7 @@ func reason(err error) string {
 // store makes one change of the catalogue, with what is remembered of the
 // files.
 func (w *walk) store(some []*found) error {
-	change := catalog.Change{Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Blind: true, Unsynced: true}
+	change := catalog.Change{Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Blind: true, Unsynced: true, Scan: true}
 	result := w.result
 	var gone []*pb.Operation // first, because files may have changed places
 	for _, f := range some {
@@ -191,7 +191,7 @@ func (w *walk) removeGone() error {
 	for len(gone) > 0 {
 		some := gone[:min(batch, len(gone))]
 		gone = gone[len(some):]
-		change := catalog.Change{Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Blind: true, Unsynced: true}
+		change := catalog.Change{Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Blind: true, Unsynced: true, Scan: true}
 		for _, file := range some {
 			was, known, err := w.seen(w.repo.Name, file)
 			if err != nil {

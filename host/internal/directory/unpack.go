@@ -80,7 +80,7 @@ func (w *walk) putUnpacked(f *found) error {
 	}
 	hold := w.blobs.Hold() // until what is stored is pinned
 	defer hold.Release()
-	change := catalog.Change{Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Blind: true, Unsynced: true, Operations: was.gone()}
+	change := catalog.Change{Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Blind: true, Unsynced: true, Scan: true, Operations: was.gone()}
 	for range change.Operations {
 		change.Published = append(change.Published, time.Time{})
 	}
@@ -90,6 +90,7 @@ func (w *walk) putUnpacked(f *found) error {
 			if err != nil {
 				return err
 			}
+			body.Archive = f.file
 			o.Body, o.File = nil, int32(len(change.Bodies))
 			change.Bodies = append(change.Bodies, body)
 			p := part{o.GetVersion().GetName(), o.GetVersion().GetVersion(), o.GetPath()}

@@ -339,12 +339,15 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 		})
 		var exists *catalog.ExistsError
 		var full *catalog.QuotaError
+		var placed *catalog.DirectoryError
 		switch {
 		case err == nil:
 			set.pins = nil
 			return decision.GetReply(), nil
 		case errors.As(err, &full):
 			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_TOO_LARGE, Message: err.Error()}
+		case errors.As(err, &placed):
+			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Message: err.Error()}
 		case errors.As(err, &exists):
 			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error(), Name: exists.Name, Version: exists.Version}
 		case !errors.Is(err, catalog.ErrChanged):

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -43,7 +44,12 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 	var encoding string
 	for try := 0; ; try++ {
 		var err error
-		if answer, err = s.cache.Document(r.Context(), repo, d, rt.base); err != nil {
+		if d.GetProbe() && len(d.GetNames()) == 1 && s.probes(w, r, repo, d.GetNames()[0]) {
+			answer, err = s.probed(r.Context(), repo, d, rt.base)
+		} else {
+			answer, err = s.cache.Document(r.Context(), repo, d, rt.base)
+		}
+		if err != nil {
 			return err
 		}
 		if answer.Instead != nil {
@@ -251,6 +257,9 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	if r.Method == http.MethodHead {
 		ask = s.cache.Head
 	}
+	if a.GetProbe() && s.probes(w, r, repo, a.GetVersion().GetName()) {
+		ask = s.cache.Ours
+	}
 	f, err := ask(r.Context(), repo, a, rt.base)
 	if err != nil {
 		return missing(a, err)
@@ -287,6 +296,31 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	h["Cache-Status"] = statusMiss
 	defer f.Flight.Close()
 	return follow(w, r, f)
+}
+
+// probes reports whether a request asks what need not be uploaded.
+func (s *Server) probes(w *recorder, r *http.Request, repo *cache.Repository, name string) bool {
+	return r.Method == http.MethodHead && repo.MayPublish(name) == nil &&
+		w.identity.May(access.Publish, repo.Name, w.prefix, []string{name}, repo.Anonymous) == nil
+}
+
+// probed is the document that a probe asks for. Upstream is not asked before
+// anything of the package is ours, and where it cannot be, nothing is there.
+func (s *Server) probed(ctx context.Context, repo *cache.Repository, d *pb.Document, base string) (*cache.Answer, error) {
+	name := d.GetNames()[0]
+	hosted, err := s.cache.Hosts(repo, name)
+	if err != nil {
+		return nil, err
+	}
+	absent := &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: name, Message: name + " is not published here"}
+	if !hosted {
+		return nil, absent
+	}
+	answer, err := s.cache.Document(ctx, repo, d, base)
+	if err != nil {
+		return nil, absent
+	}
+	return answer, nil
 }
 
 // missing puts what a plan has clients told where there is no such file in the

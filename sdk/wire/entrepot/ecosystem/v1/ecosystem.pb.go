@@ -1806,7 +1806,10 @@ type Artifact struct {
 	Missing *Failure `protobuf:"bytes,10,opt,name=missing,proto3" json:"missing,omitempty"`
 	// Whether it is served, while nothing tells its age, where no document of
 	// facts tells of it, because none lists all that there is.
-	Unlisted      bool `protobuf:"varint,11,opt,name=unlisted,proto3" json:"unlisted,omitempty"`
+	Unlisted bool `protobuf:"varint,11,opt,name=unlisted,proto3" json:"unlisted,omitempty"`
+	// Whether a HEAD comes before an upload: who may publish the package is told of
+	// what is ours alone, because what upstream has would not be uploaded.
+	Probe         bool `protobuf:"varint,12,opt,name=probe,proto3" json:"probe,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1918,6 +1921,13 @@ func (x *Artifact) GetUnlisted() bool {
 	return false
 }
 
+func (x *Artifact) GetProbe() bool {
+	if x != nil {
+		return x.Probe
+	}
+	return false
+}
+
 // Document serves a rendering.
 type Document struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1955,7 +1965,9 @@ type Document struct {
 	// history tells at its first look was not there by then. Empty: none.
 	Listing string `protobuf:"bytes,12,opt,name=listing,proto3" json:"listing,omitempty"`
 	// The version of that fact.
-	Listed        string `protobuf:"bytes,13,opt,name=listed,proto3" json:"listed,omitempty"`
+	Listed string `protobuf:"bytes,13,opt,name=listed,proto3" json:"listed,omitempty"`
+	// As Artifact.probe, which the artifact that it ends in has too.
+	Probe         bool `protobuf:"varint,14,opt,name=probe,proto3" json:"probe,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2079,6 +2091,13 @@ func (x *Document) GetListed() string {
 		return x.Listed
 	}
 	return ""
+}
+
+func (x *Document) GetProbe() bool {
+	if x != nil {
+		return x.Probe
+	}
+	return false
 }
 
 // Reply answers with what stands here.
@@ -5225,7 +5244,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\timmutable\x18\a \x01(\bR\timmutable\"8\n" +
 	"\x06Digest\x12\x1c\n" +
 	"\talgorithm\x18\x01 \x01(\tR\talgorithm\x12\x10\n" +
-	"\x03sum\x18\x02 \x01(\fR\x03sum\"\x91\x04\n" +
+	"\x03sum\x18\x02 \x01(\fR\x03sum\"\xa7\x04\n" +
 	"\bArtifact\x128\n" +
 	"\aversion\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x127\n" +
@@ -5238,10 +5257,11 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\aheaders\x18\t \x03(\v2,.entrepot.ecosystem.v1.Artifact.HeadersEntryR\aheaders\x128\n" +
 	"\amissing\x18\n" +
 	" \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\amissing\x12\x1a\n" +
-	"\bunlisted\x18\v \x01(\bR\bunlisted\x1a:\n" +
+	"\bunlisted\x18\v \x01(\bR\bunlisted\x12\x14\n" +
+	"\x05probe\x18\f \x01(\bR\x05probe\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdc\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf2\x03\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\x12\x14\n" +
@@ -5257,7 +5277,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	" \x01(\bR\tnamesOnly\x12F\n" +
 	"\aheaders\x18\v \x03(\v2,.entrepot.ecosystem.v1.Document.HeadersEntryR\aheaders\x12\x18\n" +
 	"\alisting\x18\f \x01(\tR\alisting\x12\x16\n" +
-	"\x06listed\x18\r \x01(\tR\x06listed\x1a:\n" +
+	"\x06listed\x18\r \x01(\tR\x06listed\x12\x14\n" +
+	"\x05probe\x18\x0e \x01(\bR\x05probe\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x01\n" +
