@@ -25,7 +25,9 @@ type Package struct {
 	// which is a member called "head"; or "names:zip", which is a member called
 	// "names" with a line for each member of a zip archive: its size in bytes
 	// unpacked, a space and its name. Nil: none. A file that is no such archive
-	// has no such members.
+	// has no such members. "folder:NAME" has a folder of a directory that has a
+	// file of that name stand for an archive of which that is a member; it is for
+	// Unpack alone, and what lies in it is not looked at by itself.
 	Peek []string
 	// Inspect says what a file is; it is required. It must be a pure function. An
 	// error says why the file is no package of this ecosystem, in words for the

@@ -103,6 +103,10 @@ func (r *router) checkPackage() error {
 			if pattern != "zip" {
 				return fmt.Errorf("Package.Peek has %q: the names are those of a zip archive, as \"names:zip\"", peek)
 			}
+		case "folder":
+			if r.Package.Unpack == nil || pattern == "" || strings.ContainsAny(pattern, "/*") {
+				return fmt.Errorf("Package.Peek has %q: write the name of a file, as \"folder:index.json\", and an Unpack", peek)
+			}
 		default:
 			return fmt.Errorf("Package.Peek has %q: begin with tar:, tar.gz:, zip: or head:, as \"tar.gz:*/metadata.json\"", peek)
 		}

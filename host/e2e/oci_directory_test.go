@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -147,4 +148,45 @@ func TestOCIImagesInDirectories(t *testing.T) {
 		return faultTry(t, "GET", boat+"/blobs/"+multi.manifests[0].blobs[1].digest).Status == 200
 	})
 	multi.manifests[0].served(t, boat)
+}
+
+// TestOCILayoutsInFolders serves image layouts that lie unpacked in a directory,
+// whose folders are parts of their repository's name.
+func TestOCILayoutsInFolders(t *testing.T) {
+	t.Parallel()
+	tree := t.TempDir()
+	first, second := ociIndex(t, ociImage(t, "boat", "amd64", 5000)), ociImage(t, "raft", "amd64", 5000)
+	layout := filepath.Join(tree, "team", "Boat")
+	place := func(c *ociContent, tag string) { // appears whole
+		t.Helper()
+		hidden := filepath.Join(tree, ".new")
+		c.layout(t, hidden, tag)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(layout), 0o700), os.Rename(hidden, layout)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	place(first, "1.5.0")
+	if err := os.Mkdir(filepath.Join(tree, "other"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	second.tarLayout(t, filepath.Join(tree, "other", "raft.tar"), "v1")
+	h := startHost(t, ociConfig("7d", ociOurs, `directory "`+tree+`" {}`))
+	boat, raft := h.URL+"/v2/team/boat", h.URL+"/v2/other/raft"
+	eventually(t, "to serve what is in the directory", func() bool {
+		return faultTry(t, "GET", boat+"/manifests/1.5.0").Status == 200 && faultTry(t, "GET", raft+"/manifests/v1").Status == 200
+	})
+	first.served(t, boat)
+	second.served(t, raft)
+	token := h.token(t, "joe", "--allow", "read,publish,delete")
+	if a := ociSend(t, "DELETE", boat+"/manifests/1.5.0", token, nil); a.Status != 403 {
+		t.Errorf("DELETE answers %d %s", a.Status, a.Body)
+	}
+	// The layout is written anew.
+	if err := os.RemoveAll(layout); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "to notice that the layout went", func() bool { return faultTry(t, "GET", boat+"/manifests/1.5.0").Status == 404 })
+	place(second, "2.0.0")
+	eventually(t, "to serve the new layout", func() bool { return faultTry(t, "GET", boat+"/manifests/2.0.0").Status == 200 })
+	second.served(t, boat)
 }

@@ -151,7 +151,7 @@ func (x registry) listTags(in *sdk.Input, im image, p page, from []sdk.Source) e
 		tags = append(tags, tag)
 	}
 	theirs, whole, known, err := im.upstreamTags(in, from)
-	if err != nil && ours == nil {
+	if err != nil && (ours == nil || !errors.Is(err, errUnasked)) {
 		return err
 	}
 	if ours == nil && !known {
@@ -175,6 +175,9 @@ func (x registry) listTags(in *sdk.Input, im image, p page, from []sdk.Source) e
 // maxPages bounds how often upstream is asked for more of a list.
 const maxPages = 50
 
+// errUnasked says that upstream does not answer.
+var errUnasked = errors.New("its registry could not be asked for its tags")
+
 // upstreamTags are those that upstream lists. Not whole: there are more. Not
 // known: it has no such repository.
 func (im image) upstreamTags(in *sdk.Input, from []sdk.Source) (tags []string, whole, known bool, err error) {
@@ -188,7 +191,7 @@ func (im image) upstreamTags(in *sdk.Input, from []sdk.Source) (tags []string, w
 				break
 			}
 			if !doc.OK() {
-				return nil, false, false, errors.New("its registry could not be asked for its tags")
+				return nil, false, false, errUnasked
 			}
 			var list struct{ Tags []string }
 			if err := json.Unmarshal(doc.Body, &list); err != nil {

@@ -54,7 +54,7 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "DELETE /{name...}/blobs/{digest}", Plan: x.at(planDeleteBlob)},
 		},
 		About:     x.about,
-		Package:   &sdk.Package{Peek: []string{"tar:index.json", "tar:manifest.json", "tar.gz:index.json", "tar.gz:manifest.json"}, Inspect: inspect, Unpack: x.unpack},
+		Package:   &sdk.Package{Peek: []string{"folder:index.json", "tar:index.json", "tar:manifest.json", "tar.gz:index.json", "tar.gz:manifest.json"}, Inspect: inspect, Unpack: x.unpack},
 		Challenge: `Bearer realm="{url}/_token",service="entrepot"{scope}`,
 		Scopes:    scopes,
 		Errors: sdk.ErrorFormat{

@@ -23,9 +23,9 @@ func (x registry) unpack(u *sdk.Unpacking) error {
 }
 
 // named is what an image is called here: by a reference that the archive has,
-// as docker.io/acme/app:1.0, 1.0 or nothing, and by the name of the file.
+// as docker.io/acme/app:1.0, 1.0 or nothing, and by the path of the file.
 func (x registry) named(reference, file string) (im image, tag string, err error) {
-	name := regexp.MustCompile(`[^a-z0-9._-]+`).ReplaceAllString(strings.ToLower(base(file)), "-")
+	name := repositoryOf(file)
 	tag = reference
 	if at := strings.LastIndexByte(reference, ':'); at > strings.LastIndexByte(reference, '/') {
 		name, tag = reference[:at], reference[at+1:]
@@ -49,6 +49,23 @@ func (x registry) named(reference, file string) (im image, tag string, err error
 	return im, tag, nil
 }
 
+// unfit are characters that names of repositories do not have.
+var unfit = regexp.MustCompile(`[^a-z0-9._-]+`)
+
+// repositoryOf is the repository of a file's path: folders are parts of its name.
+func repositoryOf(file string) string {
+	var parts []string
+	for part := range strings.SplitSeq(strings.ToLower(base(file)), "/") {
+		if part = strings.Trim(unfit.ReplaceAllString(part, "-"), "._-"); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	if len(parts) > 1 { // a dot would make it a registry's
+		parts[0] = strings.ReplaceAll(parts[0], ".", "-")
+	}
+	return strings.Join(parts, "/")
+}
+
 // base is a file's name without what says of which kind it is.
 func base(file string) string {
 	for _, suffix := range []string{".tar.gz", ".tgz", ".tar"} {
@@ -70,7 +87,7 @@ func (x registry) unpackLayout(u *sdk.Unpacking, index []byte) error {
 		if reference == "" {
 			reference = d.Annotations["org.opencontainers.image.ref.name"]
 		}
-		im, tag, err := x.named(reference, u.Name)
+		im, tag, err := x.named(reference, u.Path)
 		if err != nil {
 			return err
 		}
@@ -206,7 +223,7 @@ func (x registry) unpackSaved(u *sdk.Unpacking, list []byte) error {
 			references = []string{""}
 		}
 		for _, reference := range references {
-			im, tag, err := x.named(reference, u.Name)
+			im, tag, err := x.named(reference, u.Path)
 			if err != nil {
 				return err
 			}

@@ -73,7 +73,10 @@ func (w *walk) putTaken() error {
 		if err != nil || !info.Mode().IsRegular() {
 			continue // it went meanwhile
 		}
-		f := &found{file: file, below: w.below(file), seen: seen{Size: info.Size(), Modified: info.ModTime()}}
+		f := w.foundAt(file)
+		if f.seen.Size, f.seen.Modified, err = f.stat(); err != nil {
+			continue
+		}
 		if err := w.look(w.ctx, f); err != nil {
 			return err
 		}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -36,6 +38,14 @@ const unpackRounds = 32
 func (w *walk) unpack(ctx context.Context, f *found, file *pb.PackageFile, members []wire.Member) (*pb.InspectResponse, error) {
 	file.Unpack = true
 	parts := intake.NewParts(f.file, w.blobs)
+	if f.folder != "" {
+		parts = intake.NewFolder(f.folder, w.blobs)
+		body, err := os.ReadFile(f.file)
+		if err != nil {
+			return nil, err
+		}
+		members = []wire.Member{{Name: filepath.Base(f.file), Body: body}}
+	}
 	var measured []*pb.Measured
 	for range unpackRounds {
 		said, err := w.inspect(ctx, w.repo, file, members, measured...)
@@ -137,7 +147,11 @@ func (w *walk) bodyOf(f *found, o *pb.Operation) (catalog.Body, error) {
 		return catalog.Body{}, fmt.Errorf("plugin %s serves a member of %s that it did not measure: %s", w.repo.Plugin, f.file, o.GetPart().GetName())
 	}
 	body := catalog.Body{Size: t.Size, Digests: t.Digests, Digest: blobs.Digest(t.Digests["sha256"])}
-	if t.Copy == nil {
+	switch {
+	case t.Source != "":
+		body.Source, body.Modified = t.Source, t.Modified
+		return body, nil
+	case t.Copy == nil:
 		body.Source, body.Modified, body.Offset, body.Whole = f.file, f.seen.Modified, t.Offset, f.seen.Size
 		return body, nil
 	}

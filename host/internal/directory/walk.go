@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5"  //nolint:gosec // what some registries give
 	"crypto/sha1" //nolint:gosec // what some registries give
@@ -41,11 +42,13 @@ type walk struct {
 
 // found is a file to be put into the catalogue.
 type found struct {
-	file  string
-	below string // its directory
-	seen  seen
-	entry *pb.Entry
-	body  catalog.Body
+	file string
+	// folder is what the file makes stand for an archive; empty: nothing.
+	folder string
+	below  string // its directory
+	seen   seen
+	entry  *pb.Entry
+	body   catalog.Body
 	// unpacked is what an archive holds; nil: it is one file.
 	unpacked *unpacked
 	// unsettled is whether it is being written.
@@ -74,12 +77,83 @@ func (w *walk) directory(d *config.Directory) error {
 			return nil
 		case entry.IsDir():
 			w.events.watch(w.repo.Name, file) // before it is read, so that nothing is missed
-			return nil
+			return w.folder(d, file, chosen)
 		case !entry.Type().IsRegular() || !chosen(file):
 			return nil
 		}
-		return w.file(d, file, entry)
+		return w.meet(&found{file: file, below: below(d, file)})
 	})
+}
+
+// folder looks at a folder that stands for an archive, and has what lies in it
+// skipped.
+func (w *walk) folder(d *config.Directory, folder string, chosen func(string) bool) error {
+	file := w.marked(folder)
+	if file == "" || !chosen(folder) && !chosen(file) {
+		return nil
+	}
+	err := filepath.WalkDir(folder, func(file string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			w.events.watch(w.repo.Name, file)
+		}
+		return err
+	})
+	if err == nil {
+		err = w.meet(w.at(d, file))
+	}
+	return cmp.Or(err, fs.SkipDir)
+}
+
+// marked is the file that makes a folder stand for an archive; empty: none does.
+func (w *walk) marked(folder string) string {
+	if !w.repo.Describe.GetCapabilities().GetUnpack() {
+		return ""
+	}
+	for _, name := range peek.Folders(w.repo.Describe.GetCapabilities().GetPeek()) {
+		file := filepath.Join(folder, name)
+		if info, err := os.Lstat(file); err == nil && info.Mode().IsRegular() {
+			return file
+		}
+	}
+	return ""
+}
+
+// stat is how large a file is and when it was changed, or what lies in the folder
+// that it makes stand for an archive.
+func (f *found) stat() (size int64, modified time.Time, err error) {
+	if f.folder == "" {
+		info, err := os.Stat(f.file)
+		if err != nil {
+			return 0, modified, err
+		}
+		return info.Size(), info.ModTime(), nil
+	}
+	err = filepath.WalkDir(f.folder, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if size += info.Size(); info.ModTime().After(modified) {
+			modified = info.ModTime()
+		}
+		return nil
+	})
+	return size, modified, err
+}
+
+// at is a file in a directory, or the folder that it makes stand for an archive.
+func (w *walk) at(d *config.Directory, file string) *found {
+	f := &found{file: file, below: below(d, file)}
+	if w.marked(filepath.Dir(file)) == file {
+		f.folder = filepath.Dir(file)
+		if f.below = below(d, f.folder); f.below == "." {
+			f.below = filepath.Base(f.folder)
+		}
+	}
+	return f
 }
 
 // hidden files are those of tools that copy, and of editors.
@@ -108,28 +182,29 @@ func below(d *config.Directory, file string) string {
 	return filepath.ToSlash(path)
 }
 
-// below is a file's path below the directory that it lies in.
-func (w *walk) below(file string) string {
+// foundAt is a file that lies in one of the directories.
+func (w *walk) foundAt(file string) *found {
 	for _, d := range w.repo.Directories {
 		if path, err := filepath.Rel(d.Path, file); err == nil && filepath.IsLocal(path) {
-			return filepath.ToSlash(path)
+			return w.at(d, file)
 		}
 	}
-	return filepath.Base(file)
+	return &found{file: file, below: filepath.Base(file)}
 }
 
-// file looks at a file, and puts it down to be looked into when it is new or
-// has changed.
-func (w *walk) file(d *config.Directory, file string, entry fs.DirEntry) error {
-	info, err := entry.Info()
+// meet looks at a file, and puts it down to be looked into when it is new or has
+// changed.
+func (w *walk) meet(f *found) error {
+	size, modified, err := f.stat()
 	if err != nil {
 		return nil //nolint:nilerr // it went this moment
 	}
 	w.result.Files++
-	if _, unchanged := w.known.met(file, info.Size(), info.ModTime()); unchanged {
+	if _, unchanged := w.known.met(f.file, size, modified); unchanged {
 		return nil
 	}
-	w.found = append(w.found, &found{file: file, below: below(d, file), seen: seen{Size: info.Size(), Modified: info.ModTime()}})
+	f.seen = seen{Size: size, Modified: modified}
+	w.found = append(w.found, f)
 	if len(w.found) >= batch {
 		return w.flush()
 	}
@@ -164,8 +239,8 @@ func (w *walk) look(ctx context.Context, f *found) error {
 	if err := w.ask(ctx, f); err != nil {
 		return err
 	}
-	info, err := os.Stat(f.file)
-	changed := err != nil || info.Size() != f.seen.Size || !info.ModTime().Equal(f.seen.Modified)
+	size, modified, err := f.stat()
+	changed := err != nil || size != f.seen.Size || !modified.Equal(f.seen.Modified)
 	young := time.Since(f.seen.Modified).Abs() < settles
 	f.unsettled = changed || f.seen.Problem != "" && young
 	return nil

@@ -9,9 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	kgzip "github.com/klauspost/compress/gzip"
 
@@ -20,12 +25,14 @@ import (
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
-// Parts gets members of a tar archive, in a file that stays where it is: their
-// content, or what they come to when they are served.
+// Parts gets members of a tar archive, in a file that stays where it is, or the
+// files of a folder as if they were: their content, or what they come to when
+// they are served.
 type Parts struct {
-	file  string
-	blobs *blobs.Store
-	known map[string]*Taken
+	file   string
+	folder bool // file is one
+	blobs  *blobs.Store
+	known  map[string]*Taken
 }
 
 // Taken is a part of an archive: a stretch of its file, or a copy.
@@ -36,6 +43,10 @@ type Taken struct {
 	Digests map[string][]byte
 	// Offset is where it begins in the file, when it lies there as it is.
 	Offset int64
+	// Source is the file of a folder that it is, as it was at Modified; empty: it
+	// is in an archive.
+	Source   string
+	Modified time.Time
 	// Copy has its bytes when it does not; nil: it lies in the file.
 	Copy *File
 }
@@ -43,6 +54,11 @@ type Taken struct {
 // NewParts begins with an archive.
 func NewParts(file string, store *blobs.Store) *Parts {
 	return &Parts{file: file, blobs: store, known: map[string]*Taken{}}
+}
+
+// NewFolder begins with a folder.
+func NewFolder(folder string, store *blobs.Store) *Parts {
+	return &Parts{file: folder, folder: true, blobs: store, known: map[string]*Taken{}}
 }
 
 // Abort drops the copies that were not committed.
@@ -74,7 +90,11 @@ func (p *Parts) Take(members []string, parts []*pb.Part) ([]wire.Member, []*pb.M
 			w.wanted[part.GetName()] = append(w.wanted[part.GetName()], part)
 		}
 	}
-	if err := w.walk(); err != nil {
+	look := w.walk
+	if p.folder {
+		look = w.look
+	}
+	if err := look(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrArchive, err)
 	}
 	if err := w.follow(); err != nil {
@@ -155,6 +175,52 @@ func (w *taking) walk() error {
 			return fmt.Errorf("its member %s: %w", name, err)
 		}
 	}
+}
+
+// look takes what is wanted of the files of a folder. Links do not lead out of it.
+func (w *taking) look() error {
+	root, err := os.OpenRoot(w.file)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	names := slices.Collect(maps.Keys(w.bodies))
+	for name := range w.wanted {
+		if _, also := w.bodies[name]; !also {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		if err := w.lookAt(root, name); err != nil {
+			return fmt.Errorf("its file %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (w *taking) lookAt(root *os.Root, name string) error {
+	f, err := root.Open(filepath.FromSlash(clean(name)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	parts := w.wanted[name] // which member takes
+	if err := w.member(name, info.Size(), 0, f); err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if t := w.Get(part); t.Copy == nil {
+			t.Source, t.Modified = filepath.Join(w.file, filepath.FromSlash(clean(name))), info.ModTime()
+		}
+	}
+	return nil
 }
 
 func clean(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }

@@ -17,13 +17,29 @@ import (
 // names asks for a list of all members of a zip archive.
 const names = "names:zip"
 
+// folder begins a pattern for folders that stand for an archive, by a file that
+// they have.
+const folder = "folder:"
+
+// Folders are the names of files which make a folder that has one of them stand
+// for an archive.
+func Folders(patterns []string) []string {
+	var all []string
+	for _, p := range patterns {
+		if name, ok := strings.CutPrefix(p, folder); ok {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
 // Members are those of a package file that patterns choose, and with names:zip
 // a member called "names" that has a line for each member of a zip archive: its
 // size in bytes unpacked, a space and its name. Errors are those of
 // [intake.Members].
 func Members(file string, patterns []string) ([]wire.Member, error) {
-	rest := slices.DeleteFunc(slices.Clone(patterns), func(p string) bool { return p == names })
-	listed := len(rest) < len(patterns)
+	rest := slices.DeleteFunc(slices.Clone(patterns), func(p string) bool { return p == names || strings.HasPrefix(p, folder) })
+	listed := slices.Contains(patterns, names)
 	if listed {
 		rest = append(rest, "zip:") // so that the archive is checked
 	}

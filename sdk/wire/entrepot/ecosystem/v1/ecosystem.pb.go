@@ -914,7 +914,9 @@ type Capabilities struct {
 	About bool `protobuf:"varint,2,opt,name=about,proto3" json:"about,omitempty"`
 	// Members of package files that Inspect wants to see, as "tar.gz:*/package.json":
 	// "tar", "tar.gz" or "zip", a colon and a pattern of names, in which * stands
-	// for a run of characters without a slash and ** for any; or "head:BYTES".
+	// for a run of characters without a slash and ** for any; or "head:BYTES"; or
+	// "folder:NAME", folders of a directory that stand for an archive because they
+	// have a file of that name.
 	Peek []string `protobuf:"bytes,3,rep,name=peek,proto3" json:"peek,omitempty"`
 	// Whether a package file in a directory may hold several.
 	Unpack        bool `protobuf:"varint,4,opt,name=unpack,proto3" json:"unpack,omitempty"`
