@@ -62,6 +62,9 @@ type Upload struct {
 	Blind bool
 	// Unread says that files are not inspected: [UploadedFile.Entry] is nil.
 	Unread bool
+	// Missing is what the client is told where there is no upload called Session;
+	// zero: the host says so in its own words.
+	Missing Failure
 }
 
 // Step is a request of an upload in several requests.
@@ -92,6 +95,9 @@ func (u Upload) response(r Request) *pb.PlanResponse {
 	}
 	if len(u.Mount.Digest.Sum) > 0 {
 		out.Mount = &pb.Mount{Path: u.Mount.Path, Digest: u.Mount.Digest.wire()}
+	}
+	if u.Missing != (Failure{}) {
+		out.Missing = u.Missing.wire()
 	}
 	if u.Step != 0 && u.Step != StepCommit {
 		out.Reply = u.Reply.response(r).GetReply()

@@ -19,6 +19,7 @@ type contestant struct {
 	name string
 	url  string // of the npm registry it shows
 	cmd  *exec.Cmd
+	most float64 // MiB of memory that it had after a turn
 }
 
 func freePort() int {

@@ -95,18 +95,18 @@ func pullingThrough(dir string) {
 	remembered(proxies)
 }
 
-// remembered prints the memory of contestants after all that they did, and when
-// they have rested.
+// remembered prints the most memory that contestants had after a turn of theirs,
+// and what they have when they have rested.
 func remembered(all []*contestant) {
-	for _, when := range []string{"memory afterwards", "memory at rest"} {
-		for _, c := range all {
-			fmt.Printf("%-28s %-20s %10.0f MiB\n", when, c.name, c.memory())
-		}
-		fmt.Println()
-		if when == "memory afterwards" {
-			time.Sleep(rest)
-		}
+	for _, c := range all {
+		fmt.Printf("%-28s %-20s %10.0f MiB\n", "memory, most after a turn", c.name, c.most)
 	}
+	fmt.Println()
+	time.Sleep(rest)
+	for _, c := range all {
+		fmt.Printf("%-28s %-20s %10.0f MiB\n", "memory at rest", c.name, c.memory())
+	}
+	fmt.Println()
 }
 
 // rest is longer than a plugin may be idle.
@@ -135,10 +135,12 @@ func compareImages(name, unit string, all []*contestant, once func(*contestant) 
 			}
 			before := c.cpu()
 			t := once(c)
+			used := c.cpu() - before
+			c.most = max(c.most, c.memory())
 			g := &got[i]
 			g.rate = append(g.rate, t.rate)
 			g.p50 = append(g.p50, float64(t.p50.Microseconds())/1000)
-			g.cpu = append(g.cpu, float64((c.cpu()-before).Microseconds())/t.done)
+			g.cpu = append(g.cpu, float64(used.Microseconds())/t.done)
 		}
 	}
 	middle := func(v []float64) float64 { slices.Sort(v); return v[len(v)/2] }

@@ -195,3 +195,15 @@ func TestOCIWrongDigestsAreRefused(t *testing.T) {
 	answered(t, 404, repository+"/manifests/v2")
 	faultGet(t, repository+"/manifests/v1", image.body)
 }
+
+// TestOCIUnknownUploadsAreNamedSo asks for an upload that there is not.
+func TestOCIUnknownUploadsAreNamedSo(t *testing.T) {
+	t.Parallel()
+	h, token := ociHosting(t)
+	for _, method := range []string{http.MethodGet, http.MethodPatch, http.MethodPut, http.MethodDelete} {
+		address := h.URL + "/v2/acme/tide/blobs/uploads/AAAAAAAAAAAAAAAAAAAAAAAAAA?digest=" + newOCIContent(ociLayerType, nil).digest
+		if a := ociSend(t, method, address, token, nil); a.Status != http.StatusNotFound || !strings.Contains(string(a.Body), `"BLOB_UPLOAD_UNKNOWN"`) {
+			t.Errorf("%s answers %d %s", method, a.Status, a.Body)
+		}
+	}
+}

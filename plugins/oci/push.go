@@ -56,7 +56,8 @@ func (im image) step(r sdk.Request, step sdk.Step, session string, status int) s
 	header := im.header("Location", r.URL("/"+im.name+"/blobs/uploads/")+at, "Range", "0-{last}", "Docker-Upload-UUID", at)
 	return sdk.Upload{
 		Step: step, Session: session, Names: []string{im.name}, Blind: true, Unread: true,
-		Reply: sdk.Reply{Status: status, Header: header},
+		Reply:   sdk.Reply{Status: status, Header: header},
+		Missing: sdk.Failure{Kind: sdk.KindNotFound, Code: "BLOB_UPLOAD_UNKNOWN", Message: fmt.Sprintf("%s has no upload %s under way; it may have ended", im.name, session)},
 	}
 }
 

@@ -23,11 +23,11 @@ func (p *Publisher) step(ctx context.Context, r Request) (*pb.Reply, error) {
 	}
 	session, err := p.sessions.Take(r.Plan.GetSession())
 	if err != nil {
-		return nil, asFailure(err)
+		return nil, told(r.Plan, err)
 	}
 	defer session.Release()
 	if about := session.About; about.Repository != r.Repository.Name || about.User != r.User || !slices.Equal(about.Names, r.Plan.GetNames()) {
-		return nil, asFailure(intake.ErrNoSession)
+		return nil, told(r.Plan, intake.ErrNoSession)
 	}
 	switch r.Plan.GetStep() {
 	case pb.Step_STEP_STATUS:
@@ -55,6 +55,14 @@ func (p *Publisher) step(ctx context.Context, r Request) (*pb.Reply, error) {
 		return nil, err
 	}
 	return p.publish(ctx, r, body)
+}
+
+// told is what a client hears when its upload cannot be gone on with.
+func told(plan *pb.Upload, err error) error {
+	if own := plan.GetMissing(); own != nil && errors.Is(err, intake.ErrNoSession) {
+		return &cache.Failure{Kind: own.GetKind(), Message: own.GetMessage(), Code: own.GetCode()}
+	}
+	return asFailure(err)
 }
 
 // begin begins an upload, unless the file is there already.

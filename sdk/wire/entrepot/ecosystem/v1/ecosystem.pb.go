@@ -2335,7 +2335,10 @@ type Upload struct {
 	// that it gets none.
 	Blind bool `protobuf:"varint,10,opt,name=blind,proto3" json:"blind,omitempty"`
 	// Whether files are not inspected.
-	Unread        bool `protobuf:"varint,11,opt,name=unread,proto3" json:"unread,omitempty"`
+	Unread bool `protobuf:"varint,11,opt,name=unread,proto3" json:"unread,omitempty"`
+	// What the client is told where there is no such upload in several requests;
+	// absent: the host says so in its own words.
+	Missing       *Failure `protobuf:"bytes,12,opt,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2445,6 +2448,13 @@ func (x *Upload) GetUnread() bool {
 		return x.Unread
 	}
 	return false
+}
+
+func (x *Upload) GetMissing() *Failure {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
 }
 
 // Mount names a file of ours.
@@ -5298,7 +5308,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\aFailure\x124\n" +
 	"\x04kind\x18\x01 \x01(\x0e2 .entrepot.ecosystem.v1.ErrorKindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
-	"\x04code\x18\x03 \x01(\tR\x04code\"\xdb\x02\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\"\x95\x03\n" +
 	"\x06Upload\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\tR\x04body\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12\x14\n" +
@@ -5311,7 +5321,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05reply\x18\t \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x05reply\x12\x14\n" +
 	"\x05blind\x18\n" +
 	" \x01(\bR\x05blind\x12\x16\n" +
-	"\x06unread\x18\v \x01(\bR\x06unread\"R\n" +
+	"\x06unread\x18\v \x01(\bR\x06unread\x128\n" +
+	"\amissing\x18\f \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\amissing\"R\n" +
 	"\x05Mount\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x125\n" +
 	"\x06digest\x18\x02 \x01(\v2\x1d.entrepot.ecosystem.v1.DigestR\x06digest\"\x93\x02\n" +
@@ -5644,116 +5655,117 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	nil,                       // 68: entrepot.ecosystem.v1.HostedPackage.TagsEntry
 }
 var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
-	5,  // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
-	6,  // 1: entrepot.ecosystem.v1.DescribeResponse.options:type_name -> entrepot.ecosystem.v1.Option
-	7,  // 2: entrepot.ecosystem.v1.DescribeResponse.setup:type_name -> entrepot.ecosystem.v1.Snippet
-	8,  // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
-	9,  // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
-	10, // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
-	59, // 6: entrepot.ecosystem.v1.DescribeResponse.scopes:type_name -> entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
-	60, // 7: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	61, // 8: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
-	13, // 9: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
-	5,  // 10: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
-	62, // 11: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
-	14, // 12: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
-	15, // 13: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
-	18, // 14: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
-	21, // 15: entrepot.ecosystem.v1.PlanResponse.artifact:type_name -> entrepot.ecosystem.v1.Artifact
-	22, // 16: entrepot.ecosystem.v1.PlanResponse.document:type_name -> entrepot.ecosystem.v1.Document
-	23, // 17: entrepot.ecosystem.v1.PlanResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	24, // 18: entrepot.ecosystem.v1.PlanResponse.relay:type_name -> entrepot.ecosystem.v1.Relay
-	25, // 19: entrepot.ecosystem.v1.PlanResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	26, // 20: entrepot.ecosystem.v1.PlanResponse.upload:type_name -> entrepot.ecosystem.v1.Upload
-	28, // 21: entrepot.ecosystem.v1.PlanResponse.identity:type_name -> entrepot.ecosystem.v1.Identity
-	18, // 22: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
-	19, // 23: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
-	20, // 24: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
-	63, // 25: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
-	25, // 26: entrepot.ecosystem.v1.Artifact.missing:type_name -> entrepot.ecosystem.v1.Failure
-	19, // 27: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
-	64, // 28: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
-	65, // 29: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
-	19, // 30: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
-	0,  // 31: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
-	1,  // 32: entrepot.ecosystem.v1.Upload.step:type_name -> entrepot.ecosystem.v1.Step
-	27, // 33: entrepot.ecosystem.v1.Upload.mount:type_name -> entrepot.ecosystem.v1.Mount
-	23, // 34: entrepot.ecosystem.v1.Upload.reply:type_name -> entrepot.ecosystem.v1.Reply
-	20, // 35: entrepot.ecosystem.v1.Mount.digest:type_name -> entrepot.ecosystem.v1.Digest
-	23, // 36: entrepot.ecosystem.v1.Identity.reply:type_name -> entrepot.ecosystem.v1.Reply
-	23, // 37: entrepot.ecosystem.v1.Identity.nobody:type_name -> entrepot.ecosystem.v1.Reply
-	29, // 38: entrepot.ecosystem.v1.Identity.grants:type_name -> entrepot.ecosystem.v1.Grant
-	31, // 39: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
-	18, // 40: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
-	32, // 41: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
-	34, // 42: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
-	37, // 43: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
-	36, // 44: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
-	52, // 45: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
-	14, // 46: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	30, // 47: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
-	35, // 48: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
-	42, // 49: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
-	19, // 50: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
-	66, // 51: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	39, // 52: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
-	40, // 53: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
-	41, // 54: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
-	43, // 55: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
-	19, // 56: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
-	67, // 57: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	42, // 58: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
-	20, // 59: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
-	25, // 60: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
-	17, // 61: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
-	44, // 62: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
-	48, // 63: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
-	49, // 64: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
-	47, // 65: entrepot.ecosystem.v1.InspectRequest.measured:type_name -> entrepot.ecosystem.v1.Measured
-	46, // 66: entrepot.ecosystem.v1.Measured.part:type_name -> entrepot.ecosystem.v1.Part
-	20, // 67: entrepot.ecosystem.v1.Measured.digests:type_name -> entrepot.ecosystem.v1.Digest
-	14, // 68: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
-	20, // 69: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	51, // 70: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
-	25, // 71: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	58, // 72: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	46, // 73: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
-	18, // 74: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
-	20, // 75: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
-	68, // 76: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
-	51, // 77: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
-	54, // 78: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
-	55, // 79: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
-	56, // 80: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
-	52, // 81: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
-	14, // 82: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	15, // 83: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
-	20, // 84: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	51, // 85: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
-	25, // 86: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
-	58, // 87: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	23, // 88: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	25, // 89: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	2,  // 90: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
-	18, // 91: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
-	46, // 92: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
-	3,  // 93: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
-	11, // 94: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
-	16, // 95: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
-	33, // 96: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
-	45, // 97: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
-	53, // 98: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
-	4,  // 99: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
-	12, // 100: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
-	17, // 101: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
-	38, // 102: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
-	50, // 103: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
-	57, // 104: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
-	99, // [99:105] is the sub-list for method output_type
-	93, // [93:99] is the sub-list for method input_type
-	93, // [93:93] is the sub-list for extension type_name
-	93, // [93:93] is the sub-list for extension extendee
-	0,  // [0:93] is the sub-list for field type_name
+	5,   // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
+	6,   // 1: entrepot.ecosystem.v1.DescribeResponse.options:type_name -> entrepot.ecosystem.v1.Option
+	7,   // 2: entrepot.ecosystem.v1.DescribeResponse.setup:type_name -> entrepot.ecosystem.v1.Snippet
+	8,   // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
+	9,   // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
+	10,  // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
+	59,  // 6: entrepot.ecosystem.v1.DescribeResponse.scopes:type_name -> entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
+	60,  // 7: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	61,  // 8: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	13,  // 9: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
+	5,   // 10: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
+	62,  // 11: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
+	14,  // 12: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
+	15,  // 13: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
+	18,  // 14: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
+	21,  // 15: entrepot.ecosystem.v1.PlanResponse.artifact:type_name -> entrepot.ecosystem.v1.Artifact
+	22,  // 16: entrepot.ecosystem.v1.PlanResponse.document:type_name -> entrepot.ecosystem.v1.Document
+	23,  // 17: entrepot.ecosystem.v1.PlanResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	24,  // 18: entrepot.ecosystem.v1.PlanResponse.relay:type_name -> entrepot.ecosystem.v1.Relay
+	25,  // 19: entrepot.ecosystem.v1.PlanResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	26,  // 20: entrepot.ecosystem.v1.PlanResponse.upload:type_name -> entrepot.ecosystem.v1.Upload
+	28,  // 21: entrepot.ecosystem.v1.PlanResponse.identity:type_name -> entrepot.ecosystem.v1.Identity
+	18,  // 22: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
+	19,  // 23: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
+	20,  // 24: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
+	63,  // 25: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
+	25,  // 26: entrepot.ecosystem.v1.Artifact.missing:type_name -> entrepot.ecosystem.v1.Failure
+	19,  // 27: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
+	64,  // 28: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
+	65,  // 29: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
+	19,  // 30: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
+	0,   // 31: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
+	1,   // 32: entrepot.ecosystem.v1.Upload.step:type_name -> entrepot.ecosystem.v1.Step
+	27,  // 33: entrepot.ecosystem.v1.Upload.mount:type_name -> entrepot.ecosystem.v1.Mount
+	23,  // 34: entrepot.ecosystem.v1.Upload.reply:type_name -> entrepot.ecosystem.v1.Reply
+	25,  // 35: entrepot.ecosystem.v1.Upload.missing:type_name -> entrepot.ecosystem.v1.Failure
+	20,  // 36: entrepot.ecosystem.v1.Mount.digest:type_name -> entrepot.ecosystem.v1.Digest
+	23,  // 37: entrepot.ecosystem.v1.Identity.reply:type_name -> entrepot.ecosystem.v1.Reply
+	23,  // 38: entrepot.ecosystem.v1.Identity.nobody:type_name -> entrepot.ecosystem.v1.Reply
+	29,  // 39: entrepot.ecosystem.v1.Identity.grants:type_name -> entrepot.ecosystem.v1.Grant
+	31,  // 40: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
+	18,  // 41: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
+	32,  // 42: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
+	34,  // 43: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
+	37,  // 44: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
+	36,  // 45: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
+	52,  // 46: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
+	14,  // 47: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	30,  // 48: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
+	35,  // 49: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
+	42,  // 50: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
+	19,  // 51: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
+	66,  // 52: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	39,  // 53: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
+	40,  // 54: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
+	41,  // 55: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
+	43,  // 56: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
+	19,  // 57: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
+	67,  // 58: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	42,  // 59: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
+	20,  // 60: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
+	25,  // 61: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
+	17,  // 62: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
+	44,  // 63: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
+	48,  // 64: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
+	49,  // 65: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
+	47,  // 66: entrepot.ecosystem.v1.InspectRequest.measured:type_name -> entrepot.ecosystem.v1.Measured
+	46,  // 67: entrepot.ecosystem.v1.Measured.part:type_name -> entrepot.ecosystem.v1.Part
+	20,  // 68: entrepot.ecosystem.v1.Measured.digests:type_name -> entrepot.ecosystem.v1.Digest
+	14,  // 69: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
+	20,  // 70: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	51,  // 71: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
+	25,  // 72: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	58,  // 73: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	46,  // 74: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
+	18,  // 75: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
+	20,  // 76: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
+	68,  // 77: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	51,  // 78: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
+	54,  // 79: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
+	55,  // 80: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
+	56,  // 81: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
+	52,  // 82: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
+	14,  // 83: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	15,  // 84: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
+	20,  // 85: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	51,  // 86: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
+	25,  // 87: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
+	58,  // 88: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	23,  // 89: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	25,  // 90: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	2,   // 91: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
+	18,  // 92: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
+	46,  // 93: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
+	3,   // 94: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
+	11,  // 95: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
+	16,  // 96: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
+	33,  // 97: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
+	45,  // 98: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
+	53,  // 99: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
+	4,   // 100: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
+	12,  // 101: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
+	17,  // 102: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
+	38,  // 103: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
+	50,  // 104: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
+	57,  // 105: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
+	100, // [100:106] is the sub-list for method output_type
+	94,  // [94:100] is the sub-list for method input_type
+	94,  // [94:94] is the sub-list for extension type_name
+	94,  // [94:94] is the sub-list for extension extendee
+	0,   // [0:94] is the sub-list for field type_name
 }
 
 func init() { file_entrepot_ecosystem_v1_ecosystem_proto_init() }
