@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,11 +39,14 @@ func (w *walk) unpack(ctx context.Context, f *found, file *pb.PackageFile, membe
 	parts := intake.NewParts(f.file, w.blobs)
 	if f.folder != "" {
 		parts = intake.NewFolder(f.folder, w.blobs)
-		body, err := os.ReadFile(f.file)
+		marker, _, err := parts.Take([]string{filepath.Base(f.file)}, nil)
+		if errors.Is(err, intake.ErrArchive) {
+			return &pb.InspectResponse{Failure: &pb.Failure{Message: err.Error()}}, nil
+		}
 		if err != nil {
 			return nil, err
 		}
-		members = []wire.Member{{Name: filepath.Base(f.file), Body: body}}
+		members = marker
 	}
 	var measured []*pb.Measured
 	for range unpackRounds {
