@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -99,14 +100,15 @@ func (c *Cache) explainOurs(repo *Repository, x *Explanation) (bool, error) {
 	if err != nil || pkg == nil {
 		return false, err
 	}
+	version := cmp.Or(pkg.Tags[x.Version], x.Version)
 	for _, f := range pkg.Files {
-		if f.Version != x.Version {
+		if f.Version != version {
 			continue
 		}
 		x.Verdict, x.Why, x.Published = "served", "it is hosted here", f.Published
 		x.Files = append(x.Files, f.Path)
-		if f.Source != "" {
-			x.Why = "it lies in a directory, as " + f.Source
+		if file := cmp.Or(f.Source, f.Archive); file != "" {
+			x.Why = "it lies in a directory, as " + file
 		}
 	}
 	return x.Verdict == "served", nil
