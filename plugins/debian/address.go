@@ -78,7 +78,9 @@ func (l layout) planIndex(r sdk.Request) sdk.Plan {
 	return l.suite(r.Get("archive"), "/dists/"+name).plan(r, file)
 }
 
-// plan serves a file of the suite.
+// plan serves a file of the suite. Some archives have package files among their
+// indexes, and images of the installer are there everywhere: no suite lists
+// either as its part.
 func (s suite) plan(r sdk.Request, file string) sdk.Plan {
 	switch file {
 	case "":
@@ -92,10 +94,12 @@ func (s suite) plan(r sdk.Request, file string) sdk.Plan {
 	switch {
 	case m == nil && (strings.HasPrefix(file, "by-hash/") || strings.Contains(file, "/by-hash/")):
 		return sdk.NotFound("files are known by their SHA256 or SHA512 only")
+	case m == nil && (isPackage(file) || isImage(file)):
+		return planFile(r, s.archive, strings.TrimPrefix(s.dir+"/"+file, "/"))
 	case m == nil:
 		return sdk.Artifact{Path: s.here(escape(file)), Snapshot: s.root()}
 	case r.Query == listing:
-		return s.index(escape(file))
+		return s.index(file)
 	}
 	algorithm, sum, _ := strings.Cut(m[1], "/")
 	return sdk.Artifact{

@@ -136,7 +136,7 @@ func (s suite) tell(in *sdk.Input, r release) {
 			part.URL = s.upstream(address)
 		}
 		index := ""
-		if indexes.MatchString(base) {
+		if indexes.MatchString(base) || base == imageSums && image.MatchString(f.path) {
 			index = s.here(address) + "?" + listing
 		}
 		in.Part(part, index)
