@@ -43,6 +43,10 @@ func suiteName(archive, dir string) string {
 	return archive + dir
 }
 
+// flat reports whether the suite is an archive that has its indexes beside its
+// packages.
+func (s suite) flat() bool { return !strings.HasPrefix(s.dir, "/dists/") }
+
 // here is the address of one of the suite's files in our repository, by its
 // escaped path below the suite's folder.
 func (s suite) here(file string) string { return "/" + escape(s.archive) + s.upstream(file) }

@@ -68,10 +68,10 @@ func (s suite) renderIndex(in *sdk.Input, file string) error {
 // is in.
 func (s suite) places(file string) []string {
 	all := []string{file}
-	if s.dir == "" || strings.HasPrefix(s.dir, "/dists/") {
+	if !s.flat() {
 		return all
 	}
-	for dir := s.dir[1:]; dir != "."; dir = path.Dir(dir) {
+	for dir := strings.TrimPrefix(s.dir, "/"); dir != "" && dir != "."; dir = path.Dir(dir) {
 		all = append(all, dir+"/"+file)
 	}
 	return all
