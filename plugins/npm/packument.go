@@ -58,7 +58,7 @@ func readPackument(name string, doc []byte) (*packument, error) {
 		p.members = append(p.members, m)
 	}
 	for _, key := range []string{"versions", "time", "dist-tags"} {
-		if value, ok := parts[key]; ok && !isObject(value) && !isNull(value) {
+		if value, ok := parts[key]; ok && !isObject(value) && (key == "versions" || !isNull(value)) {
 			return nil, fmt.Errorf("its %q is no object", key)
 		}
 	}
