@@ -16,10 +16,10 @@ import (
 // listing is the query by which an index is read instead of served.
 const listing = "files"
 
-// index tells of the files that a part of the suite lists, by the
-// path below the suite by which its content is known. The suite was
-// judged as a whole, and the document never changes: nothing is learnt from it
-// about when upstream has what, so that it is a mere question.
+// index tells of the files that a part of the suite lists, by the path below the
+// suite by which its content is known. The suite was judged as a whole, and the
+// document never changes: nothing is learnt from it about when upstream has what,
+// so that it is a mere question.
 func (s suite) index(file string) sdk.Document {
 	address := s.here(escape(file))
 	return sdk.Document{

@@ -31,9 +31,9 @@ var image = regexp.MustCompile(`(?:^|/)(installer-[^/]+)/([^/]+)/[^/]*images/.`)
 // such files.
 func isImage(file string) bool { return image.MatchString(file) && !sums.MatchString(path.Base(file)) }
 
-// planFile serves a package file or an image of the installer. What the indexes in force list is verified by
-// what they say, and was judged with them; what they do not is judged by when
-// upstream got it.
+// planFile serves a package file or an image of the installer. What the indexes
+// in force list is verified by what they say, and was judged with them; what they
+// do not is judged by when upstream got it.
 func planFile(r sdk.Request, archive, file string) sdk.Plan {
 	if !isPackage(file) && !isImage(file) {
 		return sdk.NotFound("an archive has indexes and package files, and this is neither")

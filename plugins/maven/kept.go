@@ -27,10 +27,13 @@ var found = []byte(`"found"`)
 
 // keptOf reads what is kept of a file; zero: nothing.
 func keptOf(h sdk.Hosted) kept {
-	if bytes.Equal(bytes.TrimSpace(h.File.Extra), found) {
+	var k kept
+	switch text := bytes.TrimSpace(h.File.Extra); {
+	case len(text) == 0:
+		return k
+	case bytes.Equal(text, found):
 		return kept{Found: true}
 	}
-	var k kept
 	if json.Unmarshal(h.File.Extra, &k) != nil {
 		return kept{}
 	}

@@ -66,6 +66,9 @@ func parseFilter(text string) (filter, error) {
 	if f.text == "" {
 		return f, nil
 	}
+	if len(f.text) > maxFilter {
+		return f, fmt.Errorf("it has more than %d bytes", maxFilter)
+	}
 	tokens, err := tokenize(f.text)
 	if err != nil {
 		return f, err
@@ -149,8 +152,11 @@ func quoteEnd(text string, at int) int {
 	return -1
 }
 
-// maxFilterDepth bounds how deeply conditions are nested.
-const maxFilterDepth = 100
+// Bounds of conditions: their bytes, and how deeply they are nested.
+const (
+	maxFilter      = 16 << 10
+	maxFilterDepth = 100
+)
 
 // filterParser reads tokens, the operators that bind least first.
 type filterParser struct {

@@ -63,7 +63,7 @@ func TestFilter(t *testing.T) {
 	for _, text := range []string{
 		"Id", "Id eq", "Id eq 'x", "(Id eq 'x'", "Id eq 'x')", "Id eq 'x' 'y'", "Colour eq 'red'", "length(Id) gt 3", "substringof('a')", "Id add 'x'", "Id eq 3",
 		"IsPrerelease and Id", "not Id", "Published gt '2025'", "Published gt datetime'soon'", "startswith(Id,'a'", "tolower(3) eq 'a'", "'", "()", "and", strings.Repeat("(", 200),
-		strings.Repeat("not ", 200) + "IsPrerelease",
+		strings.Repeat("not ", 200) + "IsPrerelease", strings.Repeat("IsPrerelease and ", 2000) + "IsPrerelease",
 	} {
 		if _, err := parseFilter(text); err == nil {
 			t.Errorf("%.60s is read", text)

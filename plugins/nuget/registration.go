@@ -59,8 +59,8 @@ type registration struct {
 	// content is the address of upstream's flat container; empty: it has none.
 	content string
 	pages   []*page
-	// absolute is the highest listed version that filter or admit left, and stable that
-	// of those that are no pre-release; nil: there is none.
+	// absolute is the highest listed version that filter or admit left, and stable
+	// that of those that are no pre-release; nil: there is none.
 	absolute, stable *entry
 }
 

@@ -123,8 +123,8 @@ func (d *dist) is(version string) bool {
 // before a description, or to a line that is no field, as Python's own parser of
 // messages does.
 func parseMetadata(text []byte) textproto.MIMEHeader {
-	fields, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(text))).ReadMIMEHeader()
-	_ = err // only tells of such a line, or that there is no description
+	// An error only tells of such a line, or that there is no description.
+	fields, _ := textproto.NewReader(bufio.NewReader(bytes.NewReader(text))).ReadMIMEHeader()
 	return fields
 }
 
