@@ -43,6 +43,10 @@ func suiteName(archive, dir string) string {
 	return archive + dir
 }
 
+// flat reports whether the suite is an archive that has its indexes beside its
+// packages.
+func (s suite) flat() bool { return !strings.HasPrefix(s.dir, "/dists/") }
+
 // here is the address of one of the suite's files in our repository, by its
 // escaped path below the suite's folder.
 func (s suite) here(file string) string { return "/" + escape(s.archive) + s.upstream(file) }
@@ -78,7 +82,9 @@ func (l layout) planIndex(r sdk.Request) sdk.Plan {
 	return l.suite(r.Get("archive"), "/dists/"+name).plan(r, file)
 }
 
-// plan serves a file of the suite.
+// plan serves a file of the suite. Some archives have package files among their
+// indexes, and images of the installer are there everywhere: no suite lists
+// either as its part.
 func (s suite) plan(r sdk.Request, file string) sdk.Plan {
 	switch file {
 	case "":
@@ -92,10 +98,12 @@ func (s suite) plan(r sdk.Request, file string) sdk.Plan {
 	switch {
 	case m == nil && (strings.HasPrefix(file, "by-hash/") || strings.Contains(file, "/by-hash/")):
 		return sdk.NotFound("files are known by their SHA256 or SHA512 only")
+	case m == nil && (isPackage(file) || isImage(file)):
+		return planFile(r, s.archive, strings.TrimPrefix(s.dir+"/"+file, "/"))
 	case m == nil:
 		return sdk.Artifact{Path: s.here(escape(file)), Snapshot: s.root()}
 	case r.Query == listing:
-		return s.index(escape(file))
+		return s.index(file)
 	}
 	algorithm, sum, _ := strings.Cut(m[1], "/")
 	return sdk.Artifact{

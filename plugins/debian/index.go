@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -13,25 +16,33 @@ import (
 // listing is the query by which an index is read instead of served.
 const listing = "files"
 
-// index tells of the package files that a part of the suite lists, by the
-// escaped path below the suite by which its content is known. The suite was
-// judged as a whole, and the document never changes: nothing is learnt from it
-// about when upstream has what, so that it is a mere question.
+// index tells of the files that a part of the suite lists, by the path below the
+// suite by which its content is known. The suite was judged as a whole, and the
+// document never changes: nothing is learnt from it about when upstream has what,
+// so that it is a mere question.
 func (s suite) index(file string) sdk.Document {
-	path := s.here(file)
+	address := s.here(escape(file))
 	return sdk.Document{
-		Path:      path + "?" + listing,
+		Path:      address + "?" + listing,
 		Name:      s.name(),
-		From:      []sdk.Source{{URL: path, Here: true}},
+		From:      []sdk.Source{{URL: address, Here: true}},
 		Query:     true,
 		Immutable: true,
-		Render:    s.renderIndex,
+		Render:    func(in *sdk.Input) error { return s.renderIndex(in, file) },
 	}
 }
 
-func (s suite) renderIndex(in *sdk.Input) error {
+func (s suite) renderIndex(in *sdk.Input, file string) error {
 	body, err := decompress(in.Docs()[0].Body)
 	if err != nil {
+		return err
+	}
+	if m := imageFolder.FindStringSubmatch(file); m != nil {
+		err = s.keepImages(in, strings.TrimPrefix(s.dir+"/"+m[1], "/"), body)
+		if err != nil {
+			return err
+		}
+		_, err = in.Output("", "text/plain; charset=utf-8").Write([]byte("images\n"))
 		return err
 	}
 	packages := 0
@@ -39,7 +50,9 @@ func (s suite) renderIndex(in *sdk.Input) error {
 		packages++
 		version := sdk.Version{Name: s.archive + "/" + p.name, Version: p.version}
 		for _, f := range p.files {
-			in.Keep(version, sdk.File{Path: "/" + escape(s.archive+"/"+f.path), Digests: f.digests, Size: f.size})
+			for _, file := range s.places(f.path) {
+				in.Keep(version, sdk.File{Path: "/" + escape(s.archive+"/"+file), Digests: f.digests, Size: f.size})
+			}
 		}
 	})
 	if err != nil {
@@ -47,6 +60,44 @@ func (s suite) renderIndex(in *sdk.Input) error {
 	}
 	_, err = fmt.Fprintf(in.Output("", "text/plain; charset=utf-8"), "%d packages\n", packages)
 	return err
+}
+
+// places are where in the archive a file may be that the suite's indexes name:
+// below dists it is from the archive's top. Those of a flat archive name it from
+// what clients call the archive's address, which is any folder that the suite
+// is in.
+func (s suite) places(file string) []string {
+	all := []string{file}
+	if !s.flat() {
+		return all
+	}
+	for dir := strings.TrimPrefix(s.dir, "/"); dir != "" && dir != "."; dir = path.Dir(dir) {
+		all = append(all, dir+"/"+file)
+	}
+	return all
+}
+
+// imageSums is the list of an installer's images by which they are verified;
+// sums are all such lists.
+const imageSums = "SHA256SUMS"
+
+var sums = regexp.MustCompile(`^(?:MD5|SHA1|SHA256|SHA512)SUMS$`)
+
+// imageFolder is the address of a list of images by its content.
+var imageFolder = regexp.MustCompile(`^(.*installer-[^/]+/[^/]+/[^/]*images)/by-hash/`)
+
+// keepImages tells of the images in a folder that a list in the form of
+// sha256sum has.
+func (s suite) keepImages(in *sdk.Input, folder string, list io.Reader) error {
+	lines := bufio.NewScanner(list)
+	for lines.Scan() {
+		sum, name, _ := strings.Cut(lines.Text(), " ")
+		file := path.Join(folder, strings.TrimLeft(name, " *"))
+		if digest := sdk.HexDigest("sha256", sum); clean(file) && isImage(file) && len(digest.Sum) == sha256.Size {
+			in.Keep(versionOf(s.archive, file), sdk.File{Path: "/" + escape(s.archive+"/"+file), Digests: []sdk.Digest{digest}})
+		}
+	}
+	return lines.Err()
 }
 
 // pkg is a binary or source package of an index.

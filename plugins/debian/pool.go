@@ -16,15 +16,30 @@ const age = "age"
 // packages consist of.
 var packageFile = regexp.MustCompile(`^[A-Za-z0-9][^/]*\.(?:u?deb|ddeb|dsc|diff\.gz|(?:tar|tar\.(?:gz|bz2|xz|lzma|zst))(?:\.asc)?)$`)
 
-// planFile serves a package file. What the indexes in force list is verified by
-// what they say, and was judged with them; what they do not is judged by when
-// upstream got it.
+// isPackage reports whether a file is a package file. Archives of icons for
+// software centres (DEP-11) are called like source packages, but are indexes.
+func isPackage(file string) bool {
+	return packageFile.MatchString(path.Base(file)) && path.Base(path.Dir(file)) != "dep11"
+}
+
+// image is a file of the installer: in the folder that has the sums of all that
+// is below it. What it matches first is the architecture's installer, then the
+// installer's version.
+var image = regexp.MustCompile(`(?:^|/)(installer-[^/]+)/([^/]+)/[^/]*images/.`)
+
+// isImage reports whether a file is one of the installer, and not the list of
+// such files.
+func isImage(file string) bool { return image.MatchString(file) && !sums.MatchString(path.Base(file)) }
+
+// planFile serves a package file or an image of the installer. What the indexes
+// in force list is verified by what they say, and was judged with them; what they
+// do not is judged by when upstream got it.
 func planFile(r sdk.Request, archive, file string) sdk.Plan {
-	if !packageFile.MatchString(path.Base(file)) {
+	if !isPackage(file) && !isImage(file) {
 		return sdk.NotFound("an archive has indexes and package files, and this is neither")
 	}
 	here := "/" + escape(archive+"/"+file)
-	version := versionOf(archive, path.Base(file))
+	version := versionOf(archive, file)
 	source := sdk.Source{URL: "/" + escape(file), Role: archive}
 	if r.Query == age {
 		source.Head = true
@@ -64,9 +79,13 @@ func renderAge(in *sdk.Input, here string, version sdk.Version) error {
 
 // versionOf is the package and version that a file's name tells, as far as it
 // does: name, version without its epoch, and more after an underscore, or
-// after what ends the name of a source package's file.
+// after what ends the name of a source package's file. An image's are those of
+// the installer.
 func versionOf(archive, file string) sdk.Version {
-	name, rest, _ := strings.Cut(file, "_")
+	if m := image.FindStringSubmatch(file); m != nil {
+		return sdk.Version{Name: archive + "/" + m[1], Version: m[2]}
+	}
+	name, rest, _ := strings.Cut(path.Base(file), "_")
 	version, _, found := strings.Cut(rest, "_")
 	if !found {
 		version = sourceEnd.ReplaceAllString(rest, "")

@@ -47,6 +47,8 @@ func (s suite) render(in *sdk.Input) error {
 		text, err = s.renderInline(in, docs)
 	case missing(docs[inline]) && docs[plain].OK():
 		text, err = s.renderPlain(in, docs)
+	case missing(docs[inline]) && missing(docs[plain]) && s.flat() && s.keys == nil:
+		return s.renderBare(in)
 	case missing(docs[inline]) && missing(docs[plain]):
 		return sdk.NotFound("upstream has no " + strings.TrimPrefix(s.root(), "/"))
 	default:
@@ -136,7 +138,7 @@ func (s suite) tell(in *sdk.Input, r release) {
 			part.URL = s.upstream(address)
 		}
 		index := ""
-		if indexes.MatchString(base) {
+		if indexes.MatchString(base) || base == imageSums && image.MatchString(f.path) {
 			index = s.here(address) + "?" + listing
 		}
 		in.Part(part, index)

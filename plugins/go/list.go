@@ -33,9 +33,9 @@ func listOf(path string) sdk.Document {
 }
 
 // renderList writes the versions that policy keeps, in upstream's order, and
-// those published here. A list
-// of which all is held back is refused, as an empty one would send the go
-// command on to the newest commit; one that is empty upstream stays so.
+// those published here. A list of which all is held back is refused, as an empty
+// one would send the go command on to the newest commit; one that is empty
+// upstream stays so.
 func renderList(in *sdk.Input, path string) error {
 	own := hostedVersions(in.Hosted(path))
 	var list []listed
@@ -93,8 +93,9 @@ func parseList(path string, body []byte) ([]listed, error) {
 		t, err := module.PseudoVersionTime(version)
 		l.published = t
 		if err != nil && len(fields) > 1 {
-			if l.published, err = time.Parse(time.RFC3339, fields[1]); err != nil {
-				return nil, fmt.Errorf("the time of %s cannot be read: %w", version, err)
+			// The go command ignores what is no time, unless the list ends within it.
+			if l.published, err = time.Parse(time.RFC3339, fields[1]); err != nil && !strings.HasSuffix(line, "\n") {
+				return nil, fmt.Errorf("the list is cut off in the time of %s", version)
 			}
 		}
 		list = append(list, l)

@@ -84,8 +84,8 @@ func checksumDocument(f file, algorithm string) sdk.Document {
 	}
 }
 
-// renderChecksum passes a checksum file on. A file without one, as there are,
-// is told of all the same: only its checksum is not found.
+// renderChecksum passes a checksum file on. A file without one, or with one that
+// is none, as there are, is told of all the same: only its checksum is not found.
 func renderChecksum(in *sdk.Input, f file, algorithm string) error {
 	if h := hostedFile(in.Hosted(f.folder.name()), f); h != nil {
 		return answerHosted(in, h, algorithm)
@@ -100,7 +100,7 @@ func renderChecksum(in *sdk.Input, f file, algorithm string) error {
 	if err != nil {
 		return err
 	}
-	if !doc.OK() && !known {
+	if digests == nil && !known {
 		return sdk.NotFound("upstream has no such file")
 	}
 	if head.published.IsZero() {
@@ -110,22 +110,23 @@ func renderChecksum(in *sdk.Input, f file, algorithm string) error {
 	if !in.Keep(v, sdk.File{Path: f.path(), Digests: digests, Size: head.size}) {
 		return in.HeldVersion(name, f.version)
 	}
-	if !doc.OK() {
+	if digests == nil {
 		return in.Answer(sdk.Reply{Status: http.StatusNotFound, Body: []byte("upstream has no such checksum\n")})
 	}
-	return passOn(in, doc)
+	return passOn(in, doc, digests)
 }
 
-// passOn answers with upstream's checksum file as it is.
-func passOn(in *sdk.Input, doc *sdk.Doc) error {
-	if !doc.OK() {
+// passOn answers with upstream's checksum file as it is, where it has digests.
+func passOn(in *sdk.Input, doc *sdk.Doc, digests []sdk.Digest) error {
+	if digests == nil {
 		return sdk.NotFound("upstream has no such checksum")
 	}
 	_, err := in.Output("", "text/plain").Write(doc.Body)
 	return err
 }
 
-// checksums returns the digest in a checksum file; nil: there is no such file.
+// checksums returns the digest in a checksum file; nil: there is no such file, or
+// it has none: clients take such a file for none, too.
 func checksums(doc *sdk.Doc, algorithm string) ([]sdk.Digest, error) {
 	if ok, err := has(doc); !ok {
 		return nil, err
@@ -136,7 +137,7 @@ func checksums(doc *sdk.Doc, algorithm string) ([]sdk.Digest, error) {
 		}
 		sum, err := hex.DecodeString(parseChecksum(string(doc.Body)))
 		if err != nil || len(sum) != a.new().Size() {
-			return nil, fmt.Errorf("%s is no checksum", doc.Source.URL)
+			return nil, nil
 		}
 		return []sdk.Digest{{Algorithm: algorithm, Sum: sum}}, nil
 	}

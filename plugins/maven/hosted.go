@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,7 +36,7 @@ func digest(digests []sdk.Digest, algorithm string) []byte {
 // isListed reports whether a file shows that its version is listed: its metadata
 // was deployed, which left a file without a path, or it lies in a directory.
 func isListed(h sdk.Hosted) bool {
-	return h.File.Path == "" || bytes.Equal(bytes.TrimSpace(h.File.Extra), found)
+	return h.File.Path == "" || keptOf(h).Found
 }
 
 // listed reports whether a version, a snapshot or a build of one, is listed.
@@ -94,8 +93,8 @@ func hostedBuilds(ours *sdk.HostedPackage, f folder, base string) []snapshotBuil
 		if !ok {
 			continue
 		}
-		b := snapshotBuild{Value: v, Updated: builtAt(v).Format(stampLayout)}
-		b.Classifier, b.Extension, _ = strings.Cut(strings.TrimPrefix(named.rest, "-"), ".")
+		b := deployedAs(ours, named)
+		b.Value, b.Updated = v, builtAt(v).Format(stampLayout)
 		if known, ok := newest[named.rest]; !ok || laterBuild(v, known.Value) {
 			newest[named.rest] = b
 		}
@@ -105,6 +104,26 @@ func hostedBuilds(ours *sdk.HostedPackage, f folder, base string) []snapshotBuil
 		all = append(all, newest[rest])
 	}
 	return all
+}
+
+// deployedAs is a build's file with the classifier and extension that the
+// metadata deployed after it gave it: either may have dots. Metadata of old does
+// not say, and then a classifier has none.
+func deployedAs(ours *sdk.HostedPackage, f file) snapshotBuild {
+	s := snapshotFiles{f.folder, f.base}
+	for _, h := range ours.Files {
+		if h.File.Path != "" || h.Version.Version != f.version {
+			continue
+		}
+		for _, b := range keptOf(h).Builds {
+			if s.file(b).rest == f.rest {
+				return b
+			}
+		}
+	}
+	var b snapshotBuild
+	b.Classifier, b.Extension, _ = strings.Cut(strings.TrimPrefix(f.rest, "-"), ".")
+	return b
 }
 
 // laterBuild reports whether a build came after another.
@@ -132,7 +151,7 @@ func hostedSnapshot(f folder, base string, builds []snapshotBuild) *metadata {
 		}
 		return -1
 	})
-	m := newMetadata(f)
+	m := newMetadata(f, true)
 	m.Version = base
 	m.Versioning.LastUpdated = newest.Updated
 	m.Versioning.SnapshotVersions.All = builds
@@ -142,17 +161,23 @@ func hostedSnapshot(f folder, base string, builds []snapshotBuild) *metadata {
 	return m
 }
 
-// newMetadata is metadata of an artifact that lists nothing.
-func newMetadata(f folder) *metadata {
-	last := len(f) - 1
-	return &metadata{
-		ModelVersion: "1.1.0", GroupID: strings.Join(f[:last], "."), ArtifactID: f[last],
-		Versioning: &versioning{Versions: &versionList{}, SnapshotVersions: &snapshotVersions{}},
+// newMetadata is metadata of an artifact, or of a group, that lists nothing.
+func newMetadata(f folder, artifact bool) *metadata {
+	m := &metadata{
+		ModelVersion: "1.1.0",
+		Versioning:   &versioning{Versions: &versionList{}, SnapshotVersions: &snapshotVersions{}},
 	}
+	if last := len(f) - 1; artifact {
+		m.GroupID, m.ArtifactID = strings.Join(f[:last], "."), f[last]
+	}
+	return m
 }
 
 // add puts versions of ours beside those of the metadata.
 func (m *metadata) add(versions []string, last time.Time) {
+	if len(versions) == 0 {
+		return
+	}
 	v := m.Versioning
 	for _, version := range versions {
 		if !slices.Contains(v.Versions.All, version) {

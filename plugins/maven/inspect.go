@@ -18,7 +18,7 @@ const headBytes = 256 << 10
 
 func packageFiles() *sdk.Package {
 	return &sdk.Package{
-		Peek:    []string{"zip:META-INF/maven/*/*/pom.properties", fmt.Sprintf("head:%d", headBytes)},
+		Peek:    []string{"zip:META-INF/maven/*/*/pom.properties", "zip:" + pluginFile, fmt.Sprintf("head:%d", headBytes)},
 		Inspect: inspect,
 	}
 }
@@ -33,6 +33,10 @@ type contents struct {
 	Of coordinates `json:"of,omitzero"`
 	// Versions are those that metadata lists, or the builds of a snapshot.
 	Versions []string `json:"versions,omitempty"`
+	// Builds are the files of a snapshot, as metadata lists them.
+	Builds []snapshotBuild `json:"builds,omitempty"`
+	// Plugin is the plugin in a jar; nil: there is none.
+	Plugin *plugin `json:"plugin,omitempty"`
 	// Text is that of a short file, as checksums are.
 	Text string `json:"text,omitempty"`
 }
@@ -43,10 +47,6 @@ type coordinates struct {
 	Artifact string `json:"artifact,omitempty"`
 	Version  string `json:"version,omitempty"`
 }
-
-// found is what is kept of a file that lies in a directory: nobody deploys
-// metadata of it.
-var found = []byte(`"found"`)
 
 // inspect says what a file in a directory is of: its place in the layout of a
 // repository tells, else what it carries. Of a file that is sent to an address
@@ -61,7 +61,7 @@ func inspect(m *sdk.Members) (sdk.Entry, error) {
 
 func lookAt(m *sdk.Members) contents {
 	head, _ := m.First("head")
-	l := contents{Whole: m.Size <= headBytes}
+	l := contents{Whole: m.Size <= headBytes, Plugin: pluginIn(m)}
 	if m.Size <= 1<<10 {
 		l.Text = string(head)
 	}
@@ -89,6 +89,7 @@ func lookAt(m *sdk.Members) contents {
 			l.Versions = meta.versions()
 			for _, b := range meta.builds(strings.TrimSpace(meta.Version)) {
 				l.Versions = append(l.Versions, b.Value)
+				l.Builds = append(l.Builds, b)
 			}
 		}
 	}
@@ -157,7 +158,7 @@ func inspectFound(m *sdk.Members) (sdk.Entry, error) {
 	if segments := strings.Split(m.Path, "/"); len(segments) >= 4 {
 		at := folder(segments[:len(segments)-2])
 		if f, ok := parseFile(at[:len(at):len(at)], segments[len(segments)-2], m.Name); ok && at.name() != "" {
-			return foundEntry(f), nil
+			return foundEntry(m, f)
 		}
 	}
 	c, err := carried(m)
@@ -173,11 +174,12 @@ func inspectFound(m *sdk.Members) (sdk.Entry, error) {
 		}
 		f.rest = m.Name[dot:]
 	}
-	return foundEntry(f), nil
+	return foundEntry(m, f)
 }
 
-func foundEntry(f file) sdk.Entry {
-	return sdk.Entry{Version: sdk.Version{Name: f.folder.name(), Version: f.version}, Path: f.path(), Extra: found}
+func foundEntry(m *sdk.Members, f file) (sdk.Entry, error) {
+	extra, err := kept{Found: true, Plugin: pluginIn(m)}.bytes()
+	return sdk.Entry{Version: sdk.Version{Name: f.folder.name(), Version: f.version}, Path: f.path(), Extra: extra}, err
 }
 
 // carried are the coordinates that a POM has, or that a jar carries: those by

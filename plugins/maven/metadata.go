@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -55,14 +56,23 @@ type snapshotBuild struct {
 	Updated    string `xml:"updated,omitempty"`
 }
 
-// plugins are those of a group, as XML.
+// plugins are those of a group.
 type plugins struct {
-	Inner string `xml:",innerxml"`
+	All []plugin `xml:"plugin"`
+}
+
+// plugin says which plugin of a group a prefix on the command line means.
+type plugin struct {
+	Name       string `xml:"name,omitempty"`
+	Prefix     string `xml:"prefix"`
+	ArtifactID string `xml:"artifactId"`
 }
 
 func parseMetadata(body []byte) (metadata, error) {
 	var m metadata
-	if err := xml.Unmarshal(body, &m); err != nil {
+	d := xml.NewDecoder(bytes.NewReader(body))
+	d.CharsetReader = charset
+	if err := d.Decode(&m); err != nil {
 		return m, fmt.Errorf("%s: %w", metadataFile, err)
 	}
 	if m.Versioning == nil {
@@ -85,6 +95,9 @@ func (m *metadata) write(in *sdk.Input) error {
 	}
 	if len(m.Versioning.SnapshotVersions.All) == 0 {
 		m.Versioning.SnapshotVersions = nil
+	}
+	if *m.Versioning == (versioning{}) {
+		m.Versioning = nil
 	}
 	body, err := xml.MarshalIndent(m, "", "  ")
 	if err != nil {

@@ -75,7 +75,11 @@ func acceptFile(p *sdk.Publication, f file, body sdk.UploadedFile, seen contents
 	if old := hostedFile(known, f); old != nil && bytes.Equal(digest(old.File.Digests, "sha256"), digest(body.Digests, "sha256")) {
 		return received, nil // as when a deployment that broke off is made again
 	}
-	e := sdk.Entry{Version: sdk.Version{Name: f.folder.name(), Version: f.version}, Path: f.path()}
+	extra, err := kept{Plugin: seen.Plugin}.bytes()
+	if err != nil {
+		return sdk.Reply{}, err
+	}
+	e := sdk.Entry{Version: sdk.Version{Name: f.folder.name(), Version: f.version}, Path: f.path(), Extra: extra}
 	p.Store(body, e, f.literal() || !listed(known, f.version))
 	return received, nil
 }
@@ -133,8 +137,8 @@ func planPutMetadata(r sdk.Request) sdk.Plan {
 	}}
 }
 
-// commit lists the versions that metadata is about. Of a group, which has
-// plugins and no files, nothing is kept.
+// commit lists the versions that metadata is about. Of a group, which has no
+// files, nothing is kept: what plugins it has their jars say.
 func commit(p *sdk.Publication, f folder, seen contents) error {
 	base := ""
 	if last := len(f) - 1; last > 1 && strings.HasSuffix(f[last], snapshot) {
@@ -146,10 +150,25 @@ func commit(p *sdk.Publication, f folder, seen contents) error {
 	known := p.Package(f.name())
 	for _, v := range unlisted(known, base) {
 		if !seen.Whole || slices.Contains(seen.Versions, v) {
-			p.StoreVersion(sdk.Entry{Version: sdk.Version{Name: f.name(), Version: v}}, true)
+			extra, err := kept{Builds: seen.buildsOf(v)}.bytes()
+			if err != nil {
+				return err
+			}
+			p.StoreVersion(sdk.Entry{Version: sdk.Version{Name: f.name(), Version: v}, Extra: extra}, true)
 		}
 	}
 	return nil
+}
+
+// buildsOf are the files of a snapshot's build.
+func (seen contents) buildsOf(version string) []snapshotBuild {
+	var all []snapshotBuild
+	for _, b := range seen.Builds {
+		if b.Value == version {
+			all = append(all, b)
+		}
+	}
+	return all
 }
 
 // unlisted are the versions of an artifact, or with a base that snapshot and its

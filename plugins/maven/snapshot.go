@@ -206,10 +206,11 @@ func answerChecksum(in *sdk.Input, f file, algorithm string) error {
 	if !ok {
 		return nil
 	}
-	if _, err := checksums(doc, algorithm); err != nil {
+	digests, err := checksums(doc, algorithm)
+	if err != nil {
 		return err
 	}
-	return passOn(in, doc)
+	return passOn(in, doc, digests)
 }
 
 // answerLiteral answers with a file that upstream replaces from time to time.

@@ -6,8 +6,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/git-pkgs/vers"
-
 	"github.com/entrepot-registry/entrepot/sdk"
 )
 
@@ -19,24 +17,27 @@ func versionsDocument(f folder) sdk.Document {
 		Path:   path,
 		Name:   f.name(),
 		From:   sdk.From(path),
+		Hosted: strings.Join(f, ".") + "/*", // in which may be plugins
 		Render: func(in *sdk.Input) error { return renderVersions(in, f) },
 	}
 }
 
 // renderVersions passes metadata on as it is, or without the versions that
-// policy holds, with those of ours.
+// policy holds, with those of ours, and with our plugins where it is a group's.
 func renderVersions(in *sdk.Input, f folder) error {
 	doc := in.Docs()[0]
 	own, last := hostedVersions(in.Hosted(f.name()))
 	m, body, err := upstreamVersions(in, f, doc)
+	ownPlugins := hostedPlugins(in.HostedPackages(), f)
 	switch {
 	case err != nil:
 		return err
-	case len(own) > 0:
+	case len(own) > 0 || len(ownPlugins) > 0:
 		if m == nil {
-			m = newMetadata(f)
+			m = newMetadata(f, len(own) > 0)
 		}
 		m.add(own, last)
+		m.addPlugins(ownPlugins)
 		return m.write(in)
 	case body != nil:
 		return writeChecked(in, body)
@@ -123,9 +124,6 @@ func highest(versions []string, wanted func(string) bool) string {
 	}
 	return best
 }
-
-// compare orders versions as Maven does (POM reference, version order).
-func compare(a, b string) int { return vers.CompareWithScheme(a, b, "maven") }
 
 // Bounds of what is asked of upstream to date an artifact's versions.
 const (

@@ -17,15 +17,17 @@ type entry struct {
 	file     sdk.File // its Path is empty only where the entry is odd
 	quoted   []byte   // its key in versions, as it stands
 	manifest []byte
-	odd      bool // nothing that could be shown safely
-	held     bool // policy holds it back
-	shown    bool // policy lets it be shown, and it is not odd
+	said     string // the version in the manifest
+	odd      bool   // nothing that could be shown safely
+	held     bool   // policy holds it back
+	shown    bool   // policy lets it be shown, and it is not odd
 }
 
 // readEntry reads what a manifest says of its version. Odd is what no client
 // could install or two readers could take for different things: a manifest that
-// is no object, says another version than its key, has a decisive member twice,
-// or has no tarball at an http address.
+// is no object, says another version than its key (but for build metadata, which
+// registries cut off), has a decisive member twice, or has no tarball at an http
+// address.
 func readEntry(name, version string, m member) *entry {
 	e := &entry{
 		Version:  sdk.Version{Name: name, Version: version},
@@ -49,10 +51,16 @@ func readEntry(name, version string, m member) *entry {
 			e.License = license(m.value)
 		}
 	}
-	said, isText := text(own)
-	e.odd = e.odd || !isText || said != version
+	var isText bool
+	e.said, isText = text(own)
+	e.odd = e.odd || !isText || withoutBuild(e.said) != withoutBuild(version)
 	e.odd = !e.readDist(dist) || e.odd
 	return e
+}
+
+func withoutBuild(version string) string {
+	core, _, _ := strings.Cut(version, "+")
+	return core
 }
 
 // readDist reads where the tarball is and which digests it has; false: it is

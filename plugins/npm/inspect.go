@@ -52,28 +52,33 @@ func inspect(m *sdk.Members) (sdk.Entry, error) {
 	if err := checkJSON(manifest); err != nil {
 		return sdk.Entry{}, fmt.Errorf("package.json in the tarball: %w", err)
 	}
-	var said struct{ Name, Version string }
-	if err := json.Unmarshal(manifest, &said); err != nil {
-		return sdk.Entry{}, fmt.Errorf("package.json in the tarball: %w", err)
-	}
+	manifest = bytes.TrimSpace(manifest)
+	var name, said string
 	for part := range members(manifest) {
-		has.Installs = has.Installs || part.is("scripts") && hasInstallScript(part.value)
+		switch {
+		case part.is("name"):
+			name, _ = text(part.value)
+		case part.is("version"):
+			said, _ = text(part.value)
+		case part.is("scripts"):
+			has.Installs = has.Installs || hasInstallScript(part.value)
+		}
 	}
-	if !validName(said.Name) {
-		return sdk.Entry{}, fmt.Errorf("package.json in the tarball has %q, which is no name of a package", said.Name)
+	if !validName(name) {
+		return sdk.Entry{}, fmt.Errorf("package.json in the tarball has %q, which is no name of a package", name)
 	}
-	version, ok := cleanVersion(said.Version)
+	version, ok := cleanVersion(said)
 	if !ok {
-		return sdk.Entry{}, fmt.Errorf("package.json in the tarball has %q, which is no version (Semantic Versioning 2.0.0)", said.Version)
+		return sdk.Entry{}, fmt.Errorf("package.json in the tarball has %q, which is no version (Semantic Versioning 2.0.0)", said)
 	}
-	kept, err := unpublished(manifest, said.Name, version, has)
+	kept, err := unpublished(manifest, name, version, has)
 	if err != nil {
 		return sdk.Entry{}, err
 	}
 	extra, err := json.Marshal(kept)
 	return sdk.Entry{
-		Version: sdk.Version{Name: said.Name, Version: version},
-		Path:    filePath(said.Name, fileName(said.Name, version)),
+		Version: sdk.Version{Name: name, Version: version},
+		Path:    filePath(name, fileName(name, version)),
 		Extra:   extra,
 	}, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -26,9 +27,8 @@ type packument struct {
 
 // instant is a publication time, parsed and as it stands.
 type instant struct {
-	time   time.Time
+	time   time.Time // zero: it cannot be read
 	quoted []byte
-	odd    bool // cannot be read
 }
 
 // tag is a dist-tag.
@@ -37,8 +37,9 @@ type tag struct{ name, version string }
 // readPackument splits a document. What contradicts itself, so that readers
 // could differ about it, is an error: keys that stand twice, parts that are no
 // objects, another package's name. Odd versions are dropped by themselves; see
-// readEntry.
+// readEntry. Bytes that are no UTF-8 are replaced, as clients do.
 func readPackument(name string, doc []byte) (*packument, error) {
+	doc = bytes.ToValidUTF8(doc, []byte("\ufffd"))
 	if err := checkJSON(doc); err != nil {
 		return nil, err
 	}
@@ -57,11 +58,11 @@ func readPackument(name string, doc []byte) (*packument, error) {
 		p.members = append(p.members, m)
 	}
 	for _, key := range []string{"versions", "time", "dist-tags"} {
-		if value, ok := parts[key]; ok && !isObject(value) {
+		if value, ok := parts[key]; ok && !isObject(value) && (key == "versions" || !isNull(value)) {
 			return nil, fmt.Errorf("its %q is no object", key)
 		}
 	}
-	if value, ok := parts["name"]; ok {
+	if value, ok := parts["name"]; ok && !isNull(value) {
 		if own, _ := text(value); own != name {
 			return nil, fmt.Errorf("it is the document of %s", value)
 		}
@@ -83,18 +84,25 @@ func (p *packument) readTimes(times []byte) error {
 			return fmt.Errorf("it has two times of %q", key)
 		}
 		p.times = append(p.times, m)
-		at := instant{quoted: m.value}
 		value, _ := text(m.value)
-		var err error
-		if at.time, err = time.Parse(time.RFC3339, value); err != nil {
-			at.odd = true
-		}
-		p.released[key] = at
+		p.released[key] = instant{readTime(value), m.value}
 		if key == "modified" {
 			p.modified = m.value
 		}
 	}
 	return nil
+}
+
+// readTime reads an instant as registries of several kinds write it, in UTC
+// where it does not say; zero: it is unknown, and the host judges by when it
+// first saw the version.
+func readTime(text string) time.Time {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z0700", time.DateTime, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 func (p *packument) readTags(tags []byte) error {
@@ -119,9 +127,7 @@ func (p *packument) readEntries(versions []byte) error {
 			return fmt.Errorf("it has version %q twice", version)
 		}
 		e := readEntry(p.name, version, m)
-		at := p.released[version]
-		e.Published = at.time
-		e.odd = e.odd || at.odd
+		e.Published = p.released[version].time
 		p.entries = append(p.entries, e)
 		p.byVersion[version] = e
 	}
@@ -131,12 +137,15 @@ func (p *packument) readEntries(versions []byte) error {
 
 // settleFiles gives every tarball an address of its own. One that is called as
 // those of another version listed usually are makes its version odd: it would
-// bring that one's file past its judgement. Where several share a name, each
-// gets the usual one.
+// bring that one's file past its judgement. So does a manifest that says another
+// version listed. Where several share a name, each gets the usual one.
 func (p *packument) settleFiles() {
 	usual := make(map[string]*entry, len(p.entries))
 	for _, e := range p.entries {
 		usual[filePath(p.name, fileName(p.name, e.Version.Version))] = e
+		if other := p.byVersion[e.said]; other != nil && other != e {
+			e.odd, e.file = true, sdk.File{}
+		}
 	}
 	claims := make(map[string]int, len(p.entries))
 	for _, e := range p.entries {

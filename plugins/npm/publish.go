@@ -7,10 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/Masterminds/semver/v3"
 
 	"github.com/entrepot-registry/entrepot/sdk"
 )
@@ -127,9 +126,24 @@ func tagsOf(doc *document, version string) ([]string, error) {
 	return tags, nil
 }
 
+// versionRange are the versions and ranges, of those that can stand in an
+// address, that clients never look for among tags: the grammar of their library,
+// whose x-ranges have pre-releases after three numbers only.
+var versionRange = func() *regexp.Regexp {
+	const (
+		number  = `(?:0|[1-9][0-9]{0,15})`
+		part    = `(?:` + number + `|[xX*])`
+		pre     = `(?:` + number + `|[0-9]*[A-Za-z-][0-9A-Za-z-]*)`
+		labels  = pre + `(?:\.` + pre + `)*`
+		builds  = `[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*`
+		version = part + `(?:\.` + part + `(?:\.` + part + `(?:-` + labels + `)?)?)?(?:\+` + builds + `)?`
+	)
+	return regexp.MustCompile(`^[~^]?v*` + version + `$`)
+}()
+
 // checkTag refuses tags that clients would take for versions or addresses.
 func checkTag(tag string) error {
-	if _, err := semver.NewConstraint(tag); err == nil || !validPart(tag) {
+	if versionRange.MatchString(tag) || !validPart(tag) {
 		return sdk.BadRequest(fmt.Sprintf("%q cannot be a tag: clients take it for a version or an address", tag))
 	}
 	return nil

@@ -35,6 +35,8 @@ func TestInspect(t *testing.T) {
 		{"native", []wire.Member{file("package/package.json", "\ufeff"+`{"name":"tools","version":"1.0.0"}`), file("package/binding.gyp", "{}")}, `tools 1.0.0 /tools/-/tools-1.0.0.tgz {"manifest":{"_id":"tools@1.0.0","hasInstallScript":true,"name":"tools","version":"1.0.0"}}`},
 		{"shrinkwrap", []wire.Member{file("package/npm-shrinkwrap.json", "{}"), file("package/package.json", `{"name":"tools","version":"1.0.0"}`)}, `tools 1.0.0 /tools/-/tools-1.0.0.tgz {"manifest":{"_hasShrinkwrap":true,"_id":"tools@1.0.0","name":"tools","version":"1.0.0"}}`},
 		{"what a registry says itself", []wire.Member{file("package/package.json", `{"name":"@acme/tools","version":"1.0.0","bin":"./run.js","readme":"Read.","dist":{"tarball":"https://evil.example.com/x.tgz"},"dependencies":{"lamp":"^1"}}`)}, `@acme/tools 1.0.0 /@acme/tools/-/tools-1.0.0.tgz {"manifest":{"_id":"@acme/tools@1.0.0","bin":{"tools":"./run.js"},"dependencies":{"lamp":"^1"},"name":"@acme/tools","version":"1.0.0"},"readme":"Read."}`},
+		{"keys in other cases", []wire.Member{file("package/package.json", `{"Name":"other","name":"tools","version":"1.0.0","VERSION":"9.0.0"}`)}, `tools 1.0.0 /tools/-/tools-1.0.0.tgz {"manifest":{"Name":"other","VERSION":"9.0.0","_id":"tools@1.0.0","name":"tools","version":"1.0.0"}}`},
+		{"no string", []wire.Member{file("package/package.json", `{"name":"tools","version":1}`)}, "no version"},
 		{"empty", nil, "it is no tarball"},
 		{"two", []wire.Member{file("a/package.json", `{"name":"tools","version":"1.0.0"}`), file("b/package.json", `{"name":"tools","version":"2.0.0"}`)}, "two package.json"},
 		{"no JSON", []wire.Member{file("package/package.json", `{"name":`)}, "no valid JSON"},
@@ -249,4 +251,22 @@ func TestChange(t *testing.T) {
 			compare(t, accepts(t, request, `{}`, nil, &pb.HostedPackage{Name: "lodash"}), []string{"ERROR_KIND_NOT_FOUND", "lodash is not published here"})
 		}
 	})
+}
+
+// TestCheckTag has the answers of semver.validRange, which is what clients ask.
+func TestCheckTag(t *testing.T) {
+	t.Parallel()
+	for _, tag := range strings.Fields("latest next v12-lts 18-lts v1-alpha 1-beta v3-compat x-ray lts-7 release-1.0 1.x-lts 1.2-beta ~1.2-beta ^1-lts v 01.2.3 1.2.3.4 1.02 1.2.3-01 1.0.0- -1 1-2 1--2 1,2 1.2.3beta canary-1.2.3 X11 xnext 7.1-patch") {
+		if err := checkTag(tag); err != nil {
+			t.Errorf("%s: %v", tag, err)
+		}
+	}
+	for _, tag := range strings.Fields("x X * 1 v1 vx 1.2 1.x 1.2.* 1.2.3 v1.2.3-beta.1 1.2.3+b 1+build 1.2+build 1.2.x-beta 1.x.x-beta 1.2.*-a ^1 ~1.2 2.0.0-canary v18 3.0 a/b a:b @a .a") {
+		if checkTag(tag) == nil {
+			t.Errorf("%s is accepted as a tag", tag)
+		}
+	}
+	if checkTag("") == nil || checkTag("a b") == nil {
+		t.Error("what cannot stand in an address is accepted as a tag")
+	}
 }

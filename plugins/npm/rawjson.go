@@ -111,6 +111,8 @@ func elements(array []byte) iter.Seq[[]byte] {
 	}
 }
 
+func isNull(value []byte) bool { return string(value) == "null" }
+
 func isObject(value []byte) bool { return len(value) > 0 && value[0] == '{' }
 
 // text returns a string's value; false: the value is no string.

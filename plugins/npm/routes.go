@@ -40,6 +40,8 @@ func routes() []sdk.Route {
 		{Match: "GET /@{scope}/{name}/-/{file}", Plan: planTarball},
 		{Match: "GET /{pkg}/-/{old...}/{file}", Plan: planTarball},
 		{Match: "GET /@{scope}/{name}/-/{old...}/{file}", Plan: planTarball},
+		{Match: "GET /{pkg}/download/{file}", Plan: planTarball}, // as lock files made with mirrors have it
+		{Match: "GET /@{scope}/{name}/download/{file}", Plan: planTarball},
 		{Match: "GET /@{scope}/{name}/{version}", Plan: planManifest},
 		{Match: "GET /{pkg}/{version}", Plan: planManifest},
 		{Match: "GET /{pkg}", Plan: planPackument},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"net/url"
@@ -64,6 +65,7 @@ func renderSearch(in *sdk.Input, query url.Values) error {
 // version is held, or does not say how old it is, is looked up in its packument;
 // one that cannot be looked up goes, and so does one whose name is ours.
 func writeHits(in *sdk.Input, hits [][]byte, ours, size int, doc []byte) error {
+	doc = bytes.ToValidUTF8(doc, []byte("\ufffd"))
 	if err := checkJSON(doc); err != nil {
 		return err
 	}

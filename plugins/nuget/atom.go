@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,7 +93,7 @@ type atom struct {
 	// title is the question's function.
 	title   string
 	query   query
-	entries [][]byte
+	entries []written
 	// total is how many entries there are, with those on other pages; 0: those
 	// added.
 	total int
@@ -99,23 +101,29 @@ type atom struct {
 	next int
 }
 
+// written is an entry as it is written, and what it says.
+type written struct {
+	text []byte
+	says row
+}
+
 func newAtom(in *sdk.Input, q query) *atom { return &atom{in: in, title: q.function, query: q} }
 
-// add adds a version; details is its document in the catalog, or nil.
-func (a *atom) add(r *registration, e *entry, details object) {
-	var b bytes.Buffer
-	name := e.catalog.text("id")
-	if !strings.EqualFold(name, r.id) {
-		name = r.id
+// add adds a version if the question's filter wants it, and reports whether it
+// does; details is its document in the catalog, or nil.
+func (a *atom) add(r *registration, e *entry, details object) bool {
+	values := e.properties(r, details)
+	if !a.query.filter.wants(values) {
+		return false
 	}
+	name := values["Id"]
+	var b bytes.Buffer
 	fmt.Fprintf(&b, `<id>%s</id>`, escape(a.in.URL(entryPath(r.id, e.version))))
 	b.WriteString(`<category term="NuGetGallery.V2FeedPackage" scheme="http://schemas.microsoft.com/ado/2007/08/dataservices/scheme"/>`)
 	fmt.Fprintf(&b, `<title type="text">%s</title><updated>%s</updated>`, escape(name), moment(e.published)+"Z")
 	fmt.Fprintf(&b, `<author><name>%s</name></author>`, escape(strings.Join(e.catalog.texts("authors"), ", ")))
 	fmt.Fprintf(&b, `<content type="application/zip" src="%s"/>`, escape(a.in.URL("/v2/package/"+url.PathEscape(r.id)+"/"+url.PathEscape(e.version))))
 	b.WriteString(`<m:properties>`)
-	values := e.properties(r, details)
-	values["Id"] = name
 	for _, p := range properties {
 		value := values[p.name]
 		switch {
@@ -128,17 +136,23 @@ func (a *atom) add(r *registration, e *entry, details object) {
 		}
 	}
 	b.WriteString(`</m:properties>`)
-	a.entries = append(a.entries, b.Bytes())
+	a.entries = append(a.entries, written{b.Bytes(), values})
+	return true
 }
 
 // properties are what an entry says of its version.
-func (e *entry) properties(r *registration, details object) map[string]string {
+func (e *entry) properties(r *registration, details object) row {
+	name := e.catalog.text("id")
+	if !strings.EqualFold(name, r.id) {
+		name = r.id
+	}
 	published := e.published
 	if !e.listed {
 		published = time.Date(unlistedYear, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
 	c := e.catalog
-	return map[string]string{
+	return row{
+		"Id":                       name,
 		"Version":                  e.original,
 		"NormalizedVersion":        e.version,
 		"Title":                    c.text("title"),
@@ -205,9 +219,10 @@ func shortFramework(name string) string {
 	return "net" + strings.ToLower(m[1]) + m[2]
 }
 
-// write writes the feed, of the entries from skip on so many as top says (-1:
-// all), and their number.
+// write writes the feed, in the order that is asked for, of the entries from
+// skip on so many as top says (-1: all), and their number.
 func (a *atom) write(skip, top int) error {
+	slices.SortStableFunc(a.entries, func(x, y written) int { return a.query.order.compare(x.says, y.says) })
 	count := max(a.total, len(a.entries))
 	shown := a.entries[min(skip, len(a.entries)):]
 	if top >= 0 {
@@ -219,14 +234,11 @@ func (a *atom) write(skip, top int) error {
 		xml.Header, escape(a.in.URL("/v2/")), namespaces, count, escape(a.in.URL(a.query.path())), escape(a.title), "1970-01-01T00:00:00Z")
 	for _, e := range shown {
 		b.WriteString(`<entry>`)
-		b.Write(e)
+		b.Write(e.text)
 		b.WriteString(`</entry>`)
 	}
 	if a.next > 0 {
-		next := query{a.query.function, url.Values{}}
-		for name, values := range a.query.params {
-			next.params[name] = values
-		}
+		next := query{function: a.query.function, params: maps.Clone(a.query.params)}
 		next.params.Set("$skip", strconv.Itoa(a.next))
 		fmt.Fprintf(&b, `<link rel="next" href="%s"/>`, escape(a.in.URL(next.path())))
 	}
@@ -241,7 +253,7 @@ func (a *atom) write(skip, top int) error {
 // writeEntry writes the one entry there is.
 func (a *atom) writeEntry() error {
 	out := a.in.Output("", "application/atom+xml;type=entry;charset=utf-8")
-	_, err := fmt.Fprintf(out, `%s<entry xml:base="%s"%s>%s</entry>`, xml.Header, escape(a.in.URL("/v2/")), namespaces, a.entries[0])
+	_, err := fmt.Fprintf(out, `%s<entry xml:base="%s"%s>%s</entry>`, xml.Header, escape(a.in.URL("/v2/")), namespaces, a.entries[0].text)
 	return err
 }
 

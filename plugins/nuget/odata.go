@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -19,16 +21,12 @@ type query struct {
 	function string
 	// params are its parameters that count, without quotes.
 	params url.Values
+	filter filter
+	order  ordering
 }
 
 // keyed is a question about one version, by its key.
 var keyed = regexp.MustCompile(`^Packages\(Id='([^']+)',\s*Version='([^']+)'\)$`)
-
-// What clients put into filters.
-var (
-	filterID      = regexp.MustCompile(`(?:tolower\(Id\)|\bId)\s+eq\s+'([^']+)'`)
-	filterVersion = regexp.MustCompile(`\b(?:Normalized)?Version\s+eq\s+'([^']+)'`)
-)
 
 // planOData answers questions in OData (NuGet v2).
 func (f feed) planOData(r sdk.Request) sdk.Plan {
@@ -37,9 +35,9 @@ func (f feed) planOData(r sdk.Request) sdk.Plan {
 	if m := keyed.FindStringSubmatch(text); m != nil {
 		return f.planKeyed(m[1], m[2])
 	}
-	q, ok := parseQuery(r, strings.TrimSuffix(text, "()"))
-	if !ok {
-		return sdk.NotFound("no such question is answered in NuGet's v2 protocol")
+	q, err := parseQuery(r, strings.TrimSuffix(text, "()"))
+	if err != nil {
+		return failure(err)
 	}
 	id := q.params.Get("id")
 	if (q.function == "FindPackagesById" || id != "") && !packageID.MatchString(id) {
@@ -77,22 +75,32 @@ func (f feed) planKeyed(name, text string) sdk.Plan {
 	}
 }
 
-// parseQuery reads a question. False: it is none that is answered.
-func parseQuery(r sdk.Request, function string) (query, bool) {
-	q := query{function, url.Values{}}
+// failure is what a client is told of an error.
+func failure(err error) sdk.Failure {
+	if f, ok := errors.AsType[sdk.Failure](err); ok {
+		return f
+	}
+	return sdk.BadRequest(err.Error())
+}
+
+// parseQuery reads a question. One that is not understood is an error: an answer
+// to another would have the wrong versions in it.
+func parseQuery(r sdk.Request, function string) (query, error) {
+	q := query{function: function, params: url.Values{}}
 	set := func(name, value string) {
 		if value != "" && value != "false" {
 			q.params.Set(name, value)
 		}
 	}
-	filter := r.Param("$filter")
-	switch {
-	case strings.Contains(filter, "IsAbsoluteLatestVersion"):
-		set("latest", "absolute")
-	case strings.Contains(filter, "IsLatestVersion"):
-		set("latest", "stable")
+	var err error
+	if q.filter, err = parseFilter(r.Param("$filter")); err != nil {
+		return q, fmt.Errorf("the $filter cannot be read: %w", err)
 	}
-	set("latest", r.Param("latest"))
+	if q.order, err = parseOrdering(r.Param("$orderby")); err != nil {
+		return q, fmt.Errorf("the $orderby cannot be read: %w", err)
+	}
+	set("$filter", q.filter.text)
+	set("$orderby", strings.TrimSpace(r.Param("$orderby")))
 	set("semVerLevel", quoted(r, "semVerLevel"))
 	for _, name := range []string{"$skip", "$top"} {
 		if n, err := strconv.ParseUint(r.Param(name), 10, 31); err == nil {
@@ -102,28 +110,20 @@ func parseQuery(r sdk.Request, function string) (query, bool) {
 	switch function {
 	case "FindPackagesById":
 		set("id", strings.ToLower(quoted(r, "id")))
-		return q, true
 	case "Packages":
-		set("id", strings.ToLower(quoted(r, "id")))
+		set("id", strings.ToLower(cmp.Or(q.filter.about().id, quoted(r, "id"))))
 		set("version", quoted(r, "version"))
-		if m := filterID.FindStringSubmatch(filter); m != nil {
-			set("id", strings.ToLower(m[1]))
-		}
-		if m := filterVersion.FindStringSubmatch(filter); m != nil {
-			set("version", m[1])
-		}
-		return q, true
 	case "Search":
 		set("searchTerm", quoted(r, "searchTerm"))
 		set("includePrerelease", quoted(r, "includePrerelease"))
-		return q, true
 	case "GetUpdates":
 		for _, name := range []string{"packageIds", "versions", "includePrerelease", "includeAllVersions"} {
 			set(name, quoted(r, name))
 		}
-		return q, true
+	default:
+		return q, sdk.NotFound("no such question is answered in NuGet's v2 protocol")
 	}
-	return q, false
+	return q, nil
 }
 
 // quoted returns a parameter without the quotes that strings have in OData.
@@ -182,39 +182,40 @@ func renderByID(in *sdk.Input, q query) error {
 	case len(r.pages) == 0:
 		return in.Held()
 	}
+	r.admit(q.semVer2())
 	version, _ := normalize(q.params.Get("version"))
 	for _, e := range r.entries() {
-		if (q.params.Get("version") == "" || e.version == version) && q.matches(r, e) {
+		if q.params.Get("version") == "" || e.version == version {
 			a.add(r, e, e.hosted)
 		}
 	}
 	return a.write(q.number("$skip", 0), q.number("$top", -1))
 }
 
-// matches reports whether a version is one that the question's filter wants.
-func (q query) matches(r *registration, e *entry) bool {
-	if e.semVer2() && !strings.HasPrefix(q.params.Get("semVerLevel"), "2") {
-		return false
+// semVer2 reports whether the client understands versions of SemVer 2.0.0.
+func (q query) semVer2() bool { return strings.HasPrefix(q.params.Get("semVerLevel"), "2") }
+
+// pre reports whether a search is to find pre-releases: all packages have them,
+// and hits where they are asked for.
+func (q query) pre() bool {
+	about := q.filter.about()
+	if q.function == "Packages" {
+		return !about.stable
 	}
-	switch q.params.Get("latest") {
-	case "absolute":
-		return e == r.absolute
-	case "stable":
-		return e == r.stable
-	}
-	return true
+	return q.wants("includePrerelease") || about.latest && !about.stable
 }
 
 // renderHits answers a search with what is published here, and then by
-// upstream's v3 search.
+// upstream's v3 search, for what the filter looks for where the search does not
+// say. The entries of one answer are in the order asked for.
 func renderHits(in *sdk.Input, q query) error {
 	upstream, err := servicesOf(in)
 	if err != nil {
 		return err
 	}
-	pre := q.wants("includePrerelease") || q.params.Get("latest") == "absolute"
+	pre := q.pre()
 	skip, take := q.number("$skip", 0), min(q.number("$top", defaultHits), maxHits)
-	v3 := url.Values{"q": {q.params.Get("searchTerm")}, "skip": {strconv.Itoa(skip)}, "take": {strconv.Itoa(take)}, "prerelease": {strconv.FormatBool(pre)}}
+	v3 := url.Values{"q": {cmp.Or(q.params.Get("searchTerm"), q.filter.about().hint)}, "skip": {strconv.Itoa(skip)}, "take": {strconv.Itoa(take)}, "prerelease": {strconv.FormatBool(pre)}}
 	if level := q.params.Get("semVerLevel"); level != "" {
 		v3.Set("semVerLevel", level)
 	}
@@ -224,11 +225,14 @@ func renderHits(in *sdk.Input, q query) error {
 	}
 	own, rest := turn(ours, v3)
 	a := newAtom(in, q)
+	hidden := 0
 	for _, r := range own {
+		some := false
 		for _, e := range r.entries() {
-			if q.matches(r, e) {
-				a.add(r, e, e.hosted)
-			}
+			some = a.add(r, e, e.hosted) || some
+		}
+		if !some {
+			hidden++
 		}
 	}
 	answer := found{}
@@ -238,7 +242,6 @@ func renderHits(in *sdk.Input, q query) error {
 			return err
 		}
 	}
-	hidden := 0
 	for _, hit := range answer.Hits {
 		r, ok := loadHit(in, upstream, strings.ToLower(hit.text("id")), all)
 		if !ok {
@@ -250,13 +253,12 @@ func renderHits(in *sdk.Input, q query) error {
 			}
 			continue
 		}
-		before := len(a.entries)
+		r.admit(q.semVer2())
+		some := false
 		for _, e := range r.entries() {
-			if e.listed && (pre || !prerelease(e.version)) && q.matches(r, e) {
-				a.add(r, e, e.hosted)
-			}
+			some = e.listed && (pre || !prerelease(e.version)) && a.add(r, e, e.hosted) || some
 		}
-		if len(a.entries) == before {
+		if !some {
 			hidden++
 		}
 	}
@@ -307,8 +309,9 @@ func renderUpdates(in *sdk.Input, q query) error {
 
 // addUpdates adds the newest version above one, or all of them.
 func (a *atom) addUpdates(q query, r *registration, has string) {
+	r.admit(q.semVer2())
 	newer := func(e *entry) bool {
-		return e.listed && (q.wants("includePrerelease") || !prerelease(e.version)) && q.matches(r, e) && compare(e.version, has) > 0
+		return e.listed && (q.wants("includePrerelease") || !prerelease(e.version)) && q.filter.wants(e.properties(r, e.hosted)) && compare(e.version, has) > 0
 	}
 	best := r.highest(newer)
 	for _, e := range r.entries() {

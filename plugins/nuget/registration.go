@@ -59,8 +59,8 @@ type registration struct {
 	// content is the address of upstream's flat container; empty: it has none.
 	content string
 	pages   []*page
-	// absolute is the highest listed version that filter left, and stable that
-	// of those that are no pre-release; nil: there is none.
+	// absolute is the highest listed version that filter or admit left, and stable
+	// that of those that are no pre-release; nil: there is none.
 	absolute, stable *entry
 }
 
@@ -320,9 +320,26 @@ func (r *registration) filter(in *sdk.Input) (bool, error) {
 		}
 	}
 	r.pages = pages
+	r.flag()
+	return whole, nil
+}
+
+// flag finds the highest of the versions.
+func (r *registration) flag() {
 	r.absolute = r.highest(func(e *entry) bool { return e.listed })
 	r.stable = r.highest(func(e *entry) bool { return e.listed && !prerelease(e.version) })
-	return whole, nil
+}
+
+// admit leaves the versions that a client understands: those of SemVer 2.0.0 only
+// if it says so. What is the highest is among these.
+func (r *registration) admit(semVer2 bool) {
+	if semVer2 {
+		return
+	}
+	for _, p := range r.pages {
+		p.entries = slices.DeleteFunc(p.entries, (*entry).semVer2)
+	}
+	r.flag()
 }
 
 // highest returns the highest version that is wanted; nil: there is none.

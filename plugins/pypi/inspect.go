@@ -6,13 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
-
-	pep440 "github.com/aquasecurity/go-pep440-version"
 
 	"github.com/entrepot-registry/entrepot/sdk"
 )
@@ -59,11 +56,7 @@ func inspect(m *sdk.Members) (sdk.Entry, error) {
 
 // record is what is kept of the file.
 func (d *dist) record() ([]byte, error) {
-	fields, err := parseMetadata(d.metadata)
-	if err != nil {
-		return nil, err
-	}
-	r := record{File: d.file, Info: newInfo(fields, d.version)}
+	r := record{File: d.file, Info: newInfo(parseMetadata(d.metadata), d.version)}
 	if d.wheel {
 		r.Metadata = d.metadata
 	}
@@ -98,14 +91,11 @@ func (d *dist) find(m *sdk.Members) (at string, err error) {
 
 // identify reads what the core metadata says it is of.
 func (d *dist) identify() error {
-	fields, err := parseMetadata(d.metadata)
-	if err != nil {
-		return err
-	}
+	fields := parseMetadata(d.metadata)
 	if name := fields.Get("Name"); !validName(name) {
 		return fmt.Errorf("its metadata names the project %q: write ASCII letters, digits, dots, dashes and underscores", name)
 	}
-	v, err := pep440.Parse(fields.Get("Version"))
+	v, err := parseVersion(fields.Get("Version"))
 	if err != nil {
 		return fmt.Errorf("its metadata has the version %q, which does not follow PEP 440", fields.Get("Version"))
 	}
@@ -125,17 +115,17 @@ func (d *dist) isOf(dir string) bool {
 
 // is reports whether a text is the version.
 func (d *dist) is(version string) bool {
-	v, err := pep440.Parse(version)
+	v, err := parseVersion(version)
 	return err == nil && same(v.String()) == same(d.version)
 }
 
-// parseMetadata reads core metadata as far as its fields go.
-func parseMetadata(text []byte) (textproto.MIMEHeader, error) {
-	fields, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(text))).ReadMIMEHeader()
-	if err != nil && !errors.Is(err, io.EOF) { // without a description there need be no empty line
-		return nil, fmt.Errorf("its metadata cannot be read: %w", err)
-	}
-	return fields, nil
+// parseMetadata reads core metadata as far as its fields go: to the empty line
+// before a description, or to a line that is no field, as Python's own parser of
+// messages does.
+func parseMetadata(text []byte) textproto.MIMEHeader {
+	// An error only tells of such a line, or that there is no description.
+	fields, _ := textproto.NewReader(bufio.NewReader(bytes.NewReader(text))).ReadMIMEHeader()
+	return fields
 }
 
 // validFile reports whether a name is one that a file may be published by.

@@ -64,7 +64,7 @@ func validName(name string) bool {
 // sdistEndings are the endings of files that name project and version only, or
 // project, version and platform: sdists, eggs and installers of old.
 var sdistEndings = []string{
-	".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tar.Z", ".tar",
+	".tar.gz", ".zip", ".tar.bz2", ".tbz", ".tgz", ".tar.xz", ".txz", ".tlz", ".tar.lz", ".tar.lzma", ".tar.Z", ".tar",
 	".egg", ".exe", ".msi", ".rpm", ".deb", ".dmg",
 }
 

@@ -29,8 +29,8 @@ type htmlPage struct {
 	base     *url.URL          // what links are relative to
 }
 
-// readHTML reads an HTML page. One that opens its document and never closes it
-// was cut off, which is an error.
+// readHTML reads an HTML page. One that ends within a tag or a link was cut off,
+// which is an error. A document need not be closed (HTML, optional tags).
 func readHTML(address string, body []byte) (*htmlPage, error) {
 	base, err := url.Parse(address)
 	if err != nil {
@@ -40,17 +40,15 @@ func readHTML(address string, body []byte) (*htmlPage, error) {
 	z := html.NewTokenizer(bytes.NewReader(body))
 	var open *anchor
 	var heading *strings.Builder // of the title or h1 being read
-	opened, closed := false, false
 	for {
 		switch z.Next() {
 		case html.ErrorToken:
 			if z.Err() != io.EOF {
 				return nil, fmt.Errorf("reading the page: %w", z.Err())
 			}
-			if opened && !closed {
-				return nil, errors.New("the page is cut off: its document is not closed")
+			if open != nil || bytes.LastIndexByte(body, '<') > bytes.LastIndexByte(body, '>') {
+				return nil, errors.New("the page is cut off: it ends within a link")
 			}
-			// A link without its end is what a page that was cut off ends in.
 			return p, nil
 		case html.StartTagToken, html.SelfClosingTagToken:
 			t := z.Token()
@@ -59,8 +57,6 @@ func readHTML(address string, body []byte) (*htmlPage, error) {
 				attributes[a.Key] = a.Val
 			}
 			switch t.DataAtom {
-			case atom.Html, atom.Body:
-				opened = true
 			case atom.Title, atom.H1:
 				heading = &strings.Builder{}
 			case atom.Base:
@@ -82,8 +78,6 @@ func readHTML(address string, body []byte) (*htmlPage, error) {
 			}
 		case html.EndTagToken:
 			switch name, _ := z.TagName(); string(name) {
-			case "html", "body":
-				closed = true
 			case "title", "h1":
 				if heading != nil {
 					p.headings = append(p.headings, heading.String())

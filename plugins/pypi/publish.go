@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	pep440 "github.com/aquasecurity/go-pep440-version"
-
 	"github.com/entrepot-registry/entrepot/sdk"
 )
 
@@ -187,7 +185,7 @@ func planYank(r sdk.Request) sdk.Plan {
 func planUnyank(r sdk.Request) sdk.Plan { return planMark(r, (*sdk.Publication).Unyank) }
 
 func planMark(r sdk.Request, mark func(p *sdk.Publication, project, version string)) sdk.Plan {
-	v, err := pep440.Parse(r.Get("version"))
+	v, err := parseVersion(r.Get("version"))
 	if !validName(r.Get("project")) || err != nil {
 		return sdk.NotFound("no such version")
 	}

@@ -44,15 +44,26 @@ func TestFoldersAreCalledByNameAndVersion(t *testing.T) {
 	}
 }
 
+func TestFieldsBeforeABrokenLineAreRead(t *testing.T) {
+	t.Parallel()
+	fields := parseMetadata([]byte("Metadata-Version: 2.1\nName: tide\nVersion: 1.0\nSummary: turns\nwith the moon\nName: other\n\ntext\n"))
+	if fields.Get("Name") != "tide" || fields.Get("Version") != "1.0" || fields.Get("Summary") != "turns" || len(fields["Name"]) != 1 {
+		t.Errorf("the fields are %q", fields)
+	}
+	d := dist{project: "tide", version: "1.0+ubuntu.1"}
+	for _, version := range []string{"1.0+ubuntu.1", "1.0+ubuntu-1", "1.0+Ubuntu_01", "1.0.0+ubuntu.1"} {
+		if !d.is(version) {
+			t.Errorf("%s is not %s", version, d.version)
+		}
+	}
+}
+
 func TestCoreMetadata(t *testing.T) {
 	t.Parallel()
 	const text = "Metadata-Version: 2.4\nName: Acme.Tide\nVersion: 1.0\nSummary: turns\n  with the moon\nKeywords: moon,tide\n" +
 		"Author-email: Ann <ann@example.com>\nLicense-Expression: MIT\nClassifier: A :: B\nClassifier: C :: D\nProject-URL: Home, https://example.com/a,b\n" +
 		"Requires-Python: >=3.8\nRequires-Dist: shell<2\nRequires-Dist: moon; extra == 'm'\nProvides-Extra: m\nDescription-Content-Type: text/plain\n\nName: not a field\n"
-	fields, err := parseMetadata([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fields := parseMetadata([]byte(text))
 	got, err := json.Marshal(newInfo(fields, "1.0"))
 	if err != nil {
 		t.Fatal(err)

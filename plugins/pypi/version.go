@@ -1,10 +1,33 @@
 package main
 
 import (
+	"cmp"
+	"regexp"
 	"strings"
 
 	pep440 "github.com/aquasecurity/go-pep440-version"
 )
+
+// parseVersion reads a version as PEP 440 has it. The parts of a local version
+// may be apart by dashes and underscores, too, and its numbers have zeros before
+// them (local version identifiers).
+func parseVersion(s string) (pep440.Version, error) {
+	public, local, is := strings.Cut(s, "+")
+	if !is {
+		return pep440.Parse(s)
+	}
+	parts := strings.Split(strings.NewReplacer("-", ".", "_", ".").Replace(strings.ToLower(strings.TrimSpace(local))), ".")
+	for i, part := range parts {
+		if part != "" && strings.Trim(part, "0123456789") == "" {
+			parts[i] = cmp.Or(strings.TrimLeft(part, "0"), "0")
+		}
+	}
+	return pep440.Parse(public + "+" + strings.Join(parts, "."))
+}
+
+// pythonTag is where the names of eggs and installers say what Python they are
+// for, which a local version could be taken to go on with.
+var pythonTag = regexp.MustCompile(`-py[0-9](?:\.[0-9]+)?(?:-.*)?$`)
 
 // versions turns what listings and file names call a version into PEP 440's
 // normal form. It remembers them, as a version has many files. The zero value
@@ -19,8 +42,8 @@ func (m versions) normal(s string) string {
 		return v
 	}
 	normal := s
-	for rest := s; rest != ""; rest = rest[:max(strings.LastIndexAny(rest, "-."), 0)] {
-		if v, err := pep440.Parse(rest); err == nil {
+	for rest := pythonTag.ReplaceAllString(s, ""); rest != ""; rest = rest[:max(strings.LastIndexAny(rest, "-."), 0)] {
+		if v, err := parseVersion(rest); err == nil {
 			normal = v.String()
 			break
 		}
@@ -54,7 +77,7 @@ func newest(candidates []string) string {
 	best, bestRank := "", 0
 	var bestVersion pep440.Version
 	for _, c := range candidates {
-		v, err := pep440.Parse(c)
+		v, err := parseVersion(c)
 		rank := 3
 		switch {
 		case err != nil:

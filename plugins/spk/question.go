@@ -92,7 +92,7 @@ var families = func() map[string]string {
 		"i686":    "evansport",
 		"armv8":   "aarch64 armada37xx rtd1296 rtd1619 rtd1619b",
 		"armv7":   "alpine alpine4k armada370 armada375 armada38x armadaxp comcerto2k hi3535 ipq806x monaco northstarplus",
-		"armv5":   "628x 88f5281 88f6180 88f6281 88f6282",
+		"armv5":   "628x 88f628x 88f5281 88f6180 88f6281 88f6282",
 		"powerpc": "ppc824x ppc853x ppc854x qoriq",
 	} {
 		for platform := range strings.FieldsSeq(platforms) {
@@ -105,7 +105,7 @@ var families = func() map[string]string {
 // runs reports whether the device runs what is built for some platforms.
 func (q question) runs(platforms []string) bool {
 	for _, p := range platforms {
-		if p == "noarch" || p == q.arch || p == families[q.arch] || families[p] == families[q.arch] && (p == "aarch64" || p == "x64" || p == "628x") && families[p] != "" {
+		if p == "noarch" || p == q.arch || p == families[q.arch] || families[p] == families[q.arch] && (p == "aarch64" || p == "x64" || p == "628x" || p == "88f628x") && families[p] != "" {
 			return true
 		}
 	}

@@ -40,8 +40,32 @@ func rawTarget(r *http.Request) (path, query string) {
 	return path, query
 }
 
+// withoutDots leaves out the segments of a path that are a single dot, as
+// clients may (RFC 3986, section 5.2.4): addresses of flat archives have them.
+func withoutDots(raw string) string {
+	if !strings.Contains(raw, "/.") {
+		return raw
+	}
+	var b strings.Builder
+	for segment, rest := "", raw; rest != ""; {
+		// A segment here begins with the slash before it.
+		end := strings.IndexByte(rest[1:], '/') + 1
+		if end == 0 {
+			end = len(rest)
+		}
+		segment, rest = rest[:end], rest[end:]
+		switch {
+		case segment != "/.":
+			b.WriteString(segment)
+		case rest == "":
+			b.WriteByte('/')
+		}
+	}
+	return b.String()
+}
+
 // checkPath refuses paths that no registry client sends: those that climb,
-// hide control characters or are no UTF-8.
+// hide dots or control characters in escapes, or are no UTF-8.
 func checkPath(raw string) *cache.Failure {
 	bad := func(message string) *cache.Failure {
 		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_BAD_REQUEST, Message: message}

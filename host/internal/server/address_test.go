@@ -28,6 +28,18 @@ func TestCheckPath(t *testing.T) {
 	}
 }
 
+func TestWithoutDots(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"/./a": "/a", "/a/./b": "/a/b", "/a/././b/./": "/a/b/", "/a/.": "/a/", "/.": "/", "/a/./.": "/a/", "/": "/", "": "", ".": ".",
+		"/a/../b": "/a/../b", "/.././": "/../", "/a/.b/c./..d": "/a/.b/c./..d", "/a/%2e/b": "/a/%2e/b", "/a//./b": "/a//b", "/./..": "/..",
+	} {
+		if got := withoutDots(path); got != want {
+			t.Errorf("%q without dots is %q, want %q", path, got, want)
+		}
+	}
+}
+
 func FuzzCheckPath(f *testing.F) {
 	for _, s := range []string{"/a", "/%2e%2e/", "/%00", "//"} {
 		f.Add(s)

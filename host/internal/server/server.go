@@ -134,6 +134,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(w *recorder, r *http.Request) {
 	site := s.site.Load()
 	raw, query := rawTarget(r)
+	raw = withoutDots(raw)
 	if failure := checkPath(raw); failure != nil {
 		plainFailure(w, r, failure)
 		return
