@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -41,6 +43,9 @@ func main() {
 	cleanup = append(cleanup, func() { os.RemoveAll(dir) })
 	_ = os.Chmod(dir, 0o755) // nginx's workers read it
 	defer finish()
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() { fail(fmt.Errorf("ended by the signal %s", <-interrupted)) }()
 	if *ofImages {
 		images(dir)
 		return
