@@ -14,7 +14,7 @@ import (
 // nextCold is a package that nobody asked for yet.
 var nextCold atomic.Int64
 
-func freshCold() (kind, int) { return kinds[3], int(nextCold.Add(1)) - 1 }
+func freshCold() (kind, int) { return single, int(nextCold.Add(1)) - 1 }
 
 // herd is 200 clients that ask for one cold file at the same time.
 func herd(up *registry, all []*contestant) {
@@ -22,7 +22,7 @@ func herd(up *registry, all []*contestant) {
 	for range min(*rounds, 3) {
 		for _, c := range all {
 			k, i := freshCold()
-			if _, err := fetch(c.url+documentPath(k, i), false); err != nil {
+			if _, err := c.fetch(documentPath(k, i), false); err != nil {
 				fail(err)
 			}
 			asked, before := up.asked.Load(), c.memory()
@@ -32,7 +32,7 @@ func herd(up *registry, all []*contestant) {
 			var wg sync.WaitGroup
 			for range 200 {
 				wg.Go(func() {
-					if n, err := fetch(c.url+filePath(k, i), false); err != nil || n != int64(k.file) {
+					if n, err := c.fetch(filePath(k, i), false); err != nil || n != int64(k.file) {
 						failures.Add(1)
 					}
 				})
@@ -49,7 +49,7 @@ func herd(up *registry, all []*contestant) {
 // askers are 64 clients that ask for one large cold document at the same time.
 func askers(up *registry, all []*contestant) {
 	fmt.Printf("%-24s %-18s %10s %12s %14s %10s\n", "askers", "", "s", "upstream", "above idle", "failures")
-	k, next := kinds[4], 0
+	k, next := broad, 0
 	for range min(*rounds, 3) {
 		for _, c := range all {
 			path := documentPath(k, next)
@@ -61,7 +61,7 @@ func askers(up *registry, all []*contestant) {
 			var wg sync.WaitGroup
 			for range 64 {
 				wg.Go(func() {
-					if _, err := fetch(c.url+path, true); err != nil {
+					if _, err := c.fetch(path, true); err != nil {
 						failures.Add(1)
 					}
 				})
@@ -102,12 +102,12 @@ func cold(up *registry, all []*contestant) {
 			k, i := freshCold()
 			up.prepare(k, i)
 			if c.cmd != nil {
-				if _, err := fetch(c.url+documentPath(k, i), false); err != nil {
+				if _, err := c.fetch(documentPath(k, i), false); err != nil {
 					fail(err)
 				}
 			}
 			began := time.Now()
-			resp, err := client.Get(c.url + filePath(k, i))
+			resp, err := client.Do(c.request(filePath(k, i), false))
 			if err != nil {
 				fail(err)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,10 +18,12 @@ import (
 
 // contestant is a server that is measured.
 type contestant struct {
-	name string
-	url  string // of the npm registry it shows
-	cmd  *exec.Cmd
-	most float64 // MiB of memory that it had after a turn
+	name  string
+	url   string // of the npm registry it shows
+	token string // sent with every request; empty: none
+	cmd   *exec.Cmd
+	ready time.Duration // from its start until it answered
+	most  float64       // MiB of memory that it had after a turn
 }
 
 func freePort() int {
@@ -39,12 +43,15 @@ func (c *contestant) start(dir string, name string, args ...string) {
 	c.cmd = exec.Command(name, args...)
 	c.cmd.Stdout, c.cmd.Stderr = log, log
 	apart(c.cmd)
+	began := time.Now()
 	if err := c.cmd.Start(); err != nil {
 		fail(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if resp, err := http.Get(c.url + "/"); err == nil {
+	cleanup = append(cleanup, c.stop)
+	for deadline := began.Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if resp, err := client.Get(c.url + "/"); err == nil {
 			resp.Body.Close()
+			c.ready = time.Since(began)
 			return
 		}
 		if time.Now().After(deadline) {
@@ -53,32 +60,38 @@ func (c *contestant) start(dir string, name string, args ...string) {
 	}
 }
 
+// stop ends a contestant. Stopping it again does nothing.
 func (c *contestant) stop() {
 	_ = c.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 	_ = c.cmd.Wait()
 }
 
 // nginxProxy caches what upstream has.
-func nginxProxy(dir string, upstream string) *contestant {
+func nginxProxy(dir, upstream string, tls bool) *contestant {
 	port := freePort()
 	c := &contestant{name: "nginx proxy_cache", url: fmt.Sprintf("http://127.0.0.1:%d", port)}
-	c.start(dir, "nginx", "-p", dir, "-c", write(dir, "proxy.conf", fmt.Sprintf(`
-daemon off; worker_processes 2; pid %[1]s/proxy.pid; error_log %[1]s/proxy.err;
+	name, options := "proxy", ""
+	if tls {
+		name, options = "secure", " ssl http2"
+		c.url = fmt.Sprintf("https://127.0.0.1:%d", port)
+	}
+	c.start(dir, "nginx", "-p", dir, "-c", write(dir, name+".conf", fmt.Sprintf(`
+daemon off; worker_processes 2; pid %[1]s/%[5]s.pid; error_log %[1]s/%[5]s.err;
 events { worker_connections 4096; }
 http {
-  access_log %[1]s/proxy.access combined buffer=64k flush=1s;
-  sendfile on; tcp_nopush on; keepalive_requests 1000000;
+  access_log %[1]s/%[5]s.access combined buffer=64k flush=1s;
+  sendfile on; tcp_nopush on; keepalive_requests 1000000; ssl_certificate %[1]s/tls.pem; ssl_certificate_key %[1]s/tls.key;
   gzip on; gzip_comp_level 1; gzip_proxied any; gzip_types application/json;
-  proxy_cache_path %[1]s/proxy levels=1:2 keys_zone=z:64m max_size=20g inactive=10d use_temp_path=off;
-  proxy_temp_path %[1]s/ptmp; client_body_temp_path %[1]s/ctmp; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
+  proxy_cache_path %[1]s/%[5]s levels=1:2 keys_zone=z:64m max_size=20g inactive=10d use_temp_path=off;
+  proxy_temp_path %[1]s/%[5]s-ptmp; client_body_temp_path %[1]s/%[5]s-ctmp; fastcgi_temp_path %[1]s/%[5]s-f; uwsgi_temp_path %[1]s/%[5]s-u; scgi_temp_path %[1]s/%[5]s-s;
   server {
-    listen 127.0.0.1:%[2]d;
+    listen 127.0.0.1:%[2]d%[4]s;
     location / {
       proxy_pass %[3]s; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Accept-Encoding $http_accept_encoding;
-      proxy_cache z; proxy_cache_key "$uri$http_accept_encoding"; proxy_cache_valid 200 10d; proxy_cache_lock on; proxy_cache_lock_timeout 60s; proxy_ignore_headers Vary;
+      proxy_cache z; proxy_cache_key "$uri$http_accept_encoding$http_accept"; proxy_cache_valid 200 404 10d; proxy_cache_lock on; proxy_cache_lock_timeout 60s; proxy_ignore_headers Vary;
     }
   }
-}`, dir, port, upstream)))
+}`, dir, port, upstream, options, name)))
 	return c
 }
 
@@ -103,27 +116,53 @@ http {
 	return c
 }
 
-// entrepot is what this is about.
-func entrepot(dir, upstream string) *contestant {
+// build builds the host and the npm plugin.
+func build(dir string) {
 	for target, pkg := range map[string]string{dir + "/bin/": "./host/cmd/entrepot", dir + "/bin/plugins/": "./plugins/npm"} {
 		if out, err := exec.Command("go", "build", "-o", target, pkg).CombinedOutput(); err != nil {
 			fail(fmt.Errorf("go build %s: %w\n%s", pkg, err, out))
 		}
 	}
-	port := freePort()
-	c := &contestant{name: "entrepot", url: fmt.Sprintf("http://127.0.0.1:%d/npm", port)}
-	c.start(dir, dir+"/bin/entrepot", "serve", "--config", write(dir, "config.hcl", fmt.Sprintf(`
+}
+
+// entrepot is what this is about. Nobody may do anything without a token, new
+// versions are held back, and there is an access log. Name tells its data
+// directory from that of others; top and repository are more lines of the
+// configuration.
+func entrepot(dir, name, upstream, top, repository string) *contestant {
+	return entrepotAt(freePort(), dir, name, upstream, top, repository)
+}
+
+// entrepotAt is entrepot on a port: what it has planned is for one address.
+func entrepotAt(port int, dir, name, upstream, top, repository string) *contestant {
+	c := &contestant{name: name, url: fmt.Sprintf("http://127.0.0.1:%d/npm", port)}
+	if strings.Contains(top, "tls {") {
+		c.url = "https" + c.url[len("http"):]
+	}
+	config := write(dir, name+".hcl", fmt.Sprintf(`
 listen     = "127.0.0.1:%d"
 data_dir   = %q
 plugin_dir = %q
 access_log = %q
 cooldown { default = "3d" }
+%s
 repository "npm" {
-  ttl = "10d"
+  anonymous = []
   upstream "main" { url = %q }
-}`, port, dir+"/data", dir+"/bin/plugins", dir+"/access.log", upstream)))
+  %s
+}`, port, dir+"/data of "+name, dir+"/bin/plugins", dir+"/"+name+".access", top, upstream, repository))
+	out, err := exec.Command(dir+"/bin/entrepot", "token", "create", fmt.Sprintf("bench-%d", port), "--allow", "read", "--config", config).Output()
+	if err != nil {
+		fail(fmt.Errorf("entrepot token create: %w", err))
+	}
+	c.token = strings.TrimSpace(string(out))
+	c.start(dir, dir+"/bin/entrepot", "serve", "--config", config)
 	return c
 }
+
+// lasting are lines of a repository of which nothing is asked for twice.
+const lasting = `ttl          = "10d"
+  negative_ttl = "10d"`
 
 // verdaccio, where it is installed.
 func verdaccio(dir, upstream string) *contestant {
@@ -198,45 +237,92 @@ func (c *contestant) cpu() time.Duration {
 }
 
 // memory is the resident memory of all of a contestant's processes in MiB, as
-// it is now; shared pages count once each process.
-func (c *contestant) memory() float64 {
-	var kib int64
+// it is now; what processes share counts once.
+func (c *contestant) memory() (sum float64) {
 	for _, pid := range c.processes() {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-		if err != nil {
-			continue
+		sum += rollup(pid, "Pss")
+	}
+	return sum
+}
+
+// settle waits until a contestant has nothing more to do by itself.
+func (c *contestant) settle() {
+	for deadline, before := time.Now().Add(time.Minute), c.cpu(); time.Now().Before(deadline); {
+		time.Sleep(time.Second)
+		now := c.cpu()
+		if now-before < 20*time.Millisecond {
+			return
 		}
-		for line := range strings.Lines(string(b)) {
-			if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
-				n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-				kib += n
-			}
+		before = now
+	}
+}
+
+// rss is the resident memory of a process in MiB, private the part of it that
+// the process has written itself: the rest is its program, and can be read
+// again.
+func rss(pid int) float64     { return rollup(pid, "Rss") }
+func private(pid int) float64 { return rollup(pid, "Private_Dirty") }
+
+// rollup adds figures of a process's memory, in MiB. One that has ended has
+// none.
+func rollup(pid int, names ...string) float64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0
+	}
+	var kib int64
+	for line := range strings.Lines(string(b)) {
+		name, rest, _ := strings.Cut(line, ":")
+		if slices.Contains(names, name) {
+			n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			kib += n
 		}
 	}
 	return float64(kib) / 1024
 }
 
-// fetch reads an address and returns how many bytes came.
-func fetch(url string, gzip bool) (int64, error) {
-	req, err := http.NewRequest(http.MethodGet, url, nil)
+// request is a GET of a path.
+func (c *contestant) request(path string, gzip bool) *http.Request {
+	req, err := http.NewRequest(http.MethodGet, c.url+path, nil)
 	if err != nil {
-		return 0, err
+		fail(err)
 	}
+	req.Header.Set("Accept-Encoding", "identity")
 	if gzip {
 		req.Header.Set("Accept-Encoding", "gzip")
-	} else {
-		req.Header.Set("Accept-Encoding", "identity")
 	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return req
+}
+
+// fetch reads a path and returns how many bytes came.
+func (c *contestant) fetch(path string, gzip bool) (int64, error) {
+	return read(c.request(path, gzip), http.StatusOK)
+}
+
+// fetch reads an address and returns how many bytes came.
+func fetch(url string, gzip bool) (int64, error) {
+	return (&contestant{url: url}).fetch("", gzip)
+}
+
+// read reads the answer to a request, which must have a status.
+func read(req *http.Request, status int) (int64, error) {
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, err
 	}
 	defer resp.Body.Close()
 	n, err := io.Copy(io.Discard, resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s answers %s", url, resp.Status)
+	if err == nil && resp.StatusCode != status {
+		err = fmt.Errorf("%s answers %s", req.URL, resp.Status)
 	}
 	return n, err
 }
 
-var client = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256}}
+// client believes any certificate: those here are made up.
+var client = &http.Client{Transport: &http.Transport{
+	DisableCompression: true, MaxIdleConnsPerHost: 256,
+	TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+}}

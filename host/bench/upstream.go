@@ -1,11 +1,15 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
+	"crypto/sha1"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -23,12 +27,25 @@ type kind struct {
 	file     int // bytes of a file
 }
 
-var kinds = []kind{
-	{"small", 10_000, 4, 10 << 10},
-	{"middle", 300, 220, 1 << 20},
-	{"huge", 1, 9_000, 64 << 20},
-	{"cold", 64, 1, 64 << 20},      // asked for once each
-	{"broad", 16, 11_000, 1 << 10}, // likewise
+var (
+	small  = kind{"small", 10_000, 4, 10 << 10}
+	middle = kind{"middle", 300, 220, 1 << 20}
+	huge   = kind{"huge", 1, 11_000, 64 << 20}
+	single = kind{"cold", 64, 1, 64 << 20}      // asked for once each
+	broad  = kind{"broad", 16, 11_000, 1 << 10} // likewise
+	dated  = kind{"dated", 32, 220, 1 << 10}    // asked for again after their time
+	tree   = kind{"tree", 241, 0, 0}            // what a project depends on; they differ
+	many   = kind{"many", 1_000_000, 1, 2 << 10}
+
+	kinds = []*kind{&small, &middle, &huge, &single, &broad, &dated, &tree, &many}
+)
+
+// versionsOf is how many versions a package has.
+func (k kind) versionsOf(i int) int {
+	if k.name == tree.name {
+		return []int{5, 12, 30, 60, 120, 250}[i%6]
+	}
+	return k.versions
 }
 
 // registry is an npm registry whose packages are made up as they are asked for.
@@ -59,14 +76,19 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if !isFile {
-		body := packument(k, i, r.url)
+		abbreviated := strings.Contains(req.Header.Get("Accept"), abbreviatedType)
+		body := packument(k, i, r.url, abbreviated)
 		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Vary", "Accept")
+		if abbreviated {
+			w.Header().Set("Content-Type", abbreviatedType)
+		}
 		w.Header().Set("ETag", `"`+strconv.Itoa(len(body))+name+`"`)
 		w.Header().Set("Cache-Control", "max-age=31536000")
 		http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(body))
 		return
 	}
-	if file != fileName(name, k.versions-1) {
+	if file != fileName(name, k.versionsOf(i)-1) {
 		http.NotFound(w, req)
 		return
 	}
@@ -96,17 +118,27 @@ func parseName(name string) (kind, int, bool) {
 	i, err := strconv.Atoi(number)
 	for _, k := range kinds {
 		if k.name == prefix && err == nil && i >= 0 && i < k.count {
-			return k, i, true
+			return *k, i, true
 		}
 	}
 	return kind{}, 0, false
 }
 
-func packageName(k kind, i int) string   { return k.name + "-" + strconv.Itoa(i) }
+// abbreviatedType is the media type of what npm installs by.
+const abbreviatedType = "application/vnd.npm.install-v1+json"
+
+// packageName is the same length for all of a kind of which there are many, so
+// that records of one can be made from those of another.
+func packageName(k kind, i int) string {
+	if k.name == many.name {
+		return fmt.Sprintf("%s-%07d", k.name, i)
+	}
+	return k.name + "-" + strconv.Itoa(i)
+}
 func fileName(name string, v int) string { return fmt.Sprintf("%s-1.%d.0.tgz", name, v) }
 func filePath(k kind, i int) string {
 	n := packageName(k, i)
-	return "/" + n + "/-/" + fileName(n, k.versions-1)
+	return "/" + n + "/-/" + fileName(n, k.versionsOf(i)-1)
 }
 func documentPath(k kind, i int) string { return "/" + packageName(k, i) }
 func publishedAt(v, versions int) string {
@@ -115,39 +147,83 @@ func publishedAt(v, versions int) string {
 
 // content is a file's bytes, the same at each call.
 func content(k kind, i int) []byte {
+	rnd := rand.NewChaCha8([32]byte{byte(len(k.name)), k.name[0], byte(i), byte(i >> 8), byte(i >> 16)})
+	if k.name == tree.name {
+		return archive(packageName(k, i), k.versionsOf(i)-1, []int{2, 6, 15, 40, 120}[i%5]<<10, rnd)
+	}
 	b := make([]byte, k.file)
-	rnd := rand.NewChaCha8([32]byte{byte(len(k.name)), k.name[0], byte(i), byte(i >> 8)})
 	_, _ = rnd.Read(b) // never fails
 	return b
 }
 
-// packument is a document shaped as npm's: of about 700 bytes a version.
-func packument(k kind, i int, url string) []byte {
-	name := packageName(k, i)
-	versions, times := map[string]any{}, map[string]string{"created": publishedAt(0, k.versions), "modified": publishedAt(k.versions, k.versions)}
-	for v := range k.versions {
+// archive is a package that npm can install, with some bytes that do not
+// compress.
+func archive(name string, version, size int, from io.Reader) []byte {
+	var out bytes.Buffer
+	zip := gzip.NewWriter(&out)
+	w := tar.NewWriter(zip)
+	write := func(file string, body []byte) {
+		// Writing to memory does not fail.
+		_ = w.WriteHeader(&tar.Header{Name: "package/" + file, Mode: 0o644, Size: int64(len(body))})
+		_, _ = w.Write(body)
+	}
+	write("package.json", fmt.Appendf(nil, `{"name":%q,"version":"1.%d.0","main":"index.js"}`, name, version))
+	write("index.js", []byte("module.exports = 1\n"))
+	data := make([]byte, size)
+	_, _ = io.ReadFull(from, data)
+	write("data.bin", data)
+	_, _ = w.Close(), zip.Close()
+	return out.Bytes()
+}
+
+// packument is a document shaped as npm's: of about 700 bytes a version, or of
+// 400 without what installing needs not.
+func packument(k kind, i int, url string, abbreviated bool) []byte {
+	name, count := packageName(k, i), k.versionsOf(i)
+	versions, times := map[string]any{}, map[string]string{"created": publishedAt(0, count), "modified": publishedAt(count, count)}
+	for v := range count {
 		version := fmt.Sprintf("1.%d.0", v)
 		sum := sha512.Sum512([]byte(name + version))
-		if v == k.versions-1 {
-			sum = sha512.Sum512(content(k, i))
+		shasum := sha1.Sum([]byte(name + version))
+		if v == count-1 {
+			body := content(k, i)
+			sum, shasum = sha512.Sum512(body), sha1.Sum(body)
 		}
-		versions[version] = map[string]any{
-			"name": name, "version": version, "description": "A package made up for measuring", "license": "MIT",
-			"main": "index.js", "_id": name + "@" + version, "gitHead": fmt.Sprintf("%x", sum[:20]),
-			"scripts":      map[string]string{"test": "node test.js", "build": "tsc -p ."},
+		one := map[string]any{
+			"name": name, "version": version,
 			"dependencies": map[string]string{"left": "^1.0.0", "right": "~2.3.4", "middle": ">=3"},
 			"dist": map[string]any{
-				"tarball": url + "/" + name + "/-/" + fileName(name, v), "shasum": fmt.Sprintf("%x", sum[:20]),
+				"tarball": url + "/" + name + "/-/" + fileName(name, v), "shasum": fmt.Sprintf("%x", shasum),
 				"integrity": "sha512-" + base64.StdEncoding.EncodeToString(sum[:]), "fileCount": 12, "unpackedSize": 34567,
 			},
-			"_npmUser": map[string]string{"name": "somebody", "email": "somebody@example.com"},
 		}
-		times[version] = publishedAt(v, k.versions)
+		if k.name == tree.name {
+			delete(one, "dependencies")
+		}
+		versions[version] = one
+		times[version] = publishedAt(v, count)
+		if abbreviated {
+			continue
+		}
+		for field, value := range map[string]any{
+			"description": "A package made up for measuring", "license": "MIT",
+			"main": "index.js", "_id": name + "@" + version, "gitHead": fmt.Sprintf("%x", sum[:20]),
+			"scripts":  map[string]string{"test": "node test.js", "build": "tsc -p ."},
+			"_npmUser": map[string]string{"name": "somebody", "email": "somebody@example.com"},
+		} {
+			one[field] = value
+		}
 	}
-	body, err := json.Marshal(map[string]any{
-		"_id": name, "_rev": "1-abc", "name": name, "description": "A package made up for measuring",
-		"dist-tags": map[string]string{"latest": fmt.Sprintf("1.%d.0", k.versions-1)}, "versions": versions, "time": times, "license": "MIT",
-	})
+	document := map[string]any{
+		"name": name, "dist-tags": map[string]string{"latest": fmt.Sprintf("1.%d.0", count-1)}, "versions": versions,
+		"modified": publishedAt(count, count),
+	}
+	if !abbreviated {
+		delete(document, "modified")
+		document["_id"], document["_rev"], document["license"] = name, "1-abc", "MIT"
+		document["description"], document["time"] = "A package made up for measuring", times
+	}
+	body, err := json.Marshal(document)
 	if err != nil {
 		panic(err)
 	}

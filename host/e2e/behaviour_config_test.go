@@ -104,3 +104,22 @@ func TestValidatePointsAtEveryMistake(t *testing.T) {
 		})
 	}
 }
+
+func TestCommandsReachAHostWhoseDataDirectoryHasALongPath(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), strings.Repeat("deep", 30)) // sockets' paths end at 104 bytes
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	config := faultConfig("http://127.0.0.1:1")
+	h := startHostIn(t, dir, config)
+	h.token(t, "joe")
+	h.Kill()
+	if out, err := h.Run(t, "token", "list"); err != nil || !strings.Contains(out, "joe") {
+		t.Errorf("after a kill: %v\n%s", err, out)
+	}
+	h = startHostIn(t, dir, config)
+	if out, err := h.Run(t, "token", "list"); err != nil || !strings.Contains(out, "joe") {
+		t.Errorf("after another start: %v\n%s", err, out)
+	}
+}

@@ -111,7 +111,7 @@ func TestPrivateHostThatIsNamedMayBeAsked(t *testing.T) {
 }
 
 func TestCredentialsGoToTheirUpstreamAndNowhereElse(t *testing.T) {
-	t.Setenv("ENTREPOT_TEST_TOKEN", "tok-from-env") // so not parallel
+	t.Parallel()
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("pass-from-file\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -122,6 +122,7 @@ func TestCredentialsGoToTheirUpstreamAndNowhereElse(t *testing.T) {
 		"a header, from the environment": {"header = \"X-Api-Key\"\n    value = env(\"ENTREPOT_TEST_TOKEN\")", "X-Api-Key", "tok-from-env"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			own := faultVersion{Name: "own", Version: "1.0.0", Body: faultBytes(1, 1000)}
 			moved := faultVersion{Name: "moved", Version: "1.0.0", Body: faultBytes(2, 1000)}
 			foreign := faultVersion{Name: "foreign", Version: "1.0.0", Body: faultBytes(3, 1000)}
@@ -143,7 +144,7 @@ repository "npm" {
     %s
   }
 }
-`, reg.URL, test.lines))
+`, reg.URL, test.lines), "ENTREPOT_TEST_TOKEN=tok-from-env")
 			token := h.token(t, "joe", "--allow", "read")
 			for _, v := range []faultVersion{own, moved, foreign} {
 				a := faultTry(t, http.MethodGet, h.URL+"/npm"+v.path(), "Authorization", "Bearer "+token, "Cookie", "client=secret", "X-Api-Key", "client-secret", "Proxy-Authorization", "Basic client")

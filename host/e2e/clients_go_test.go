@@ -328,12 +328,10 @@ func TestGoProxyLists(t *testing.T) {
 
 // TestGoEnvironment has the host take its upstreams from its environment.
 func TestGoEnvironment(t *testing.T) {
-	built(t) // not with the environment of the test
+	t.Parallel()
 	p := startGo(t)
-	t.Setenv("GOPROXY", p.servers[0].URL+",direct")
-	t.Setenv("GOSUMDB", p.key+" "+p.servers[1].URL)
 	p.upstream = `allow_hosts = ["127.0.0.1"]`
-	h := startHost(t, p.config("3d", ""))
+	h := startHost(t, p.config("3d", ""), "GOPROXY="+p.servers[0].URL+",direct", "GOSUMDB="+p.key+" "+p.servers[1].URL)
 	newGoClient(t, mount(h, p.fixture), p.key).must(t, "get", "example.com/team/tide")
 	if p.servers[1].Total() == 0 {
 		t.Error("the checksum database was not asked")

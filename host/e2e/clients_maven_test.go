@@ -12,13 +12,17 @@ import (
 	"github.com/git-pkgs/purl"
 )
 
+// quickJava are options of Java for programs that run for seconds: what takes
+// time to pay off is left out.
+const quickJava = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+
 // mvnClient resolves a package as an extension of a build: that needs no plugin,
 // so that a fixture can have all of it.
 var mvnClient = &client{
 	name: "mvn", program: "mvn", purl: "pkg:maven/org.example/",
 	set: func(t *testing.T, p *project) []string {
 		p.write(t, "settings.xml", mavenSettings(p.url))
-		return []string{"MAVEN_OPTS=", "MAVEN_ARGS=", "JAVA_TOOL_OPTIONS=-Duser.home=" + p.home}
+		return []string{"MAVEN_OPTS=", "MAVEN_ARGS=", "JAVA_TOOL_OPTIONS=" + quickJava + " -Duser.home=" + p.home}
 	},
 	add: func(t *testing.T, p *project, name, version string) (string, error) {
 		if version == "" {
@@ -33,7 +37,7 @@ var mvnClient = &client{
 var gradleClient = &client{
 	name: "gradle", program: "gradle", purl: "pkg:maven/org.example/",
 	set: func(t *testing.T, p *project) []string {
-		return []string{"GRADLE_OPTS=", "JAVA_OPTS=", "GRADLE_USER_HOME=" + filepath.Join(p.home, "gradle"), "JAVA_TOOL_OPTIONS=-Duser.home=" + p.home}
+		return []string{"GRADLE_OPTS=", "JAVA_OPTS=", "GRADLE_USER_HOME=" + filepath.Join(p.home, "gradle"), "JAVA_TOOL_OPTIONS=" + quickJava + " -Duser.home=" + p.home}
 	},
 	add: func(t *testing.T, p *project, name, version string) (string, error) {
 		if version == "" {

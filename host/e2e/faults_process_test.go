@@ -338,8 +338,8 @@ func socketDir(t testing.TB, pid int) string {
 
 func TestPluginInheritsNothingFromTheHost(t *testing.T) {
 	onlyLinux(t)
-	t.Setenv("ENTREPOT_TEST_SECRET", "hunter2") // so not parallel
-	h := startHost(t, faultConfig("http://127.0.0.1:1"))
+	t.Parallel()
+	h := startHost(t, faultConfig("http://127.0.0.1:1"), "ENTREPOT_TEST_SECRET=hunter2")
 	pid := pluginPID(t, h, "npm")
 	for _, v := range faultEnviron(t, pid) {
 		name, _, _ := strings.Cut(v, "=")

@@ -78,20 +78,22 @@ type Host struct {
 	URL string
 	// Dir holds config.hcl and data/.
 	Dir string
+	env []string // added to that of its processes
 	cmd *exec.Cmd
 	log *logBuffer
 	end chan error
 }
 
 // startHost runs entrepot with a configuration; listen, data_dir and
-// plugin_dir are added. It ends with the test.
-func startHost(t testing.TB, config string) *Host {
+// plugin_dir are added, and variables to its environment. It ends with the
+// test.
+func startHost(t testing.TB, config string, env ...string) *Host {
 	t.Helper()
-	return startHostIn(t, t.TempDir(), config)
+	return startHostIn(t, t.TempDir(), config, env...)
 }
 
 // startHostIn is startHost on a directory that was used before.
-func startHostIn(t testing.TB, dir, config string) *Host {
+func startHostIn(t testing.TB, dir, config string, env ...string) *Host {
 	t.Helper()
 	bin := built(t)
 	text := fmt.Sprintf("listen = \"127.0.0.1:0\"\ndata_dir = %q\nplugin_dir = %q\naccess_log = %q\n%s",
@@ -103,8 +105,9 @@ func startHostIn(t testing.TB, dir, config string) *Host {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h := &Host{Dir: dir, log: &logBuffer{}, end: make(chan error, 1)}
+	h := &Host{Dir: dir, env: env, log: &logBuffer{}, end: make(chan error, 1)}
 	h.cmd = exec.Command(filepath.Join(bin, "entrepot"), "serve", "--config", file, "--log-level", "debug")
+	h.cmd.Env = append(os.Environ(), env...)
 	h.cmd.Stderr, h.cmd.Stdout = h.log, h.log
 	if err := h.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -181,6 +184,7 @@ func (h *Host) Kill() {
 func (h *Host) Run(t testing.TB, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(built(t), "entrepot"), append(args, "--config", filepath.Join(h.Dir, "config.hcl"))...)
+	cmd.Env = append(os.Environ(), h.env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

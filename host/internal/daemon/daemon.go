@@ -197,15 +197,18 @@ func (d *Daemon) Close() error {
 	return nil
 }
 
+// socketsName is the directory of sockets in a data directory, or a link to it.
+const socketsName = "run"
+
 // longestSocketDir leaves room for go-plugin's own names in the 104 bytes that
 // the shortest systems allow a socket's path.
 const longestSocketDir = 60
 
-// socketDir makes the private directory of the plugins' sockets: below the
-// data directory, or among temporary files when that path is too long, with a
-// link to it, by which the next start removes what a killed host leaves.
+// socketDir makes the private directory of the sockets, ours and the plugins':
+// below the data directory, or among temporary files when that path is too long,
+// with a link to it, by which the next start removes what a killed host leaves.
 func (d *Daemon) socketDir() error {
-	dir, err := filepath.Abs(filepath.Join(d.dir.Path, "run"))
+	dir, err := filepath.Abs(filepath.Join(d.dir.Path, socketsName))
 	if err != nil {
 		return err
 	}

@@ -71,19 +71,26 @@ func (d *Daemon) scheme() string {
 	return "https"
 }
 
-// AdminSocket is where a running host takes commands, below its data
-// directory.
-func AdminSocket(dataDir string) string { return filepath.Join(dataDir, "admin.sock") }
+// AdminSocket is where a running host takes commands: beside the sockets of its
+// plugins, where its path is short enough for one.
+func AdminSocket(dataDir string) string {
+	dir := filepath.Join(dataDir, socketsName)
+	if short, err := os.Readlink(dir); err == nil {
+		dir = short
+	}
+	return filepath.Join(dir, adminName)
+}
+
+const adminName = "admin.sock"
 
 // serveAdmin listens for commands of the same user.
 func (d *Daemon) serveAdmin() (stop func(), err error) {
-	path := AdminSocket(d.dir.Path)
+	path := filepath.Join(d.sockets, adminName)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
-		// A path too long for a socket: commands then need the host stopped.
 		d.log.Warn("commands cannot reach this host", "socket", path, "error", err)
 		return func() {}, nil
 	}

@@ -24,11 +24,20 @@ const socketDirVariable = "PLUGIN_UNIX_SOCKET_DIR"
 // arguments, that calls [Main]; wanted says which layers are asked for.
 func New(self []string, wanted func(layer string) bool) *Sandbox {
 	s := &Sandbox{self: self}
+	var asked []string
 	for _, layer := range Layers {
-		if !wanted(layer) {
+		if wanted(layer) {
+			asked = append(asked, layer)
+		} else {
 			s.missing = append(s.missing, layer+" is switched off")
-			continue
 		}
+	}
+	// Mostly all of them hold, which one process tells as well as four.
+	if s.try(asked...) == nil {
+		s.layers = asked
+		return s
+	}
+	for _, layer := range asked {
 		if err := s.try(layer); err != nil {
 			s.missing = append(s.missing, fmt.Sprintf("%s cannot be enforced here: %v", layer, err))
 			continue
@@ -38,13 +47,12 @@ func New(self []string, wanted func(layer string) bool) *Sandbox {
 	return s
 }
 
-// try has a process apply a layer to itself.
-func (s *Sandbox) try(layer string) error {
-	with := []string{layer}
-	if layer == Seccomp {
-		with = []string{NoNewPrivs, Seccomp} // the kernel wants it so
+// try has a process apply layers to itself.
+func (s *Sandbox) try(layers ...string) error {
+	if slices.Contains(layers, Seccomp) && !slices.Contains(layers, NoNewPrivs) {
+		layers = append([]string{NoNewPrivs}, layers...) // the kernel wants it so
 	}
-	probe := &Sandbox{self: s.self, layers: with}
+	probe := &Sandbox{self: s.self, layers: layers}
 	cmd := exec.Command("probe")
 	cmd.Env = []string{}
 	probe.Wrap(cmd)

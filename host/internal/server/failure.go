@@ -91,25 +91,54 @@ func writeFailure(w *recorder, r *http.Request, f *cache.Failure, status int, fo
 	writeBody(w, r, status, fill(format, f))
 }
 
-// fill puts a failure into an ecosystem's template.
+// fill puts a failure into an ecosystem's template. What no word of ours stands
+// in the braces of is left as it is.
 func fill(format *pb.ErrorFormat, f *cache.Failure) string {
 	quote := quoting(format.GetContentType())
-	until := ""
-	if !f.Until.IsZero() {
-		until = cooldown.Instant(f.Until)
+	var body strings.Builder
+	rest := format.GetBody()
+	for {
+		before, after, found := strings.Cut(rest, "{")
+		body.WriteString(before)
+		if !found {
+			break
+		}
+		name, behind, closed := strings.Cut(after, "}")
+		text, known := word(name, format, f)
+		if !closed || !known {
+			body.WriteByte('{')
+			rest = after
+			continue
+		}
+		body.WriteString(quote(text))
+		rest = behind
 	}
-	body := strings.NewReplacer(
-		"{message}", quote(f.Message),
-		"{name}", quote(f.Name),
-		"{version}", quote(f.Version),
-		"{until}", quote(until),
-		"{kind}", quote(wire.KindName(f.Kind)),
-		"{code}", quote(cmp.Or(f.Code, format.GetCodes()[wire.KindName(f.Kind)])),
-	).Replace(format.GetBody())
-	if !strings.HasSuffix(body, "\n") {
-		body += "\n"
+	if !strings.HasSuffix(body.String(), "\n") {
+		body.WriteByte('\n')
 	}
-	return body
+	return body.String()
+}
+
+// word is what stands in a template's braces.
+func word(name string, format *pb.ErrorFormat, f *cache.Failure) (text string, known bool) {
+	switch name {
+	case "message":
+		return f.Message, true
+	case "name":
+		return f.Name, true
+	case "version":
+		return f.Version, true
+	case "until":
+		if f.Until.IsZero() {
+			return "", true
+		}
+		return cooldown.Instant(f.Until), true
+	case "kind":
+		return wire.KindName(f.Kind), true
+	case "code":
+		return cmp.Or(f.Code, format.GetCodes()[wire.KindName(f.Kind)]), true
+	}
+	return "", false
 }
 
 // quoting is how text is put into a body of a content type; into JSON with its
