@@ -90,7 +90,7 @@ func (s *Server) enter(w *recorder, repo *cache.Repository) error {
 		if err == nil {
 			break
 		}
-		if w.identity.May(access.Some, other.Name, w.prefix, nil, other.Anonymous) == nil {
+		if w.identity.May(access.Some, other.Name, w.prefix, nil, other.Anonymous, other.Names) == nil {
 			err, w.result, w.detail = nil, "", ""
 		}
 	}
@@ -133,7 +133,7 @@ func (s *Server) identify(w *recorder, r *http.Request, text []byte) (err error)
 // when names turn out that the request did not tell.
 func (s *Server) may(w *recorder, repo *cache.Repository, action access.Action, packages []string) error {
 	w.needs = needs{action, packages}
-	if err := w.identity.May(action, repo.Name, w.prefix, packages, repo.Anonymous); err != nil {
+	if err := w.identity.May(action, repo.Name, w.prefix, packages, repo.Anonymous, repo.Names); err != nil {
 		return w.refuse(err)
 	}
 	return nil
@@ -296,7 +296,7 @@ func (s *Server) issue(w *recorder, p *pb.Identity, text []byte) (token, granted
 // the repository asked, or of one that is mounted below it, where the name is
 // shorter by that.
 func (s *Server) mayAnywhere(w *recorder, action access.Action, name string) bool {
-	if w.identity.May(action, w.repo.Name, w.prefix, []string{name}, w.repo.Anonymous) == nil {
+	if w.identity.May(action, w.repo.Name, w.prefix, []string{name}, w.repo.Anonymous, w.repo.Names) == nil {
 		return true
 	}
 	for _, m := range s.site.Load().mounts {
@@ -304,7 +304,7 @@ func (s *Server) mayAnywhere(w *recorder, action access.Action, name string) boo
 		if !ok {
 			continue
 		}
-		if rest, ok := strings.CutPrefix(name, below+"/"); ok && w.identity.May(action, m.repo.Name, m.prefix, []string{rest}, m.repo.Anonymous) == nil {
+		if rest, ok := strings.CutPrefix(name, below+"/"); ok && w.identity.May(action, m.repo.Name, m.prefix, []string{rest}, m.repo.Anonymous, m.repo.Names) == nil {
 			return true
 		}
 	}
