@@ -88,7 +88,7 @@ func (e *edit) setGraves(name string, graves Graves) error {
 // bury notes that a file goes for good. One that lies in a directory is its
 // owner's to change.
 func (e *edit) bury(p *Package, f *File) error {
-	if f.Path == "" || f.Source != "" {
+	if f.Path == "" || f.inDirectory() != "" {
 		return nil
 	}
 	graves, err := e.gravesOf(p.Name)
@@ -112,7 +112,7 @@ func (e *edit) risen(p *Package, f *File) error {
 	}
 	grave, there := graves[f.Path]
 	switch {
-	case !there || f.Source != "" || grave.Body == f.Body:
+	case !there || f.inDirectory() != "" || grave.Body == f.Body:
 		return nil
 	case !e.Overwrite:
 		return &GoneError{p.Name, f.Version, f.Path}
