@@ -84,7 +84,7 @@ repository "oci" {}
 # Artifacts of one's own, and results of builds.
 # repository "company-maven" {
 #   plugin  = "maven"
-#   hosted  { names = ["com.acme*", "build-cache/*"] }
+#   hosted  { names = ["com.acme", "com.acme.*", "build-cache/*"] }
 #   options { build_cache = "100MiB" }       # Gradle's, at /company-maven/cache/
 # }
 

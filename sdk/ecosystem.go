@@ -3,6 +3,8 @@ package sdk
 import (
 	"encoding/hex"
 	"time"
+
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 // Ecosystem is a plugin: which requests it understands and what it makes of
@@ -62,6 +64,11 @@ type Ecosystem struct {
 	// IncompleteListings says that upstream's documents do not list all that
 	// there is, so that a version's absence does not mean it was removed.
 	IncompleteListings bool
+	// Names say which spellings of a package's name are the same, wherever
+	// somebody writes one, or a pattern of them: in the configuration, in
+	// permissions of tokens, in what a client asks. Of what is called almost like a
+	// package of ours upstream is not asked then. Zero: each name is only itself.
+	Names names.Rules
 	// Urgent are patterns of names, as in the configuration's rules for packages,
 	// of what is not to wait, such as security updates: only such a rule holds it
 	// back, no cool-down by default. Nil: none.

@@ -51,7 +51,7 @@ func (in *Input) HeldVersion(name, version string) Failure {
 // the question when they cannot.
 func (in *Input) CoolsDown(name string) bool {
 	for _, r := range in.policy.Rules {
-		if !cooldown.Match(r.Name, name) {
+		if !in.policy.Names.Match(r.Name, name) {
 			continue
 		}
 		if r.Window > 0 {

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -248,14 +247,16 @@ func (p *Publication) Deprecate(name, version, message string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_DEPRECATE, Version: &pb.Version{Name: name, Version: version}, Value: message})
 }
 
-// Delete deletes a version with its files, or, without a version, a package.
-func (p *Publication) Delete(name, version string) {
-	p.order(&pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: name, Version: version}})
+// Delete deletes a version with its files, or, without a version, a package. For
+// good: no other bytes can be published in their place, unless the repository
+// lets published files be replaced; the same bytes may come back.
+func (p *Publication) Delete(name, version string, forGood bool) {
+	p.order(&pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: name, Version: version}, ForGood: forGood})
 }
 
-// DeleteFile deletes a file of a version.
-func (p *Publication) DeleteFile(name, version, path string) {
-	p.order(&pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: name, Version: version}, Path: path})
+// DeleteFile deletes a file of a version, for good or not, as [Publication.Delete].
+func (p *Publication) DeleteFile(name, version, path string, forGood bool) {
+	p.order(&pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: name, Version: version}, Path: path, ForGood: forGood})
 }
 
 // Own makes a user an owner of a package.
@@ -342,9 +343,10 @@ func (in *Input) HostedPackages() []*HostedPackage {
 }
 
 // Ours reports whether a name is one that only we have packages of: a search
-// leaves out what upstream says of it.
+// leaves out what upstream says of it. Names that are the same to
+// [Ecosystem.Names] are the same here.
 func (in *Input) Ours(name string) bool {
-	return slices.ContainsFunc(in.ours, func(pattern string) bool { return cooldown.Match(pattern, name) })
+	return in.policy.Names.Any(in.ours, name)
 }
 
 // addHosted takes a package, or more of its files, off the wire.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -260,8 +261,9 @@ func instant(ms int64) time.Time {
 	return time.UnixMilli(ms)
 }
 
-func policyFromWire(p *pb.Policy) cooldown.Policy {
+func policyFromWire(p *pb.Policy, rules names.Rules) cooldown.Policy {
 	policy := cooldown.Policy{
+		Names:  rules,
 		Now:    time.UnixMilli(p.GetNowMs()),
 		Exempt: map[cooldown.Version]bool{},
 		Floors: map[cooldown.Key]time.Time{},

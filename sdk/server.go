@@ -64,6 +64,7 @@ func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 		Vary:             e.Vary,
 		CompleteListings: !e.IncompleteListings,
 		Urgent:           e.Urgent,
+		Names:            wire.NameRules(e.Names),
 		Capabilities:     &pb.Capabilities{About: e.About != nil, Host: e.Package != nil},
 		Challenge:        e.Challenge,
 		Errors: &pb.ErrorFormat{
@@ -113,7 +114,7 @@ func (s *server) Configure(_ context.Context, c *pb.ConfigureRequest) (*pb.Confi
 		}
 		return &pb.ConfigureResponse{Diagnostics: []*pb.Diagnostic{d}}, nil
 	}
-	return &pb.ConfigureResponse{Upstreams: wireUpstreams(r.Upstreams), Urgent: r.Urgent}, nil
+	return &pb.ConfigureResponse{Upstreams: wireUpstreams(r.Upstreams), Urgent: r.Urgent, Names: wire.NameRules(r.Names)}, nil
 }
 
 // Plan routes a request, or asks About.
@@ -158,7 +159,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 	if !ok {
 		return status.Errorf(codes.Internal, "plugin %s: %s is no document: a Document's Path must plan to that document", r.Name, start.GetPath())
 	}
-	in := &Input{request: req, policy: policyFromWire(start.GetPolicy()), docs: map[Source]*Doc{}, hosted: map[string]*HostedPackage{}, ours: start.GetOurs(), several: document.Name == "", first: document.From, known: knownFromWire(start.GetKnown())}
+	in := &Input{request: req, policy: policyFromWire(start.GetPolicy(), r.Names), docs: map[Source]*Doc{}, hosted: map[string]*HostedPackage{}, ours: start.GetOurs(), several: document.Name == "", first: document.From, known: knownFromWire(start.GetKnown())}
 	defer in.over.Store(true)
 	for {
 		if err := in.receive(stream); err != nil {

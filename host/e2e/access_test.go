@@ -252,6 +252,20 @@ func auditEvents(t *testing.T, file string) (all []auditEvent) {
 	return all
 }
 
+// TestTokenForNoRepositoryIsNoted makes tokens for repositories that there are,
+// and are not.
+func TestTokenForNoRepositoryIsNoted(t *testing.T) {
+	t.Parallel()
+	reg := startFaultRegistry(t, faultVersion{Name: "a", Version: "1.0.0", Body: []byte("x")})
+	h := startHost(t, faultConfig(reg.URL, private))
+	for allow, want := range map[string]string{"read": "", "read:npm": "", "read:n*:a": "", "read:nosuch": `note: the configuration has no repository "nosuch"`} {
+		out, err := h.Run(t, "token", "create", "ci", "--allow", allow)
+		if err != nil || want == "" && strings.Contains(out, "note:") || !strings.Contains(out, want) {
+			t.Errorf("--allow %s: %v\n%s, want %q", allow, err, out, want)
+		}
+	}
+}
+
 func TestAuditLogTellsWhoWantedWhat(t *testing.T) {
 	t.Parallel()
 	reg := startFaultRegistry(t, faultVersion{Name: "a", Version: "1.0.0", Body: []byte("x")})

@@ -97,13 +97,13 @@ func readFile(t testing.TB, name string) string {
 // long the last look took.
 func (h *Host) looked(t testing.TB, times, files int, want string, within time.Duration) time.Duration {
 	t.Helper()
-	line := regexp.MustCompile(`directories looked at: .*files=` + strconv.Itoa(files) + ` .*took=(\S+)`)
+	line := regexp.MustCompile(`directories looked at: .*files=` + strconv.Itoa(files) + ` .*seconds=(\S+)`)
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		all := line.FindAllStringSubmatch(h.log.String(), -1)
 		if len(all) < times {
 			continue
 		}
-		took, err := time.ParseDuration(all[len(all)-1][1])
+		took, err := time.ParseDuration(all[len(all)-1][1] + "s")
 		if err != nil || !strings.Contains(all[len(all)-1][0], want) {
 			t.Fatalf("%s (%v), want %s", all[len(all)-1][0], err, want)
 		}

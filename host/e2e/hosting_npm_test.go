@@ -33,7 +33,7 @@ func hostingNpm(t *testing.T, settings string) (*fixture, *Host) {
 		"name": bait.name, "dist-tags": map[string]string{"latest": bait.version}, "time": map[string]string{bait.version: npmTime(bait.published())},
 		"versions": map[string]any{bait.version: npmManifest(bait, "", f.servers[0].URL+"/bait.tgz", npmTarball(t, bait, ""))},
 	}))
-	return f, startHost(t, f.config("3d", "hosted {\n  names = [\"@acme/*\"]\n"+settings+"\n}"))
+	return f, startHost(t, f.config("3d", "hosted {\n  names = [\"@Acme/*\"]\n"+settings+"\n}"))
 }
 
 // hostingNpmAsked are the requests to upstream that have a name of ours.
@@ -239,10 +239,23 @@ func TestHostingNpmCommands(t *testing.T) {
 	}
 
 	says(`joe`, "owner", "ls", "@acme/boat")
+	fails(`no token has this name`, "owner", "add", "nobody", "@acme/boat")
+	says(`joe: read-write`, "access", "list", "collaborators", "@acme/boat")
+	says(`@acme/boat: read-write`, "access", "list", "packages", "joe")
+	says(`joe`, "profile", "get")
+	fails(`entrepot token list`, "token", "list")
+	jane := hostingNpmProject(t, npmClient, h, f, h.token(t, "jane", "--allow", "publish,delete:npm"))
+	out, err := hostingNpmPublish(t, jane, "@acme/boat", "3.0.0", nil)
+	npmClient.fails(t, out, err, "publishes what others own", `its owners only, who are joe`)
+	out, err = jane.run(t, "npm", "deprecate", "@acme/boat@1", "it sinks")
+	npmClient.fails(t, out, err, "deprecates what others own", `its owners only, who are joe`)
+	out, err = jane.run(t, "npm", "owner", "add", "jane", "@acme/boat")
+	npmClient.fails(t, out, err, "makes itself an owner", `its owners only, who are joe`)
 	says(`\+ jane`, "owner", "add", "jane", "@acme/boat")
 	says(`joe <>\njane <>`, "owner", "ls", "@acme/boat")
-	says(`- joe`, "owner", "rm", "joe", "@acme/boat")
-	says(`^jane <>\n$`, "owner", "ls", "@acme/boat")
+	jane.must(t, "npm", "dist-tag", "add", "@acme/boat@1.0.0", "janes")
+	says(`- jane`, "owner", "rm", "jane", "@acme/boat")
+	says(`^joe <>\n$`, "owner", "ls", "@acme/boat")
 	says(`"name": ?"@acme/boat"`, "search", "hull", "--json")
 	says(`floats`, "view", "@acme/boat")
 
@@ -254,6 +267,8 @@ func TestHostingNpmCommands(t *testing.T) {
 	if status, _, _ := get(t, mount(h, f)+"/@acme/boat/-/boat-2.0.0.tgz"); status != http.StatusNotFound {
 		t.Errorf("an unpublished tarball is answered with %d", status)
 	}
+	out, err = hostingNpmPublish(t, p, "@acme/boat", "2.0.0", map[string]any{"description": "sinks"})
+	npmClient.fails(t, out, err, "publishes other bytes as what was unpublished", `was published with other bytes and deleted`)
 	says(`- @acme/boat`, "unpublish", "@acme/boat", "--force")
 	fails(`404`, "view", "@acme/boat")
 	fails(`404`, "access", "set", "status=public", "@acme/boat")
@@ -264,8 +279,91 @@ func TestHostingNpmCommands(t *testing.T) {
 	if out, err := hostingNpmPublish(t, fresh, "@acme/raft", "1.0.0", nil); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	out, err := fresh.run(t, "npm", "unpublish", "@acme/raft", "--force")
+	out, err = fresh.run(t, "npm", "unpublish", "@acme/raft", "--force")
 	npmClient.fails(t, out, err, "unpublishes without permission", `403`)
+}
+
+// TestHostingNpmManifestsAreTheirTarballs publishes with a manifest that says
+// other things than the tarball, which no client does.
+func TestHostingNpmManifestsAreTheirTarballs(t *testing.T) {
+	t.Parallel()
+	f, h := hostingNpm(t, "")
+	token := h.token(t, "joe", "--allow", "publish:npm")
+	archive := tarball(t, map[string][]byte{"package/package.json": []byte(`{"name":"@acme/boat","version":"1.0.0","dependencies":{"shell":"^1.0.0"},"scripts":{"test":"true"}}`)})
+	send := func(length int) (int, string) {
+		return hostingSend(t, http.MethodPut, mount(h, f)+"/@acme%2fboat", "Bearer "+token, "application/json", marshal(t, map[string]any{
+			"_id": "@acme/boat", "name": "@acme/boat", "dist-tags": map[string]string{"latest": "1.0.0"},
+			"versions": map[string]any{"1.0.0": map[string]any{
+				"name": "@acme/boat", "version": "1.0.0", "dependencies": map[string]string{"shell": "^1.0.0", "evil": "*"},
+				"scripts": map[string]string{"postinstall": "evil"}, "bin": map[string]string{"ls": "evil.js"}, "description": "floats",
+			}},
+			"_attachments": map[string]any{"@acme/boat-1.0.0.tgz": map[string]any{"data": base64.StdEncoding.EncodeToString(archive), "length": length}},
+		}))
+	}
+	if status, body := send(len(archive) - 1); status != http.StatusBadRequest || !strings.Contains(body, "but the document says") {
+		t.Errorf("a wrong length is answered with %d %s", status, body)
+	}
+	if status, body := send(len(archive)); status != http.StatusCreated {
+		t.Fatalf("publishing is answered with %d %s", status, body)
+	}
+	for _, accept := range []string{"application/json", "application/vnd.npm.install-v1+json"} {
+		_, _, doc := get(t, mount(h, f)+"/@acme%2fboat", "Accept", accept)
+		if strings.Contains(string(doc), "evil") || !strings.Contains(string(doc), `"shell":"^1.0.0"`) || strings.Contains(string(doc), "hasInstallScript") {
+			t.Errorf("the packument is %s", doc)
+		}
+	}
+}
+
+// TestHostingNpmPublishesWorkspaces has pnpm put versions in the place
+// of the protocol by which packages of a workspace name each other.
+func TestHostingNpmPublishesWorkspaces(t *testing.T) {
+	t.Parallel()
+	pnpmClient.needed(t)
+	f, h := hostingNpm(t, "")
+	p := hostingNpmProject(t, pnpmClient, h, f, h.token(t, "joe", "--allow", "publish:npm"))
+	p.write(t, "package.json", `{"name":"root","private":true}`)
+	p.write(t, "pnpm-workspace.yaml", "packages: [\"packages/*\"]\n")
+	p.write(t, "packages/hull/package.json", `{"name":"@acme/hull","version":"1.2.3","main":"index.js"}`)
+	p.write(t, "packages/hull/index.js", "module.exports = 1\n")
+	p.write(t, "packages/boat/package.json", `{"name":"@acme/boat","version":"2.0.0","main":"src.js","bin":"./cli.js","dependencies":{"@acme/hull":"workspace:^"},"publishConfig":{"main":"index.js","bin":{"sail":"./dist.js"}}}`)
+	for _, name := range []string{"src.js", "index.js", "cli.js", "dist.js"} {
+		p.write(t, "packages/boat/"+name, "#!/usr/bin/env node\n")
+	}
+	p.must(t, "pnpm", "install", "--lockfile=false")
+	p.must(t, "pnpm", "-r", "publish", "--no-git-checks")
+	_, _, doc := get(t, mount(h, f)+"/@acme%2fboat")
+	for _, want := range []string{`"@acme/hull":"^1.2.3"`, `"sail":`} {
+		if !strings.Contains(string(doc), want) {
+			t.Errorf("the packument has no %s: %s", want, doc)
+		}
+	}
+	user := pnpmClient.project(t, mount(h, f))
+	if out, err := pnpmClient.add(t, user, "@acme/boat", "2.0.0"); err != nil {
+		t.Errorf("pnpm does not install it: %v\n%s", err, out)
+	}
+}
+
+// TestHostingNpmPublishesWithoutUpstream publishes a name that upstream might
+// have, while it is gone.
+func TestHostingNpmPublishesWithoutUpstream(t *testing.T) {
+	t.Parallel()
+	npmClient.needed(t)
+	f := startNPM(t)
+	h := startHost(t, f.config("3d", "hosted { any = true }"))
+	token := h.token(t, "joe", "--allow", "read,publish:npm")
+	p := hostingNpmProject(t, npmClient, h, f, token)
+	f.close()
+	if out, err := hostingNpmPublish(t, p, "boat", "1.0.0", nil); err != nil {
+		t.Fatalf("npm does not publish: %v\n%s", err, out)
+	}
+	p.must(t, "npm", "dist-tag", "add", "boat@1.0.0", "old")
+	hostingNpmInstalls(t, npmClient, mount(h, f), "boat", "old", "1.0.0")
+	if status, _, body := get(t, mount(h, f)+"/raft"); status != http.StatusBadGateway {
+		t.Errorf("anybody is answered with %d %s", status, body)
+	}
+	if status, _, body := get(t, mount(h, f)+"/raft", "Authorization", "Bearer "+token); status != http.StatusNotFound || !strings.Contains(string(body), "upstream cannot be asked") {
+		t.Errorf("who may publish is answered with %d %s", status, body)
+	}
 }
 
 // TestHostingNpmLogsIn has npm log in: it tries its other way first.

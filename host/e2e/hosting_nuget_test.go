@@ -32,7 +32,7 @@ func hostingNuGet(t *testing.T, settings string) (*fixture, *Host) {
 		}}}))
 	}))
 	f.servers[1].handler.(*shelf).put(file, "application/octet-stream", nupkg(t, bait))
-	return f, startHost(t, f.config("3d", "hosted { names = [\"acme.*\"] }\n"+settings))
+	return f, startHost(t, f.config("3d", "hosted { names = [\"Acme.*\"] }\n"+settings))
 }
 
 // hostingNuGetAsked are the requests to upstream that have a name of ours.

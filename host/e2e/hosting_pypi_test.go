@@ -3,9 +3,11 @@ package e2e
 import (
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"os"
@@ -16,7 +18,7 @@ import (
 	"testing"
 )
 
-// hostingPyPI has the names acme-*, which are ours, beside an upstream that has
+// hostingPyPI has the names acme-*, spelled as people may, which are ours, beside an upstream that has
 // a project of such a name as well.
 func hostingPyPI(t *testing.T, settings string) (*fixture, *Host) {
 	t.Helper()
@@ -26,7 +28,7 @@ func hostingPyPI(t *testing.T, settings string) (*fixture, *Host) {
 	files.put("/bait/"+wheelName(bait), "application/octet-stream", wheel(t, bait))
 	pages.put("/simple/acme-tide/", "text/html", fmt.Appendf(nil, "<a href=%q>%s</a>", f.servers[1].URL+"/bait/"+wheelName(bait), wheelName(bait)))
 	pages.put("/simple/", "application/vnd.pypi.simple.v1+json", []byte(`{"meta":{"api-version":"1.0"},"projects":[{"name":"acme-bait"},{"name":"shell"},{"name":"tide"}]}`))
-	return f, startHost(t, f.config("3d", "hosted {\n  names = [\"acme-*\"]\n"+settings+"\n}"))
+	return f, startHost(t, f.config("3d", "hosted {\n  names = [\"Acme_*\"]\n"+settings+"\n}"))
 }
 
 // hostingPyPIAsked are the requests to upstream that have a name of ours.
@@ -189,6 +191,10 @@ func TestHostingPyPIKnowsWhatIsThere(t *testing.T) {
 	if out, err := hostingPyPITwine(t, p, token); err != nil {
 		t.Fatalf("twine upload: %v\n%s", err, out)
 	}
+	if out, err := hostingPyPITwine(t, p, token); err != nil {
+		t.Errorf("twine upload of the same files again: %v\n%s", err, out)
+	}
+	hostingPyPIPacksAnew(t, p, "dist/acme_tide-1.0.0.tar.gz")
 	out, err := hostingPyPITwine(t, p, token)
 	pipClient.fails(t, out, err, "publishes a file twice", `(?s)409.*acme-tide 1\.0\.0 is there already`)
 	hostingPyPIDist(t, p, release{name: "acme_tide", version: "1.1.0"})
@@ -197,12 +203,33 @@ func TestHostingPyPIKnowsWhatIsThere(t *testing.T) {
 	p.write(t, "anywhere.py", "import sys\nfrom twine import __main__, settings\nsettings.Settings.verify_feature_capability = lambda self: None\nsys.exit(__main__.main())\n")
 	out, err = p.run(t, python, "anywhere.py", "upload", "--skip-existing", "--disable-progress-bar", "--repository-url", p.url+"/legacy/", "-u", "__token__", "-p", token,
 		"dist/acme_tide-1.0.0.tar.gz", "dist/acme_tide-1.0.0-py3-none-any.whl", "dist/acme_tide-1.1.0.tar.gz", "dist/acme_tide-1.1.0-py3-none-any.whl")
-	if err != nil || strings.Count(out, "Skipping acme_tide-1.0.0") != 2 {
+	if err != nil || strings.Count(out, "Skipping acme_tide-1.0.0") != 1 {
 		t.Errorf("twine upload --skip-existing: %v\n%s", err, out)
 	}
 	if page := hostingPyPIGet(t, mount(h, f), "acme-tide"); len(page.Files) != 4 || strings.Join(page.Versions, " ") != "1.0.0 1.1.0" {
 		t.Errorf("the page has %+v", page)
 	}
+}
+
+// hostingPyPIPacksAnew has a source distribution be the same in other bytes.
+func hostingPyPIPacksAnew(t *testing.T, p *project, file string) {
+	t.Helper()
+	r, err := gzip.NewReader(strings.NewReader(p.read(t, file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	w, err := gzip.NewWriterLevel(&b, gzip.NoCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(w, r); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, file, b.String())
 }
 
 // pythonOf is the Python that a program is installed for: the usual one, or that
@@ -236,6 +263,10 @@ func TestHostingPyPIPublishesWithUV(t *testing.T) {
 		t.Fatalf("uv publish: %v\n%s", err, out)
 	}
 	hostingPyPIInstalls(t, uvClient, mount(h, f), "acme-tide", tide)
+	if out, err := publish(); err != nil {
+		t.Errorf("uv publish of the same files again: %v\n%s", err, out)
+	}
+	hostingPyPIPacksAnew(t, p, "dist/acme_tide-1.0.0.tar.gz")
 	out, err := publish()
 	uvClient.fails(t, out, err, "publishes a file twice", `409`)
 	if out, err := publish("--check-url", p.url+"/simple/"); err != nil || !strings.Contains(out, "already exists") {
@@ -244,7 +275,7 @@ func TestHostingPyPIPublishesWithUV(t *testing.T) {
 	p = uvClient.project(t, mount(h, f))
 	hostingPyPIDist(t, p, release{name: "tide", version: "2.0.0"})
 	out, err = publish()
-	uvClient.fails(t, out, err, "captures a public name", `(?s)403.*tide cannot be published in repository "pypi": its names are acme-\*`)
+	uvClient.fails(t, out, err, "captures a public name", `(?s)403.*tide cannot be published in repository "pypi": its names are Acme_\*`)
 }
 
 func TestHostingPyPIYanks(t *testing.T) {

@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -61,6 +64,58 @@ func TestQuotaRefusesInTheClientsForm(t *testing.T) {
 	}
 	if n := bodiesOn(t, h); n != bodies+1 {
 		t.Errorf("%d bodies are on the disk, want %d", n, bodies+1)
+	}
+}
+
+// TestBodiesThatDoNotFitAreNotAskedFor tells how large a body is and waits to be
+// asked for it, as curl does.
+func TestBodiesThatDoNotFitAreNotAskedFor(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, `repository "generic" {
+  upstream "main" { url = "http://192.0.2.1/" }
+  hosted {
+    names = ["acme/*"]
+    quota = "100000"
+  }
+  max_artifact = "300000"
+}
+repository "npm" {
+  upstream "main" { url = "http://192.0.2.1/" }
+  hosted {
+    names = ["@acme/*"]
+    quota = "100000"
+  }
+}
+`)
+	token := h.token(t, "ci", "--allow", "publish")
+	announce := func(path string, size int) (first string) {
+		t.Helper()
+		c, err := net.Dial("tcp", strings.TrimPrefix(h.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "PUT %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", path, token, size)
+		line, err := bufio.NewReader(c).ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return line
+	}
+	for _, c := range []struct {
+		path string
+		size int
+		want string
+	}{
+		{"/generic/acme/lamp.bin", 50_000, "100 Continue"},
+		{"/generic/acme/lamp.bin", 100_001, "413 "},
+		{"/generic/acme/lamp.bin", 50_000_000, "413 "},
+		{"/npm/@acme%2flamp", 1_000_000, "100 Continue"}, // most of it may be documents
+		{"/npm/@acme%2flamp", 50_000_000, "413 "},
+	} {
+		if got := announce(c.path, c.size); !strings.Contains(got, c.want) {
+			t.Errorf("%s of %d bytes is answered with %q, want %s", c.path, c.size, got, c.want)
+		}
 	}
 }
 

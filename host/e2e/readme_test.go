@@ -23,6 +23,12 @@ type described struct {
 		Name, Type, Help, Variable string
 		Default                    string `json:"default_json"`
 	}
+	Names struct {
+		IgnoreCase bool `json:"ignore_case"`
+		Alike      string
+		Runs       bool
+		Prefix     string
+	}
 	Setup        []struct{ Client, File, Text string }
 	Ungated      []struct{ Route, Reason string }
 	Capabilities struct{ Host bool }
@@ -43,7 +49,9 @@ This page is written from what the plugin says of itself (` + "`entrepot plugin 
 Package URLs: ` + "`pkg:{{.PURL}}/…`" + `. {{if .Default}}It has a default upstream.{{else}}Its upstreams must be configured.{{end}} {{if .Capabilities.Host}}It can host packages of your own.{{else}}It hosts no packages.{{end}}
 
 ` + "```hcl\nrepository \"{{.Name}}\" {{if .Default}}{}{{else}}{\n  upstream \"main\" { url = \"https://packages.example.com\" }\n}{{end}}\n```" + `
-{{range .Setup}}
+{{with .Names}}{{if or .IgnoreCase .Alike .Prefix}}
+Names are the same, also in patterns,{{if .IgnoreCase}} whatever the case of their letters{{if .Alike}}, and{{end}}{{end}}{{if .Alike}} whichever of ` + "`{{.Alike}}`" + ` they have{{if .Runs}}, be it once or several times in a row{{end}}{{end}}{{if .Prefix}} with or without ` + "`{{.Prefix}}`" + ` before them{{end}}.
+{{end}}{{end}}{{range .Setup}}
 ## {{.Client}}
 {{if .File}}
 ` + "`{{.File}}`" + `:

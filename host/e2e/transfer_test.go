@@ -64,6 +64,14 @@ func TestPackagesMoveBetweenHosts(t *testing.T) {
 	run(to, "2 packages: 0 files and versions added, 4 were there", "import", dir, "--repository", "npm")
 	same()
 
+	// Without a repository each goes where it came from, and what is of another
+	// plugin, or has no such repository, is told in one line.
+	fourth := startHost(t, "repository \"generic\" {\n  upstream \"main\" { url = \"http://192.0.2.1/\" }\n  hosted { any = true }\n}\n"+f.config("3d", "hosted {\n  names = [\"@acme/*\"]\n}"))
+	run(fourth, "left out: 2 packages of plugin npm, which are none for repository \"generic\"\n", "import", dir, "--repository", "generic")
+	run(fourth, "2 packages: 4 files and versions added, 0 were there\n", "import", dir)
+	bare := startHost(t, "repository \"generic\" {\n  upstream \"main\" { url = \"http://192.0.2.1/\" }\n  hosted { any = true }\n}\n")
+	run(bare, "left out: 2 packages of repository \"npm\", which the host does not have\n", "import", dir)
+
 	// A file that was changed, and names that are not taken, are told.
 	file := filepath.Join(dir, "npm", "@acme", "sail", "-", "sail-1.0.0.tgz")
 	body := []byte(readFile(t, file))

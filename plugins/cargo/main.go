@@ -8,6 +8,7 @@ import (
 	"github.com/git-pkgs/purl"
 
 	"github.com/entrepot-registry/entrepot/sdk"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 func main() { sdk.Serve(open) }
@@ -53,6 +54,9 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "GET /3/{first}/{crate}", Plan: planIndex},
 			{Match: "GET /{first}/{second}/{crate}", Plan: planIndex},
 		},
+		// Cargo asks for other spellings of a name that it does not find, and the
+		// public registry has but one crate of all of them.
+		Names:     names.Rules{IgnoreCase: true, Alike: "-_"},
 		About:     func(v sdk.Version) sdk.Document { return indexDocument(canonical(v.Name)) },
 		Package:   &sdk.Package{Peek: []string{"tar.gz:*/Cargo.toml"}, Inspect: inspect},
 		Challenge: `Cargo login_url="{url}/me"`,

@@ -58,9 +58,6 @@ func acceptCrate(p *sdk.Publication) (sdk.Reply, error) {
 		return sdk.Reply{}, fmt.Errorf("the metadata is about %s %s, but the crate file is %s %s", m.Name, m.Version, e.Version.Name, e.Version.Version)
 	}
 	known := p.Package(name)
-	if err := mayChange(p, known); err != nil {
-		return sdk.Reply{}, err
-	}
 	if err := fits(p, known, m); err != nil {
 		return sdk.Reply{}, err
 	}
@@ -72,17 +69,11 @@ func acceptCrate(p *sdk.Publication) (sdk.Reply, error) {
 		return sdk.Reply{}, err
 	}
 	p.Store(f, e, false)
+	if known.Revision == 0 && p.User != "" {
+		p.Own(name, p.User)
+	}
 	none := []string{}
 	return sdk.JSON(map[string]any{"warnings": map[string]any{"invalid_categories": none, "invalid_badges": none, "other": none}}), nil
-}
-
-// mayChange says why the one who asks may not change a crate. Who may publish
-// is a matter of tokens; owners, where there are any, narrow it to them.
-func mayChange(p *sdk.Publication, known *sdk.HostedPackage) error {
-	if len(known.Owners) == 0 || slices.Contains(known.Owners, p.User) {
-		return nil
-	}
-	return sdk.Failure{Kind: sdk.KindRefused, Message: fmt.Sprintf("%s is changed by its owners only, who are %s; an administrator can add others", known.Name, strings.Join(known.Owners, ", "))}
 }
 
 // fits says why a version cannot stand beside what is published: its crate is

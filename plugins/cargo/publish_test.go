@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/Masterminds/semver/v3"
-
-	"github.com/entrepot-registry/entrepot/sdk"
 )
 
 func TestIndexLineOfWhatIsPublished(t *testing.T) {
@@ -93,19 +91,6 @@ func TestNamesToPublishBy(t *testing.T) {
 	} {
 		if err := goodName(name); (err == nil) != want {
 			t.Errorf("%q: %v", name, err)
-		}
-	}
-}
-
-func TestOnlyOwnersChangeWhatIsOwned(t *testing.T) {
-	t.Parallel()
-	owned := &sdk.HostedPackage{Name: "foo", Owners: []string{"alice", "bob"}}
-	for user, want := range map[string]bool{"alice": true, "bob": true, "carol": false, "": false} {
-		if err := mayChange(&sdk.Publication{User: user}, owned); (err == nil) != want {
-			t.Errorf("%q: %v", user, err)
-		}
-		if err := mayChange(&sdk.Publication{User: user}, &sdk.HostedPackage{Name: "foo"}); err != nil {
-			t.Errorf("%q may not change what nobody owns: %v", user, err)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func planDelete(r sdk.Request) sdk.Plan {
 		if !slices.ContainsFunc(p.Package(m.Path).Files, func(f sdk.Hosted) bool { return f.Version.Version == m.Version }) {
 			return sdk.Reply{}, sdk.NotFound(m.Path + "@" + m.Version + " is not published here")
 		}
-		p.Delete(m.Path, m.Version)
+		p.Delete(m.Path, m.Version, true)
 		return sdk.Reply{Status: http.StatusNoContent}, nil
 	}}
 }

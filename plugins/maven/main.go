@@ -6,6 +6,7 @@ import (
 	"github.com/git-pkgs/purl"
 
 	"github.com/entrepot-registry/entrepot/sdk"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 func main() { sdk.Serve(open) }
@@ -23,6 +24,8 @@ func open(o options) (sdk.Ecosystem, error) {
 		Name:      "maven",
 		Title:     "Maven",
 		Upstreams: []sdk.Upstream{{URL: purl.DefaultRegistry("maven")}},
+		// A folder does not tell where the group ends, and a group has one, too.
+		Names: names.Rules{Alike: "/.:"},
 		Routes: []sdk.Route{
 			{Match: "GET /{folder...}/maven-metadata.xml", Plan: planMetadata},
 			{Match: "GET /{folder...}/maven-metadata.xml.{checksum}", Plan: planMetadata},
@@ -69,7 +72,7 @@ allprojects {
 `,
 			},
 			{
-				Client: "Maven, to deploy (hosted { names = [\"com.acme*\"] })",
+				Client: "Maven, to deploy (hosted { names = [\"com.acme\", \"com.acme.*\"] })",
 				File:   "~/.m2/settings.xml, and distributionManagement in pom.xml with the same id",
 				Text: `<settings>
   <servers>

@@ -188,6 +188,13 @@ func unlisted(known *sdk.HostedPackage, base string) []string {
 	return all
 }
 
+// isFixed reports whether a file's bytes are what others may have built with: of
+// a release that is listed.
+func isFixed(p *sdk.Publication, h sdk.Hosted) bool {
+	_, changes := snapshotOf(h.Version.Version)
+	return !changes && listed(p.Package(h.Version.Name), h.Version.Version)
+}
+
 // planDelete deletes a file, or with a slash at its end a version.
 func planDelete(r sdk.Request) sdk.Plan {
 	if raw, ok := strings.CutSuffix(r.Path, "/"); ok {
@@ -198,7 +205,7 @@ func planDelete(r sdk.Request) sdk.Plan {
 		return deletion(at[:len(at)-1], func(p *sdk.Publication, h sdk.Hosted) bool {
 			of, _ := snapshotOf(h.Version.Version)
 			if of == at[len(at)-1] || h.Version.Version == at[len(at)-1] {
-				p.Delete(h.Version.Name, h.Version.Version)
+				p.Delete(h.Version.Name, h.Version.Version, isFixed(p, h))
 				return true
 			}
 			return false
@@ -210,7 +217,7 @@ func planDelete(r sdk.Request) sdk.Plan {
 	}
 	return deletion(f.folder, func(p *sdk.Publication, h sdk.Hosted) bool {
 		if h.File.Path == f.path() {
-			p.DeleteFile(h.Version.Name, h.Version.Version, h.File.Path)
+			p.DeleteFile(h.Version.Name, h.Version.Version, h.File.Path, isFixed(p, h))
 			return true
 		}
 		return false

@@ -149,12 +149,12 @@ func unpublish(p *sdk.Publication, pkg *sdk.HostedPackage, gone map[string]bool,
 		}
 	}
 	if len(remains) == 0 {
-		p.Delete(pkg.Name, "")
+		p.Delete(pkg.Name, "", true)
 		return
 	}
 	for _, version := range slices.Sorted(maps.Keys(gone)) {
 		if gone[version] {
-			p.Delete(pkg.Name, version)
+			p.Delete(pkg.Name, version, true)
 		}
 	}
 	for _, tag := range slices.Sorted(maps.Keys(wanted)) {
@@ -187,7 +187,7 @@ func acceptRemoval(p *sdk.Publication, name, seen string) (sdk.Reply, error) {
 	if _, err := changed(p, name, seen); err != nil {
 		return sdk.Reply{}, err
 	}
-	p.Delete(name, "")
+	p.Delete(name, "", true)
 	return created(name + " is unpublished"), nil
 }
 

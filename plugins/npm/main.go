@@ -11,6 +11,7 @@ import (
 	"github.com/git-pkgs/purl"
 
 	"github.com/entrepot-registry/entrepot/sdk"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 func main() { sdk.Serve(npm) }
@@ -23,6 +24,7 @@ func npm(options) (sdk.Ecosystem, error) {
 		Name:      "npm",
 		Upstreams: []sdk.Upstream{{URL: purl.DefaultRegistry("npm")}},
 		Vary:      []string{"Accept"},
+		Names:     names.Rules{IgnoreCase: true}, // new names have lower case only
 		Routes:    routes(),
 		Package:   packageFiles(),
 		About:     func(v sdk.Version) sdk.Document { return packumentDocument(v.Name, "") },
@@ -34,6 +36,10 @@ func npm(options) (sdk.Ecosystem, error) {
 			{Client: "yarn classic", File: ".yarnrc", Text: "registry \"{url}/\"\n"},
 			{Client: "yarn berry", File: ".yarnrc.yml", Text: "npmRegistryServer: \"{url}\"\nunsafeHttpWhitelist: [\"127.0.0.1\", \"localhost\"]\n"},
 			{Client: "bun", File: "bunfig.toml", Text: "[install]\nregistry = \"{url}/\"\n"},
+			{
+				Client: "npm, to publish (hosted { names = [\"@acme/*\"] })",
+				Text:   "npm login --auth-type=legacy --registry={url}/    # any user name; the password is a token of: entrepot token create\nnpm publish --registry={url}/\nnpm owner add jane @acme/tools    # who publishes a package first owns it",
+			},
 		},
 	}, nil
 }

@@ -26,6 +26,28 @@ func validPart(part string) bool {
 	})
 }
 
+// newNameProblem says why no new package may have a name that old ones may have,
+// as clients would (validate-npm-package-name); empty: it may.
+func newNameProblem(name string) string {
+	scope, base, scoped := strings.Cut(name, "/")
+	if !scoped {
+		scope, base = "", name
+	}
+	switch {
+	case strings.ToLower(name) != name:
+		return "it has upper-case letters"
+	case strings.ContainsAny(base, "~'!()*"):
+		return "it has one of ~'!()*"
+	case url.PathEscape(strings.TrimPrefix(scope, "@")) != strings.TrimPrefix(scope, "@"), url.PathEscape(base) != base:
+		return "it has characters that addresses have only escaped"
+	case base == "node_modules", base == "favicon.ico":
+		return "it means something else to clients"
+	case strings.HasPrefix(base, "-") && !scoped:
+		return "it begins with a dash"
+	}
+	return ""
+}
+
 // escapeName writes a name as one segment of an address, as clients do:
 // "@scope%2fname".
 func escapeName(name string) string {

@@ -22,7 +22,8 @@ type document struct {
 	Tags        map[string]string          `json:"dist-tags"`
 	Versions    map[string]json.RawMessage `json:"versions"`
 	Attachments map[string]struct {
-		Data string `json:"data"` // of tarballs it is put aside
+		Data   string `json:"data"` // of tarballs it is put aside
+		Length *int64 `json:"length"`
 	} `json:"_attachments"`
 	Maintainers []person `json:"maintainers"`
 	Readme      string   `json:"readme"`
@@ -84,6 +85,11 @@ func publish(p *sdk.Publication, name string, doc *document) (sdk.Reply, error) 
 	}
 	entry := *file.Entry
 	version := entry.Version.Version
+	for called, a := range doc.Attachments {
+		if a.Length != nil && strings.HasSuffix(called, ".tgz") && *a.Length != file.Size {
+			return sdk.Reply{}, sdk.BadRequest(fmt.Sprintf("the tarball that arrived has %d bytes, but the document says %d", file.Size, *a.Length))
+		}
+	}
 	for said, manifest := range doc.Versions {
 		kept, err := keep(p, doc, manifest, file)
 		if err != nil {
@@ -97,6 +103,9 @@ func publish(p *sdk.Publication, name string, doc *document) (sdk.Reply, error) 
 		}
 	}
 	pkg := p.Package(name)
+	if problem := newNameProblem(name); problem != "" && pkg.Revision == 0 {
+		return sdk.Reply{}, sdk.BadRequest(fmt.Sprintf("%s cannot be the name of a new package: %s", name, problem))
+	}
 	tags, err := tagsOf(doc, version)
 	if err != nil {
 		return sdk.Reply{}, err
@@ -105,7 +114,7 @@ func publish(p *sdk.Publication, name string, doc *document) (sdk.Reply, error) 
 	for _, tag := range tags {
 		p.Tag(name, tag, version)
 	}
-	if len(pkg.Files) == 0 && len(pkg.Owners) == 0 && p.User != "" {
+	if pkg.Revision == 0 && p.User != "" {
 		p.Own(name, p.User)
 	}
 	touch(p, pkg)
@@ -179,22 +188,27 @@ func keep(p *sdk.Publication, doc *document, manifest []byte, file sdk.UploadedF
 	if p.User != "" {
 		parts["_npmUser"], _ = json.Marshal(person{Name: p.User}) // strings always can be
 	}
-	has, err := traitsOf(file.Entry)
+	packed, err := packedManifest(file.Entry)
 	if err != nil {
 		return nil, err
 	}
-	has.set(parts)
+	agree(parts, packed)
+	for _, trait := range []string{"hasInstallScript", "_hasShrinkwrap"} {
+		if value, ok := packed[trait]; ok {
+			parts[trait] = value
+		}
+	}
 	kept.Manifest, err = json.Marshal(parts)
 	return kept, err
 }
 
-// traitsOf are the traits that inspect found.
-func traitsOf(e *sdk.Entry) (has traits, err error) {
+// packedManifest is what inspect made of package.json in the tarball.
+func packedManifest(e *sdk.Entry) (parts map[string]json.RawMessage, err error) {
 	var inspected published
 	if err = json.Unmarshal(e.Extra, &inspected); err == nil {
-		err = json.Unmarshal(inspected.Manifest, &has)
+		err = json.Unmarshal(inspected.Manifest, &parts)
 	}
-	return has, err
+	return parts, err
 }
 
 // checkDigests holds what the client counted against what arrived.

@@ -151,7 +151,7 @@ func TestPublish(t *testing.T) {
 	}{
 		{
 			"a version", publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", `,"bin":{"a":"b"},"deprecated":"x","dist":{"tarball":"http://elsewhere.example.com/","integrity":"sha512-`+base64.StdEncoding.EncodeToString(long[:])+`"}`), ""), one,
-			[]string{store + `{"manifest":{"_npmUser":{"name":"joe","email":""},"bin":{"a":"b"},"hasInstallScript":true,"name":"@acme/tools","version":"1.0.0"}}`, "tag 1.0.0 latest", "own  joe", touched},
+			[]string{store + `{"manifest":{"_npmUser":{"name":"joe","email":""},"hasInstallScript":true,"name":"@acme/tools","version":"1.0.0"}}`, "tag 1.0.0 latest", "own  joe", touched},
 		},
 		{
 			"provenance", publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), `,"@acme/tools-1.0.0.sigstore":{"data":`+quoted(good)+`}`), one,
@@ -169,6 +169,7 @@ func TestPublish(t *testing.T) {
 		{"no file", publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), ""), nil, []string{"ERROR_KIND_BAD_REQUEST", "one version with one tarball, and this one 1 with 0"}},
 		{"a tag like a version", strings.Replace(publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), ""), "latest", "v1", 1), one, []string{"ERROR_KIND_BAD_REQUEST", `"v1" cannot be a tag`}},
 		{"a tag elsewhere", strings.Replace(publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), ""), `"latest":"1.0.0"`, `"latest":"2.0.0"`, 1), one, []string{"ERROR_KIND_BAD_REQUEST", "the tag latest is to be on 2.0.0"}},
+		{"another length", strings.Replace(publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), ""), `{"data":""}`, `{"data":"","length":5}`, 1), one, []string{"ERROR_KIND_BAD_REQUEST", "has 18 bytes, but the document says 5"}},
 		{"no JSON", "{", one, []string{"ERROR_KIND_BAD_REQUEST", "cannot be read"}},
 		{"no object", "[]", one, []string{"ERROR_KIND_BAD_REQUEST", "cannot be read"}},
 	} {

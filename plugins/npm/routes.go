@@ -33,6 +33,13 @@ func routes() []sdk.Route {
 		{Match: "PUT /-/package/@{scope}/{name}/dist-tags/{tag}", Plan: planTag},
 		{Match: "DELETE /-/package/{pkg}/dist-tags/{tag}", Plan: planTag},
 		{Match: "DELETE /-/package/@{scope}/{name}/dist-tags/{tag}", Plan: planTag},
+		{Match: "GET /-/package/{pkg}/collaborators", Plan: planCollaborators},
+		{Match: "GET /-/package/@{scope}/{name}/collaborators", Plan: planCollaborators},
+		{Match: "GET /-/user/{user}/package", Plan: planOwned},
+		{Match: "GET /-/npm/v1/user", Plan: planProfile},
+		{Match: "POST /-/npm/v1/user", Plan: planNoProfile},
+		{Match: "GET /-/npm/v1/tokens", Plan: planNoTokens},
+		{Match: "POST /-/npm/v1/tokens", Plan: planNoTokens},
 		{Match: "GET /-/package/{about...}", Plan: planNoAccess},
 		{Match: "POST /-/package/{about...}", Plan: planNoAccess},
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
 
 	"github.com/entrepot-registry/entrepot/sdk"
 )
@@ -21,6 +23,65 @@ func planWhoami(sdk.Request) sdk.Plan {
 		Header: map[string]string{"Content-Type": jsonType},
 		Body:   []byte(`{"username":{user}}`),
 	}}
+}
+
+// planProfile tells who asks, as far as there is something to tell.
+func planProfile(sdk.Request) sdk.Plan {
+	return sdk.Identity{Reply: sdk.Reply{
+		Header: map[string]string{"Content-Type": jsonType},
+		Body:   []byte(`{"name":{user},"tfa":false}`),
+	}}
+}
+
+func planNoProfile(sdk.Request) sdk.Plan {
+	return sdk.NotFound("users are entrepot's tokens, and have no profile to change")
+}
+
+func planNoTokens(sdk.Request) sdk.Plan {
+	return sdk.NotFound("tokens are made, listed and revoked where entrepot runs: entrepot token list")
+}
+
+// planCollaborators lists who owns a package, which is who may write it.
+func planCollaborators(r sdk.Request) sdk.Plan {
+	name, ok := packageName(r)
+	if !ok {
+		return unknown
+	}
+	return sdk.Document{
+		Path:  "/-/package/" + escapeName(name) + "/collaborators",
+		Name:  name,
+		Query: true,
+		Render: func(in *sdk.Input) error {
+			pkg := in.Hosted(name)
+			if pkg == nil {
+				return sdk.NotFound(name + " is not published here, so nobody here owns it")
+			}
+			may := map[string]string{}
+			for _, owner := range pkg.Owners {
+				may[owner] = "write"
+			}
+			return in.JSON(may)
+		},
+	}
+}
+
+// planOwned lists the packages that a user owns.
+func planOwned(r sdk.Request) sdk.Plan {
+	user := r.Get("user")
+	return sdk.Document{
+		Path:   "/-/user/" + url.PathEscape(user) + "/package",
+		Hosted: "*",
+		Query:  true,
+		Render: func(in *sdk.Input) error {
+			may := map[string]string{}
+			for _, pkg := range in.HostedPackages() {
+				if slices.Contains(pkg.Owners, user) {
+					may[pkg.Name] = "write"
+				}
+			}
+			return in.JSON(may)
+		},
+	}
 }
 
 // planUser answers clients that look an owner up before they name them.
@@ -70,7 +131,7 @@ func planPublish(r sdk.Request) sdk.Plan {
 }
 
 func planRevision(r sdk.Request) sdk.Plan {
-	return upload(r, sdk.Upload{Body: "json:", Action: sdk.ActionDelete}, func(p *sdk.Publication, name string) (sdk.Reply, error) {
+	return upload(r, sdk.Upload{Body: "json:"}, func(p *sdk.Publication, name string) (sdk.Reply, error) {
 		return acceptRevision(p, name, r.Get("rev"))
 	})
 }

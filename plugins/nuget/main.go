@@ -9,6 +9,7 @@ import (
 	"github.com/git-pkgs/purl"
 
 	"github.com/entrepot-registry/entrepot/sdk"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 func main() { sdk.Serve(open) }
@@ -31,6 +32,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		Name:      "nuget",
 		Title:     "NuGet",
 		Upstreams: []sdk.Upstream{{URL: upstream}},
+		Names:     names.Rules{IgnoreCase: true},
 		Routes: append([]sdk.Route{
 			{Match: "GET /v3/index.json", Plan: planIndex},
 			{Match: "GET /v3/flatcontainer/{id}/index.json", Plan: f.planVersions},

@@ -47,7 +47,7 @@ func planPush(sdk.Request) sdk.Plan {
 func (o options) planDelete(r sdk.Request) sdk.Plan {
 	return change(r, func(p *sdk.Publication, id, version string) sdk.Reply {
 		if o.Delete {
-			p.Delete(id, version)
+			p.Delete(id, version, true)
 		} else {
 			p.Yank(id, version, "")
 		}

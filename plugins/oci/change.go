@@ -35,7 +35,7 @@ func (x registry) planDeleteManifest(im image, r sdk.Request) sdk.Plan {
 				p.Untag(im.name, tag)
 			}
 		}
-		p.DeleteFile(im.name, reference, im.manifestPath(reference))
+		p.DeleteFile(im.name, reference, im.manifestPath(reference), false)
 		return nil
 	})
 }
@@ -55,7 +55,7 @@ func planDeleteBlob(im image, r sdk.Request) sdk.Plan {
 		if !has(p.Package(im.name), im.blobPath(digest)) {
 			return sdk.Failure{Kind: sdk.KindNotFound, Code: "BLOB_UNKNOWN", Message: fmt.Sprintf("%s was not pushed to %s", digest, im.name)}
 		}
-		p.DeleteFile(im.name, digest, im.blobPath(digest))
+		p.DeleteFile(im.name, digest, im.blobPath(digest), false)
 		return nil
 	})
 }

@@ -2,7 +2,10 @@
 // distribution specification: a registry of our own, and a cache of others.
 package main
 
-import "github.com/entrepot-registry/entrepot/sdk"
+import (
+	"github.com/entrepot-registry/entrepot/sdk"
+	"github.com/entrepot-registry/entrepot/sdk/names"
+)
 
 func main() { sdk.Serve(open) }
 
@@ -34,6 +37,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		Upstreams:    []sdk.Upstream{{Role: hub, URL: "https://registry-1.docker.io"}, {Role: "*"}},
 		Vary:         []string{"Content-Type", "Content-Range"},
 		Learns:       []string{"Docker-Content-Digest"},
+		Names:        names.Rules{Prefix: x.defaultName() + "/"},
 		Routes: []sdk.Route{
 			{Match: "GET /", Plan: planPing},
 			{Match: "GET /_token", Plan: x.planToken},

@@ -8,6 +8,7 @@ import (
 	"github.com/git-pkgs/purl"
 
 	"github.com/entrepot-registry/entrepot/sdk"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 func main() { sdk.Serve(open) }
@@ -29,6 +30,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		Title:     "PyPI",
 		Upstreams: []sdk.Upstream{{URL: purl.DefaultRegistry("pypi")}},
 		Vary:      []string{"Accept"},
+		Names:     names.Rules{IgnoreCase: true, Alike: "-_.", Runs: true}, // PEP 503, normalized names
 		Routes: []sdk.Route{
 			{Match: "GET /simple", Plan: func(r sdk.Request) sdk.Plan { return sdk.Redirect(r.URL("/simple/")) }},
 			{Match: "GET /simple/", Plan: x.planProjects},
@@ -52,7 +54,7 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Client: "pip", File: "pip.conf", Text: "[global]\nindex-url = {url}/simple/\n"},
 			{Client: "uv", File: "uv.toml", Text: "[[index]]\nurl = \"{url}/simple/\"\ndefault = true\n"},
 			{Client: "poetry", Text: "poetry source add --priority=primary entrepot {url}/simple/"},
-			{Client: "twine, to publish", Text: "twine upload --repository-url {url}/legacy/ dist/*"},
+			{Client: "twine, to publish (it knows --skip-existing for the public index alone; the same file again is no error)", Text: "twine upload --repository-url {url}/legacy/ dist/*"},
 			{Client: "uv, to publish", Text: "uv publish --publish-url {url}/legacy/ --check-url {url}/simple/"},
 			{Client: "curl, to yank a version and to take that back", Text: "curl -u user:$TOKEN -X PUT '{url}/api/PROJECT/VERSION/yank?reason=REASON'\ncurl -u user:$TOKEN -X DELETE {url}/api/PROJECT/VERSION/yank"},
 		},

@@ -37,6 +37,9 @@ func acceptFile(p *sdk.Publication) (sdk.Reply, error) {
 	if there, ok := published(known, e.Version.Version); ok {
 		e.Version.Version = there
 	}
+	if isThere(known, e.Path, content) {
+		return sdk.Reply{}, nil // as the public index answers who sends a file again
+	}
 	if err := fits(known, e, content.Filename); err != nil {
 		return sdk.Reply{}, err
 	}
@@ -66,6 +69,24 @@ func acceptFile(p *sdk.Publication) (sdk.Reply, error) {
 		p.StoreBytes(body, sdk.Entry{Version: e.Version, Path: provenancePath(e.Version, content.Filename)}, false)
 	}
 	return sdk.Reply{}, nil
+}
+
+// isThere reports whether the very file was published.
+func isThere(known *sdk.HostedPackage, path string, content sdk.UploadedFile) bool {
+	return slices.ContainsFunc(known.Files, func(f sdk.Hosted) bool {
+		sum := digestOf(f.File.Digests, "sha256")
+		return f.File.Path == path && sum != nil && bytes.Equal(sum, digestOf(content.Digests, "sha256"))
+	})
+}
+
+// digestOf is the digest of an algorithm; nil: there is none.
+func digestOf(all []sdk.Digest, algorithm string) []byte {
+	for _, d := range all {
+		if d.Algorithm == algorithm {
+			return d.Sum
+		}
+	}
+	return nil
 }
 
 // published is a version as it was published first; false: it was not.

@@ -54,7 +54,7 @@ func planDelete(r sdk.Request) sdk.Plan {
 		done := false
 		for _, f := range p.Package(name).Files {
 			if f.Version.Version == version && (path == "" || f.File.Path == path) {
-				p.DeleteFile(name, version, f.File.Path)
+				p.DeleteFile(name, version, f.File.Path, true)
 				done = true
 			}
 		}

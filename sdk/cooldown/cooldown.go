@@ -9,11 +9,13 @@ package cooldown
 import (
 	"fmt"
 	"time"
+
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 // Rule says how long versions of matching packages are held back.
 type Rule struct {
-	// Name is a pattern of package names, see [Match].
+	// Name is a pattern of package names, see [names.Match].
 	Name string
 	// Version is a pattern of versions; empty matches all.
 	Version string
@@ -41,6 +43,8 @@ type Policy struct {
 	// Rules are tried in order; the first that matches decides. None: no
 	// cool-down.
 	Rules []Rule
+	// Names say which names are the same; zero: each is only itself.
+	Names names.Rules
 	// Exempt versions are always served.
 	Exempt map[Version]bool
 	// Floors are instants at which a file was known not to be there yet: it is
@@ -90,7 +94,7 @@ func (p *Policy) Judge(key Key, published time.Time) Verdict {
 func (p *Policy) Rule(name, version string) *Rule {
 	for i := range p.Rules {
 		r := &p.Rules[i]
-		if Match(r.Name, name) && (r.Version == "" || Match(r.Version, version)) {
+		if p.Names.Match(r.Name, name) && (r.Version == "" || Match(r.Version, version)) {
 			return r
 		}
 	}
@@ -141,28 +145,5 @@ func FormatDuration(d time.Duration) string {
 	return d.String()
 }
 
-// Match reports whether a name fits a pattern in which * stands for any run of
-// characters (also none, also slashes) and ? for one byte.
-func Match(pattern, name string) bool {
-	star, mark := -1, 0
-	p, n := 0, 0
-	for n < len(name) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, n
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == name[n]):
-			p++
-			n++
-		case star >= 0:
-			mark++
-			p, n = star+1, mark
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && pattern[p] == '*' {
-		p++
-	}
-	return p == len(pattern)
-}
+// Match reports whether a text fits a pattern, as [names.Match] does.
+func Match(pattern, text string) bool { return names.Match(pattern, text) }

@@ -184,6 +184,7 @@ func (h *host) policy() *cooldown.Policy {
 	wire := h.script.policy
 	p := &cooldown.Policy{
 		Now:    time.UnixMilli(wire.GetNowMs()),
+		Names:  h.names,
 		Exempt: map[cooldown.Version]bool{},
 		Floors: map[cooldown.Key]time.Time{},
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/entrepot-registry/entrepot/sdk/names"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -22,6 +23,7 @@ type host struct {
 	client     *wire.Client
 	close      func()
 	about      *pb.DescribeResponse
+	names      names.Rules
 	repository *pb.Repository
 	upstreams  map[string]bool // roles
 	kept       map[string]*rendering
@@ -107,6 +109,7 @@ func (h *host) configure() error {
 	for _, u := range c.GetUpstreams() {
 		h.upstreams[u.GetRole()] = true
 	}
+	h.names = wire.NamesOf(c.GetNames())
 	h.script.judgeUrgent(c.GetUrgent())
 	return nil
 }

@@ -95,10 +95,6 @@ func (s *script) yank() {
 	}
 }
 
-func matchesAny(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool { return cooldown.Match(p, name) })
-}
-
 // hosted are the packages of ours that a document is about.
 func (h *host) hosted(d *pb.Document) []*pb.HostedPackage {
 	var out []*pb.HostedPackage
@@ -125,11 +121,22 @@ func sortedNames(packages map[string]*pb.HostedPackage) []string {
 func (h *host) own(d *pb.Document) bool {
 	c := &h.script.catalogue
 	for _, name := range d.GetNames() {
-		if matchesAny(c.merge, name) || !matchesAny(c.ours, name) && len(c.packages[name].GetEntries()) == 0 {
+		if h.names.Any(c.merge, name) || !h.names.Any(c.ours, name) && !h.hosts(name) {
 			return false
 		}
 	}
 	return len(d.GetNames()) > 0
+}
+
+// hosts reports whether the script hosts a package of a name, or of one that is
+// the same.
+func (h *host) hosts(name string) bool {
+	for hosted, p := range h.script.catalogue.packages {
+		if h.names.Fold(hosted) == h.names.Fold(name) && len(p.GetEntries()) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // emptyFile is the one file of a body that is empty, as the plugin sees it.

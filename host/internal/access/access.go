@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 // Action is what somebody wants to do.
@@ -116,11 +117,11 @@ func (p Permission) allows(action Action, repository string) bool {
 	return cooldown.Match(p.Repository, repository)
 }
 
-func (p Permission) covers(name string) bool {
+func (p Permission) covers(name string, rules names.Rules) bool {
 	if name == Everything {
 		return p.Package == Everything
 	}
-	return cooldown.Match(p.Package, name)
+	return rules.Match(p.Package, name)
 }
 
 // Identity is who asks; nil: nobody in particular.
@@ -164,15 +165,16 @@ func (d *Denied) Error() string { return d.Reason }
 // packages a permission for any of them is enough; [Everything], or an empty
 // name, takes one for all. Of a token that was issued, the one that it was issued
 // for must allow it, and, but for [Some], a grant where the repository is
-// mounted. It is the only function that decides this.
-func (id *Identity) May(action Action, repository, mounted string, packages []string, anonymous []Action) error {
+// mounted. The rules say which names are the same. It is the only function that
+// decides this.
+func (id *Identity) May(action Action, repository, mounted string, packages []string, anonymous []Action, rules names.Rules) error {
 	if slices.Contains(anonymous, action) || action == Some && len(anonymous) > 0 {
 		return nil
 	}
 	if id == nil {
 		return &Denied{LogIn: true, Reason: fmt.Sprintf("a token is needed to %s repository %s", verb(action), repository)}
 	}
-	if len(packages) == 0 && !id.holds(action, repository, nil) {
+	if len(packages) == 0 && !id.holds(action, repository, nil, rules) {
 		return &Denied{Reason: fmt.Sprintf("token %s (%s) may not %s repository %s", id.user, id.id, verb(action), repository)}
 	}
 	if len(packages) == 0 && !id.granted(action, mounted, nil) {
@@ -182,7 +184,7 @@ func (id *Identity) May(action Action, repository, mounted string, packages []st
 		if name == "" {
 			name = Everything
 		}
-		if id.holds(action, repository, &name) {
+		if id.holds(action, repository, &name, rules) {
 			if id.granted(action, mounted, &name) {
 				continue
 			}
@@ -198,10 +200,10 @@ func (id *Identity) May(action Action, repository, mounted string, packages []st
 
 // holds reports whether a permission allows the action on a package; nil: on
 // any.
-func (id *Identity) holds(action Action, repository string, name *string) bool {
+func (id *Identity) holds(action Action, repository string, name *string, rules names.Rules) bool {
 	for i := range id.permissions {
 		p := &id.permissions[i]
-		if p.allows(action, repository) && (name == nil || p.covers(*name)) {
+		if p.allows(action, repository) && (name == nil || p.covers(*name, rules)) {
 			return true
 		}
 	}
@@ -212,6 +214,13 @@ func (id *Identity) holds(action Action, repository string, name *string) bool {
 // for any.
 func (id *Identity) granted(action Action, mounted string, name *string) bool {
 	return id.limit == nil || action == Some || id.limit.covers(action, mounted, name)
+}
+
+// Oversees reports whether everything in all repositories may be read.
+func (id *Identity) Oversees() bool {
+	return id != nil && id.limit == nil && slices.ContainsFunc(id.permissions, func(p Permission) bool {
+		return slices.Contains(p.Actions, Read) && p.Repository == Everything && p.Package == Everything
+	})
 }
 
 func verb(a Action) string {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 func identity(t *testing.T, permissions ...string) *Identity {
@@ -66,7 +68,7 @@ func TestMayDecides(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := test.who.May(test.action, test.repository, "/"+test.repository, test.packages, test.anonymous)
+			err := test.who.May(test.action, test.repository, "/"+test.repository, test.packages, test.anonymous, names.Rules{})
 			if test.want == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -92,5 +94,25 @@ func TestParsePermissionRefusesWhatItDoesNotUnderstand(t *testing.T) {
 		if p, err := ParsePermission(s); err != nil || p.String() != want {
 			t.Errorf("%q is read as %s: %v", s, p, err)
 		}
+	}
+}
+
+// TestPatternsMeetNamesHoweverTheyAreSpelled gives a permission for a pattern in
+// a spelling that is the same to the ecosystem.
+func TestPatternsMeetNamesHoweverTheyAreSpelled(t *testing.T) {
+	t.Parallel()
+	who, rules := identity(t, "publish:main:Acme_*"), names.Rules{IgnoreCase: true, Alike: "-_", Runs: true}
+	for _, name := range []string{"acme-lamp", "acme__lamp", "ACME-lamp"} {
+		if err := who.May(Publish, "main", "/main", []string{name}, nil, rules); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"acmelamp", "lamp-acme-x"} {
+		if who.May(Publish, "main", "/main", []string{name}, nil, rules) == nil {
+			t.Errorf("%s is allowed", name)
+		}
+	}
+	if who.May(Publish, "main", "/main", []string{"acme-lamp"}, nil, names.Rules{}) == nil {
+		t.Error("acme-lamp is allowed where each name is only itself")
 	}
 }

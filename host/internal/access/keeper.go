@@ -226,6 +226,16 @@ func (t *known) current() record {
 	return r
 }
 
+// Named reports whether a token has a name, so that there is such a user.
+func (k *Keeper) Named(name string) bool {
+	for _, t := range *k.known.Load() {
+		if t.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
 func (k *Keeper) find(id string) (*known, error) {
 	if t := (*k.known.Load())[id]; t != nil {
 		return t, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 var home = netip.MustParseAddr("192.0.2.1")
@@ -265,7 +266,7 @@ func hot(k *Keeper, h http.Header, now time.Time, packages []string) error {
 	if err != nil {
 		return err
 	}
-	return id.May(Read, "main", "/main", packages, nil)
+	return id.May(Read, "main", "/main", packages, nil, names.Rules{})
 }
 
 func hotRequest(t testing.TB) (*Keeper, http.Header, []string) {

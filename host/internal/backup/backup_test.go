@@ -290,3 +290,19 @@ func TestWhatIsLostAlreadyDoesNotSpoilTheBackup(t *testing.T) {
 		t.Error("a body that was lost is there")
 	}
 }
+
+// TestPaddingAtTheEndIsNotNeeded cuts off what only fills the archive's last
+// block: two empty records, of 512 bytes each, that end a tar file.
+func TestPaddingAtTheEndIsNotNeeded(t *testing.T) {
+	t.Parallel()
+	s := newSource(t, "one", "two")
+	whole, _ := s.backup(t)
+	if padding := whole[len(whole)-1024:]; !bytes.Equal(padding, make([]byte, 1024)) {
+		t.Fatalf("a backup ends with %q", padding)
+	}
+	for _, lacks := range []int{1, 1000, 1024} {
+		if _, end, err := Restore(t.Context(), t.TempDir(), bytes.NewReader(whole[:len(whole)-lacks]), hclog.NewNullLogger()); err != nil || end.Bodies == 0 {
+			t.Errorf("without its last %d bytes: %+v (%v)", lacks, end, err)
+		}
+	}
+}

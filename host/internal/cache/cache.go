@@ -35,6 +35,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/host/internal/upstream"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -52,13 +53,15 @@ type Repository struct {
 	Describe *pb.DescribeResponse
 	// Urgent are patterns of names that only rules for packages hold back.
 	Urgent []string
+	// Names say which names are the same.
+	Names names.Rules
 	// Gate is closed until its directories were looked at once; nil: they were.
 	Gate *Gate
 }
 
 // eco is how policy knows the repository's ecosystem.
 func (r *Repository) eco() policy.Ecosystem {
-	return policy.Ecosystem{Plugin: r.Plugin, PURL: r.Describe.GetPurlType(), Urgent: r.Urgent}
+	return policy.Ecosystem{Plugin: r.Plugin, PURL: r.Describe.GetPurlType(), Urgent: r.Urgent, Names: r.Names}
 }
 
 // wire is the repository as plugins get it.

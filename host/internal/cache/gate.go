@@ -65,14 +65,14 @@ func (c *Cache) pass(ctx context.Context, repo *Repository, names ...string) err
 	}
 	waits := len(names) == 0
 	for _, name := range names {
-		if name != "" && (matches(repo.Hosted.Names, name) || matches(repo.Hosted.Merge, name)) {
+		if name != "" && (repo.Names.Any(repo.Hosted.Names, name) || repo.Names.Any(repo.Hosted.Merge, name)) {
 			continue
 		}
-		p, err := c.catalog.Package(repo.Name, name)
+		ours, err := c.catalog.Alike(repo.Name, name, repo.Names)
 		if err != nil {
 			return err
 		}
-		waits = waits || p == nil
+		waits = waits || !ours
 	}
 	if !waits {
 		return nil

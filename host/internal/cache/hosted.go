@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
-	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -18,15 +17,11 @@ func (c *Cache) Catalog() *catalog.Catalog { return c.catalog }
 // Plain is a repository as plugins get it.
 func (r *Repository) Plain(base string) *pb.Repository { return r.wire(base) }
 
-func matches(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool { return cooldown.Match(p, name) })
-}
-
 // MayPublish says why packages of a name cannot be published in a repository;
 // nil: they can.
 func (r *Repository) MayPublish(name string) *Failure {
 	h := r.Hosted
-	if h != nil && (h.Any || matches(h.Names, name) || matches(h.Merge, name)) {
+	if h != nil && (h.Any || r.Names.Any(h.Names, name) || r.Names.Any(h.Merge, name)) {
 		return nil
 	}
 	f := &Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Name: name}
@@ -39,19 +34,20 @@ func (r *Repository) MayPublish(name string) *Failure {
 }
 
 // upstreamHas reports whether upstream may be asked for a package: not for
-// names that are ours, nor for what we host, unless the two are merged.
+// names that are ours, nor for what we host, unless the two are merged. A name
+// that the ecosystem takes for the same is the same here.
 func (c *Cache) upstreamHas(repo *Repository, name string) (bool, error) {
 	h := repo.Hosted
 	switch {
 	case h == nil || name == "":
 		return true, nil
-	case matches(h.Merge, name):
+	case repo.Names.Any(h.Merge, name):
 		return true, nil
-	case matches(h.Names, name):
+	case repo.Names.Any(h.Names, name):
 		return false, nil
 	}
-	p, err := c.catalog.Package(repo.Name, name)
-	return p == nil, err
+	ours, err := c.catalog.Alike(repo.Name, name, repo.Names)
+	return !ours, err
 }
 
 // hostedNames are the packages of ours that a document is about.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
@@ -26,6 +27,9 @@ func (c *Cache) withoutOurs(repo *Repository, pointers []string, body io.Reader,
 	t := trimming{}
 	t.ours = func(name string) bool {
 		asked, err := c.upstreamHas(repo, name)
+		if plain, bad := url.PathUnescape(name); asked && err == nil && bad == nil && plain != name {
+			asked, err = c.upstreamHas(repo, plain) // it is written as in an address
+		}
 		t.failed = errors.Join(t.failed, err)
 		return !asked
 	}

@@ -112,6 +112,7 @@ type Catalog struct {
 	locks    [64]sync.Mutex // of packages, by name
 	epochs   sync.Map       // repository → *atomic.Uint64
 	rooms    sync.Map       // repository → *room
+	spelled  sync.Map       // repository → *spellings
 }
 
 // New makes a catalogue of what is in a store.

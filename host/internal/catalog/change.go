@@ -63,6 +63,8 @@ type Change struct {
 	// Scan says that it is made by who looks at directories, so that it may change
 	// what is served from them.
 	Scan bool
+	// Gone are files that were deleted for good elsewhere, by package and path.
+	Gone map[string]Graves
 	// Unsynced leaves it to the caller to have it survive a power failure.
 	Unsynced bool
 }
@@ -106,12 +108,12 @@ func Names(operations []*pb.Operation) []string {
 	return names
 }
 
-// Apply makes a change: all of it, or nothing. [ErrChanged], [*ExistsError] and
-// [*QuotaError] say why it is not made.
+// Apply makes a change: all of it, or nothing. [ErrChanged], [*ExistsError],
+// [*GoneError] and [*QuotaError] say why it is not made.
 func (c *Catalog) Apply(ch Change) error {
 	names := Names(ch.Operations)
-	defer c.lock(ch.Repository, append(slices.Collect(maps.Keys(ch.Revisions)), names...))()
-	e := edit{Change: ch, catalog: c, records: store.Change{}, packages: map[string]*Package{}, paths: map[string]string{}}
+	defer c.lock(ch.Repository, slices.Concat(slices.Collect(maps.Keys(ch.Revisions)), slices.Collect(maps.Keys(ch.Gone)), names))()
+	e := edit{Change: ch, catalog: c, records: store.Change{}, packages: map[string]*Package{}, paths: map[string]string{}, graves: map[string]Graves{}}
 	for k, v := range ch.Records {
 		e.records[k] = v
 	}
@@ -153,6 +155,9 @@ func (c *Catalog) Apply(ch Change) error {
 			return err
 		}
 	}
+	if err := e.inherit(); err != nil {
+		return err
+	}
 	if err := e.finish(before); err != nil {
 		return err
 	}
@@ -192,6 +197,7 @@ type edit struct {
 	catalog  *Catalog
 	packages map[string]*Package
 	paths    map[string]string // of files that are stored, with their package
+	graves   map[string]Graves // that were looked at
 	records  store.Change
 	freed    []blobs.Digest
 	at       time.Time // when what is stored was published
@@ -232,7 +238,7 @@ func (e *edit) apply(o *pb.Operation) error {
 				return &DirectoryError{strings.TrimSpace(p.Name + " " + f.Version), at}
 			}
 		}
-		p.remove(version, o.GetPath())
+		return e.remove(p, version, o)
 	case pb.Operation_KIND_OWN:
 		if !slices.Contains(p.Owners, o.GetValue()) {
 			p.Owners = append(p.Owners, o.GetValue())
@@ -265,6 +271,9 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 		}
 		if owner != "" && owner != p.Name {
 			return &TakenError{f.Path, owner}
+		}
+		if err := e.risen(p, f); err != nil {
+			return err
 		}
 		e.paths[f.Path] = p.Name
 	}
@@ -335,10 +344,17 @@ func (f *File) is(version, path string) bool {
 }
 
 // remove removes a file, a version, or, without a version, everything.
-func (p *Package) remove(version, path string) {
-	p.Files = slices.DeleteFunc(p.Files, func(f *File) bool {
-		return f.is(version, path)
-	})
+func (e *edit) remove(p *Package, version string, o *pb.Operation) error {
+	path := o.GetPath()
+	goes := func(f *File) bool { return f.is(version, path) }
+	for _, f := range p.Files {
+		if goes(f) && o.GetForGood() {
+			if err := e.bury(p, f); err != nil {
+				return err
+			}
+		}
+	}
+	p.Files = slices.DeleteFunc(p.Files, goes)
 	for tag, v := range p.Tags {
 		if len(p.versionOf(v)) == 0 {
 			delete(p.Tags, tag)
@@ -347,6 +363,7 @@ func (p *Package) remove(version, path string) {
 	if version == "" && path == "" {
 		p.Tags, p.Owners, p.Extra = nil, nil, nil
 	}
+	return nil
 }
 
 // finish turns the packages as they are now into records.

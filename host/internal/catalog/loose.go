@@ -170,6 +170,7 @@ func (e *edit) write() error {
 	}
 	for _, p := range e.packages {
 		c.remember(e.Repository, p)
+		c.respell(e.Repository, p)
 	}
 	epoch.Store(max(next, epoch.Load()+1))
 	for _, d := range e.freed {

@@ -71,6 +71,17 @@ func (f *File) room() int64 {
 	return f.Size
 }
 
+// Room is how many bytes a package takes; nil: none.
+func (p *Package) Room() (n int64) {
+	if p == nil {
+		return 0
+	}
+	for _, f := range p.Files {
+		n += f.room()
+	}
+	return n
+}
+
 // take takes room for a change before it is written, so that two of them cannot
 // share what is left. What a change gives back is given once it is written: done
 // is called with whether it was.

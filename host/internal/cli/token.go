@@ -70,6 +70,9 @@ func end(duration string) (time.Time, error) {
 // showToken prints a token, and what it is apart from it, so that a script can
 // take the one without the other.
 func (e *env) showToken(t daemon.TokenMade) error {
+	for _, pattern := range t.Unknown {
+		fmt.Fprintf(e.err, "note: the configuration has no repository %q\n", pattern)
+	}
 	fmt.Fprintf(e.err, "token %s (%s) may %s; it is shown only now:\n", t.Name, t.ID, permissions(t.Token))
 	_, err := fmt.Fprintln(e.out, t.Text)
 	return err

@@ -3,13 +3,16 @@ package cli
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/dustin/go-humanize"
 
@@ -66,7 +69,7 @@ func problems(w io.Writer, all []string, what string) error {
 
 type importCommand struct {
 	From       string `arg:"" help:"Directory that entrepot export wrote." name:"dir"`
-	Repository string `help:"Repository that the packages are published in." required:"" placeholder:"NAME"`
+	Repository string `help:"Repository that the packages of its plugin are published in; otherwise each goes into that of the name which it was exported from." placeholder:"NAME"`
 	Of         string `help:"Only what was in this repository when it was exported." placeholder:"NAME"`
 }
 
@@ -83,13 +86,29 @@ func (x *importCommand) Run(e *env) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
 	var all publish.Imported
-	packages := 0
+	var there []daemon.RepositoryInfo
+	if err := c.ask("repositories", struct{}{}, &there); err != nil {
+		return err
+	}
+	packages, left := 0, map[string]int{}
 	_, err = transfer.Read(x.From, func(p *transfer.Package, files []*transfer.File) error {
 		if x.Of != "" && p.Repository != x.Of {
 			return nil
 		}
+		into := cmp.Or(x.Repository, p.Repository)
+		i := slices.IndexFunc(there, func(r daemon.RepositoryInfo) bool { return r.Name == into })
+		switch {
+		case i < 0 && x.Repository != "":
+			return fmt.Errorf("the host has no repository %q", into)
+		case i < 0:
+			left[fmt.Sprintf("of repository %q, which the host does not have", into)]++
+			return nil
+		case there[i].Plugin != p.Plugin:
+			left[fmt.Sprintf("of plugin %s, which are none for repository %q", p.Plugin, into)]++
+			return nil
+		}
 		packages++
-		done, err := x.send(ctx, c, p, files)
+		done, err := x.send(ctx, c, into, p, files)
 		all.Added += done.Added
 		all.Present += done.Present
 		for _, problem := range done.Problems {
@@ -102,6 +121,9 @@ func (x *importCommand) Run(e *env) (err error) {
 		return err
 	})
 	fmt.Fprintf(e.out, "%d packages: %d files and versions added, %d were there\n", packages, all.Added, all.Present)
+	for _, why := range slices.Sorted(maps.Keys(left)) {
+		fmt.Fprintf(e.out, "left out: %d packages %s\n", left[why], why)
+	}
 	if err != nil {
 		return err
 	}
@@ -109,10 +131,10 @@ func (x *importCommand) Run(e *env) (err error) {
 }
 
 // send has the host take a package.
-func (x *importCommand) send(ctx context.Context, c *connection, p *transfer.Package, files []*transfer.File) (done publish.Imported, err error) {
+func (x *importCommand) send(ctx context.Context, c *connection, into string, p *transfer.Package, files []*transfer.File) (done publish.Imported, err error) {
 	r, w := io.Pipe()
 	defer r.Close()
-	go func() { w.CloseWithError(x.write(w, p, files)) }()
+	go func() { w.CloseWithError(x.write(w, into, p, files)) }()
 	answer, err := c.post(ctx, "import", "application/x-tar", r)
 	if err != nil {
 		return done, err
@@ -121,8 +143,8 @@ func (x *importCommand) send(ctx context.Context, c *connection, p *transfer.Pac
 	return done, json.NewDecoder(answer).Decode(&done)
 }
 
-func (x *importCommand) write(w io.Writer, p *transfer.Package, files []*transfer.File) error {
-	about, err := json.Marshal(daemon.Importing{Repository: x.Repository, Package: p, Files: files})
+func (x *importCommand) write(w io.Writer, into string, p *transfer.Package, files []*transfer.File) error {
+	about, err := json.Marshal(daemon.Importing{Repository: into, Package: p, Files: files})
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ func (d *Daemon) Admin() http.Handler {
 	mux.HandleFunc("POST /token/rotate", answer(d.rotateToken))
 	mux.HandleFunc("POST /token/revoke", answer(d.revokeToken))
 	mux.HandleFunc("POST /token/list", answer(d.listTokens))
+	mux.HandleFunc("POST /repositories", answer(d.repositoryInfos))
 	mux.HandleFunc("POST /reload", answer(func(context.Context, struct{}) (struct{}, error) { return struct{}{}, d.Reload() }))
 	mux.HandleFunc("POST /backup", d.backup)
 	mux.HandleFunc("POST /export", d.export)

@@ -3,10 +3,13 @@ package daemon
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/entrepot-registry/entrepot/host/internal/access"
+	"github.com/entrepot-registry/entrepot/host/internal/cache"
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 )
 
 // TokenWanted is a token to be made.
@@ -32,6 +35,8 @@ type TokenRotation struct {
 type TokenMade struct {
 	access.Token
 	Text string `json:"text"`
+	// Unknown are patterns of its permissions that fit no repository there is.
+	Unknown []string `json:"unknown,omitempty"`
 }
 
 // TokenID names a token.
@@ -42,13 +47,13 @@ type TokenID struct {
 func (d *Daemon) createToken(_ context.Context, q TokenWanted) (TokenMade, error) {
 	t, text, err := d.tokens.Create(access.Token{Name: q.Name, Permissions: q.Permissions, Expires: q.Expires, Addresses: q.Addresses})
 	d.tokenChanged("token create", t, err)
-	return TokenMade{t, text}, err
+	return TokenMade{t, text, d.unknown(t)}, err
 }
 
 func (d *Daemon) rotateToken(_ context.Context, q TokenRotation) (TokenMade, error) {
 	t, text, err := d.tokens.Rotate(q.ID, q.Grace, q.Expires)
 	d.tokenChanged("token rotate", t, err)
-	return TokenMade{t, text}, err
+	return TokenMade{t, text, d.unknown(t)}, err
 }
 
 func (d *Daemon) revokeToken(_ context.Context, q TokenID) (access.Token, error) {
@@ -59,6 +64,18 @@ func (d *Daemon) revokeToken(_ context.Context, q TokenID) (access.Token, error)
 
 func (d *Daemon) listTokens(context.Context, struct{}) ([]access.Token, error) {
 	return d.tokens.Tokens(), nil
+}
+
+// unknown are the patterns of a token's permissions that fit no repository: they
+// may be mistakes, or be ahead of the configuration.
+func (d *Daemon) unknown(t access.Token) (all []string) {
+	for _, p := range t.Permissions {
+		fits := func(repo *cache.Repository) bool { return cooldown.Match(p.Repository, repo.Name) }
+		if !slices.ContainsFunc(d.repositories(), fits) && !slices.Contains(all, p.Repository) {
+			all = append(all, p.Repository)
+		}
+	}
+	return all
 }
 
 // tokenChanged notes what was done to a token.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
@@ -125,23 +126,43 @@ func (d *Daemon) chooseIn(ctx context.Context, repo *cache.Repository, rules []c
 	}
 	chosen.Versions = func(name, version string) bool {
 		for _, rule := range own {
-			if cooldown.Match(rule.Name, name) && (rule.Version == "" || cooldown.Match(rule.Version, version)) {
+			if repo.Names.Match(rule.Name, name) && (rule.Version == "" || cooldown.Match(rule.Version, version)) {
 				return true
 			}
 		}
 		return len(rules) == 0
 	}
 	names, err := d.cache.Catalog().Names(repo.Name, "*")
-	for _, name := range names {
+	if err != nil {
+		return chosen, err
+	}
+	gone, err := d.cache.Catalog().GoneNames(repo.Name)
+	names = append(names, gone...)
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		fits := len(rules) == 0
 		for _, rule := range own {
-			fits = fits || cooldown.Match(rule.Name, name)
+			fits = fits || repo.Names.Match(rule.Name, name)
 		}
 		if fits {
 			chosen.Names = append(chosen.Names, name)
 		}
 	}
 	return chosen, err
+}
+
+// RepositoryInfo says what a repository is.
+type RepositoryInfo struct {
+	Name   string `json:"name"`
+	Plugin string `json:"plugin"`
+}
+
+func (d *Daemon) repositoryInfos(context.Context, struct{}) ([]RepositoryInfo, error) {
+	all := []RepositoryInfo{}
+	for _, repo := range d.repositories() {
+		all = append(all, RepositoryInfo{repo.Name, repo.Plugin})
+	}
+	return all, nil
 }
 
 // Importing is a package to be imported; the contents of its files follow.

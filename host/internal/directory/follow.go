@@ -146,7 +146,7 @@ func (s *Scanner) look(ctx context.Context, repo *cache.Repository) (soon time.D
 	began := time.Now()
 	found, err := s.Scan(ctx, repo)
 	about := []any{"repository", repo.Name, "files", found.Files, "added", found.Added, "removed", found.Removed, "refused", found.Bad,
-		"took", time.Since(began).Round(time.Millisecond)}
+		"seconds", time.Since(began).Round(time.Millisecond).Seconds()}
 	switch {
 	case ctx.Err() != nil:
 		return 0, nil

@@ -23,6 +23,8 @@ var ErrArchive = errors.New("the archive is refused")
 // Bounds of an archive.
 const (
 	maxMembers      = 200_000
+	freeMembers     = 10_000   // members that any archive may have
+	memberBytes     = 50       // packed bytes that each further one takes at least
 	maxPeeked       = 16 << 20 // bytes of one member that is looked at
 	maxPeekedTotal  = 64 << 20
 	maxUnpacked     = 16 << 30 // bytes of all members
@@ -128,10 +130,12 @@ func kindOf(f *os.File) string {
 type unpacking struct {
 	packed, unpacked, peeked int64
 	seen                     map[string]bool // names of what is no folder
+	count                    int64           // of members
 	names                    int64           // bytes of all names
 	links                    map[string]bool // names of links to names
 	targets                  []string        // what hard links lead to
 	members                  []wire.Member
+	buf                      []byte
 }
 
 func refused(format string, a ...any) error {
@@ -149,8 +153,9 @@ func (u *unpacking) checkName(name string, dir bool) (string, error) {
 	case len(clean) > 1 && clean[1] == ':':
 		return "", refused("its member %q names a drive", name)
 	}
-	if u.names += int64(len(name)); u.names > maxNames || len(u.seen) >= maxMembers {
-		return "", refused("it has more than %d members, or %d bytes of their names", maxMembers, maxNames)
+	u.count++
+	if u.names += int64(len(name)); u.names > maxNames || u.count >= u.most() {
+		return "", refused("it has more than %d members in %d bytes, or %d bytes of their names", u.most(), u.packed, maxNames)
 	}
 	if !dir {
 		if u.seen[clean] {
@@ -160,6 +165,10 @@ func (u *unpacking) checkName(name string, dir bool) (string, error) {
 	}
 	return clean, nil
 }
+
+// most is how many members there may be: each takes some room, unless there is
+// nothing in it and the archive is only to keep us busy.
+func (u *unpacking) most() int64 { return min(maxMembers, freeMembers+u.packed/memberBytes) }
 
 // checkLink refuses links that lead out of the archive from a folder of it.
 func checkLink(name, folder, target string) error {
@@ -216,11 +225,13 @@ func (u *unpacking) member(name string, from io.Reader, names []*regexp.Regexp) 
 		wanted = wanted || re.MatchString(name)
 	}
 	var body bytes.Buffer
-	buf := make([]byte, 32<<10)
+	if u.buf == nil {
+		u.buf = make([]byte, 32<<10) // one for all members
+	}
 	for {
-		n, err := from.Read(buf)
+		n, err := from.Read(u.buf)
 		if wanted {
-			body.Write(buf[:n])
+			body.Write(u.buf[:n])
 			if u.peeked += int64(n); body.Len() > maxPeeked || u.peeked > maxPeekedTotal {
 				return refused("its member %q is too large to be read", name)
 			}

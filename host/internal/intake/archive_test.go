@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -176,6 +177,7 @@ func TestArchivesThatAreRefused(t *testing.T) {
 		"a zip cut off":             {makeZip(t, 0o644, wanted)[:40], "cannot be read"},
 		"a damaged zip":             {corruptedAt(makeZip(t, 0o644, wanted), 40), "cannot be read"},
 		"a long name":               {makeTar(t, item{name: "p/" + strings.Repeat("n", maxNameOfMember)}), "name has"},
+		"members without end":       {zipped(t, makeTar(t, emptyMembers(3*freeMembers)...)), " members in "},
 		"a large member":            {makeTar(t, item{name: "p/wanted", body: strings.Repeat("x", maxPeeked+1)}), "too large to be read"},
 		"a bomb":                    {zipped(t, makeTar(t, item{name: "p/bomb", body: strings.Repeat("\x00", freeRatio+1<<20)})), "unpacks to more"},
 		"a bomb, in a zip":          {makeZip(t, 0o644, item{name: "p/bomb", body: strings.Repeat("\x00", freeRatio+1<<20)}), "unpacks to more"},
@@ -188,6 +190,15 @@ func TestArchivesThatAreRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// emptyMembers are so many with nothing in them, which take next to no room.
+func emptyMembers(n int) []item {
+	all := make([]item, n)
+	for i := range all {
+		all[i].name = fmt.Sprintf("p/%d", i)
+	}
+	return all
 }
 
 // corrupted changes a byte so many from the end, corruptedAt from the beginning.

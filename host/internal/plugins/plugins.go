@@ -279,7 +279,7 @@ func (p *Plugin) launch(ctx context.Context) (*generation, error) {
 	g.stamp.Store(&stamp)
 	g.last.Store(time.Now().UnixMilli())
 	p.remember(g)
-	p.log.Info("plugin started", "version", d.GetVersion(), "sha256", g.sum[:12], "pid", process.PID(), "took", time.Since(began).Round(time.Millisecond))
+	p.log.Info("plugin started", "version", d.GetVersion(), "sha256", g.sum[:12], "pid", process.PID(), "seconds", time.Since(began).Round(time.Millisecond).Seconds())
 	return g, nil
 }
 

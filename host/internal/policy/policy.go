@@ -19,6 +19,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -46,6 +47,8 @@ type Ecosystem struct {
 	Plugin, PURL string
 	// Urgent are patterns of names that only rules for packages hold back.
 	Urgent []string
+	// Names say which names are the same.
+	Names names.Rules
 }
 
 // Engine holds the rules in force.
@@ -181,19 +184,19 @@ func (e *Engine) schedule() {
 
 // For returns the policy for some packages of an ecosystem; of no names, all
 // rules that may apply to any. Floors are left to the caller.
-func (e *Engine) For(eco Ecosystem, names []string, now time.Time) *cooldown.Policy {
+func (e *Engine) For(eco Ecosystem, packages []string, now time.Time) *cooldown.Policy {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	p := &cooldown.Policy{Now: now, Exempt: map[cooldown.Version]bool{}}
+	p := &cooldown.Policy{Now: now, Names: eco.Names, Exempt: map[cooldown.Version]bool{}}
 	for _, r := range sorted(e.cooldown.Packages) {
-		if r.Type != eco.PURL && r.Type != eco.Plugin || !matchesAny(r.Name, names) {
+		if r.Type != eco.PURL && r.Type != eco.Plugin || !eco.fits(r.Name, packages) {
 			continue
 		}
-		p.Rules = append(p.Rules, cooldown.Rule{Name: r.Name, Version: r.Version, Window: r.Window, Label: "package " + r.Pattern})
+		p.Rules = append(p.Rules, cooldown.Rule{Name: eco.Names.Fold(r.Name), Version: r.Version, Window: r.Window, Label: "package " + r.Pattern})
 	}
 	for _, pattern := range eco.Urgent {
-		if matchesAny(pattern, names) {
-			p.Rules = append(p.Rules, cooldown.Rule{Name: pattern, Label: "urgent " + pattern})
+		if eco.fits(pattern, packages) {
+			p.Rules = append(p.Rules, cooldown.Rule{Name: eco.Names.Fold(pattern), Label: "urgent " + pattern})
 		}
 	}
 	window, label := e.cooldown.Default, "default"
@@ -205,15 +208,16 @@ func (e *Engine) For(eco Ecosystem, names []string, now time.Time) *cooldown.Pol
 	}
 	p.Rules = append(p.Rules, cooldown.Rule{Name: "*", Window: window, Label: label})
 	for _, x := range e.exempt {
-		if x.Plugin == eco.Plugin && x.inForce(now) && (len(names) == 0 || slices.Contains(names, x.Name)) {
+		if x.Plugin == eco.Plugin && x.inForce(now) && (len(packages) == 0 || slices.Contains(packages, x.Name)) {
 			p.Exempt[cooldown.Version{Name: x.Name, Version: x.Version}] = true
 		}
 	}
 	return p
 }
 
-func matchesAny(pattern string, names []string) bool {
-	return len(names) == 0 || slices.ContainsFunc(names, func(n string) bool { return cooldown.Match(pattern, n) })
+// fits reports whether a pattern is about some of the packages; nil: about any.
+func (eco Ecosystem) fits(pattern string, packages []string) bool {
+	return len(packages) == 0 || slices.ContainsFunc(packages, func(n string) bool { return eco.Names.Match(pattern, n) })
 }
 
 // sorted orders rules so that the most specific comes first: without

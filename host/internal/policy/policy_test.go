@@ -10,6 +10,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 const day = 24 * time.Hour
@@ -60,6 +61,8 @@ func TestMostSpecificRuleDecides(t *testing.T) {
 		{Ecosystem{Plugin: "crates", PURL: "cargo"}, "lodash", "1.0.0", 99 * day, "package pkg:cargo/lodash"},
 		{Ecosystem{Plugin: "crates", PURL: "cargo"}, "serde", "1.0.0", 3 * day, "default"},
 		{Ecosystem{Plugin: "npm", PURL: "npm", Urgent: []string{"@acme/*"}}, "@acme/a", "1.0.0", 5 * day, "package pkg:npm/@acme/*"},
+		{Ecosystem{Plugin: "npm", PURL: "npm", Names: names.Rules{IgnoreCase: true}}, "@Acme/A", "1.0.0", 5 * day, "package pkg:npm/@acme/*"},
+		{Ecosystem{Plugin: "crates", PURL: "cargo", Urgent: []string{"*_FIXES"}, Names: names.Rules{IgnoreCase: true, Alike: "-_"}}, "serde-fixes", "1.0.0", 0, "urgent *_FIXES"},
 		{Ecosystem{Plugin: "crates", PURL: "cargo", Urgent: []string{"*-fixes"}}, "serde-fixes", "1.0.0", 0, "urgent *-fixes"},
 		{Ecosystem{Plugin: "crates", PURL: "cargo", Urgent: []string{"*-fixes"}}, "serde", "1.0.0", 3 * day, "default"},
 	} {

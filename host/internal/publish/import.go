@@ -209,7 +209,7 @@ func (m *importing) flush() error {
 			return err
 		}
 	}
-	err := m.apply(m.adding, set)
+	err := m.apply(m.adding, set, nil)
 	if err == nil {
 		m.done.Added += len(m.adding)
 		set.pins = nil
@@ -217,10 +217,14 @@ func (m *importing) flush() error {
 	return err
 }
 
-func (m *importing) apply(operations []*pb.Operation, set *aside) error {
+func (m *importing) apply(operations []*pb.Operation, set *aside, gone catalog.Graves) error {
+	var graves map[string]catalog.Graves
+	if len(gone) > 0 {
+		graves = map[string]catalog.Graves{m.about.Name: gone}
+	}
 	err := m.p.cache.Catalog().Apply(catalog.Change{
 		Repository: m.repo.Name, Operations: operations, Bodies: set.bodies, Published: m.published, Now: time.Now(),
-		Overwrite: m.repo.Hosted.Overwrite, Quota: m.repo.Hosted.Quota, Records: set.released(), Blind: true,
+		Overwrite: m.repo.Hosted.Overwrite, Quota: m.repo.Hosted.Quota, Records: set.released(), Blind: true, Gone: graves,
 	})
 	var full *catalog.QuotaError
 	if errors.As(err, &full) {
@@ -274,8 +278,25 @@ func (m *importing) mark(files []*transfer.File) error {
 	if len(m.about.Extra) > 0 && string(now.Extra) != string(m.about.Extra) && (len(now.Extra) == 0 || !ownWay) {
 		order(pb.Operation_KIND_EXTRA, "", "", m.about.Extra)
 	}
-	if len(todo) == 0 {
-		return nil
+	gone, err := m.gone()
+	if err != nil || len(todo) == 0 && len(gone) == 0 {
+		return err
 	}
-	return m.apply(todo, newAside())
+	return m.apply(todo, newAside(), gone)
+}
+
+// gone are the files that were deleted for good where the package comes from.
+func (m *importing) gone() (catalog.Graves, error) {
+	var graves catalog.Graves
+	for path, g := range m.about.Gone {
+		sum, err := hex.DecodeString(g.SHA256)
+		if err != nil || len(sum) != len(blobs.Digest{}) {
+			return nil, fmt.Errorf("the list is damaged: %q is no SHA-256 of what was deleted", g.SHA256)
+		}
+		if graves == nil {
+			graves = catalog.Graves{}
+		}
+		graves[path] = catalog.Grave{Version: g.Version, Body: blobs.Digest(sum)}
+	}
+	return graves, nil
 }

@@ -246,6 +246,30 @@ func TestImportRefuses(t *testing.T) {
 	}
 }
 
+// TestWhatIsGoneElsewhereIsGone imports a package of which a version was deleted
+// for good.
+func TestWhatIsGoneElsewhereIsGone(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	about := boat(nil)
+	about.Gone = map[string]transfer.Gone{"/2": {Version: "2", SHA256: exported("2").Digests["sha256"]}, "/3": {Version: "3", SHA256: exported("3").Digests["sha256"]}}
+	if done, err := s.imports(t, about, plain, exported("1")); err != nil || done.Added != 1 {
+		t.Fatalf("%+v (%v)", done, err)
+	}
+	other := exported("other")
+	other.Version, other.Path = "2", "/2"
+	if _, err := s.imports(t, boat(nil), func(string) string { return "other" }, other); err == nil || !strings.Contains(err.Error(), "was published with other bytes and deleted") {
+		t.Errorf("other bytes: %v", err)
+	}
+	if done, err := s.imports(t, boat(nil), plain, exported("3")); err != nil || done.Added != 1 {
+		t.Errorf("the same bytes: %+v (%v)", done, err)
+	}
+	about.Gone["/4"] = transfer.Gone{SHA256: "x"}
+	if _, err := s.imports(t, about, plain); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("a list that is damaged: %v", err)
+	}
+}
+
 // TestStartDropsWhatWasPutAside has a host that was killed between writing files
 // and publishing them.
 func TestStartDropsWhatWasPutAside(t *testing.T) {

@@ -67,6 +67,8 @@ type Request struct {
 	Allowed func(names []string) error
 	// Readable says why packages may not be read; nil: they may.
 	Readable func(names []string) error
+	// Rights to packages.
+	Rights Rights
 }
 
 // Bounds of a publication.
@@ -86,6 +88,9 @@ func (p *Publisher) Do(ctx context.Context, r Request) (*pb.Reply, error) {
 		if f := r.Repository.MayPublish(name); f != nil {
 			return nil, f
 		}
+	}
+	if err := p.announced(r); err != nil {
+		return nil, err
 	}
 	if r.Plan.GetStep() != pb.Step_STEP_UNSPECIFIED {
 		return p.step(ctx, r)
@@ -338,6 +343,7 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 			Blind:      r.Plan.GetBlind(),
 		})
 		var exists *catalog.ExistsError
+		var gone *catalog.GoneError
 		var full *catalog.QuotaError
 		var placed *catalog.DirectoryError
 		switch {
@@ -348,6 +354,8 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_TOO_LARGE, Message: err.Error()}
 		case errors.As(err, &placed):
 			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Message: err.Error()}
+		case errors.As(err, &gone):
+			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Message: err.Error(), Name: gone.Name, Version: gone.Version}
 		case errors.As(err, &exists):
 			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error(), Name: exists.Name, Version: exists.Version}
 		case !errors.Is(err, catalog.ErrChanged):
@@ -406,5 +414,8 @@ func (p *Publisher) check(r Request, decision *pb.AcceptResponse) error {
 			return f
 		}
 	}
-	return r.Allowed(names)
+	if err := r.Allowed(names); err != nil {
+		return err
+	}
+	return p.checkOwners(r, decision.GetOperations())
 }

@@ -90,7 +90,7 @@ func (s *Server) enter(w *recorder, repo *cache.Repository) error {
 		if err == nil {
 			break
 		}
-		if w.identity.May(access.Some, other.Name, w.prefix, nil, other.Anonymous) == nil {
+		if w.identity.May(access.Some, other.Name, w.prefix, nil, other.Anonymous, other.Names) == nil {
 			err, w.result, w.detail = nil, "", ""
 		}
 	}
@@ -133,10 +133,31 @@ func (s *Server) identify(w *recorder, r *http.Request, text []byte) (err error)
 // when names turn out that the request did not tell.
 func (s *Server) may(w *recorder, repo *cache.Repository, action access.Action, packages []string) error {
 	w.needs = needs{action, packages}
-	if err := w.identity.May(action, repo.Name, w.prefix, packages, repo.Anonymous); err != nil {
+	if err := w.identity.May(action, repo.Name, w.prefix, packages, repo.Anonymous, repo.Names); err != nil {
 		return w.refuse(err)
 	}
 	return nil
+}
+
+// mayOversee says why who asks gets no metrics: from other machines it takes a
+// token that may read everything.
+func (s *Server) mayOversee(r *http.Request) error {
+	from := s.site.Load().Address.client(r)
+	if from.IsLoopback() && len(r.Header.Values("X-Forwarded-For")) == 0 {
+		return nil
+	}
+	var buf [2 * access.MaxCredential]byte
+	if text, given := access.Credential(r.Header, buf[:]); given {
+		id, err := s.tokens.Identify(text, from, time.Now())
+		if err != nil {
+			s.failures.Failed(from, time.Now())
+			return err
+		}
+		if id.Oversees() {
+			return nil
+		}
+	}
+	return errors.New("metrics take a token that may read all repositories, as of: entrepot token create prometheus --allow read")
 }
 
 // refuse turns a denial into a failure for the client, and notes it for the
@@ -161,7 +182,7 @@ func (s *Server) authorize(w *recorder, repo *cache.Repository, rt *route) error
 	if identity != nil {
 		return nil
 	}
-	return s.may(w, repo, rt.needs.action, rt.needs.packages)
+	return s.mayChange(w, repo, rt.needs.action, rt.needs.packages)
 }
 
 // challenge tells a client how to log in, and for what.
@@ -296,7 +317,7 @@ func (s *Server) issue(w *recorder, p *pb.Identity, text []byte) (token, granted
 // the repository asked, or of one that is mounted below it, where the name is
 // shorter by that.
 func (s *Server) mayAnywhere(w *recorder, action access.Action, name string) bool {
-	if w.identity.May(action, w.repo.Name, w.prefix, []string{name}, w.repo.Anonymous) == nil {
+	if w.identity.May(action, w.repo.Name, w.prefix, []string{name}, w.repo.Anonymous, w.repo.Names) == nil {
 		return true
 	}
 	for _, m := range s.site.Load().mounts {
@@ -304,7 +325,7 @@ func (s *Server) mayAnywhere(w *recorder, action access.Action, name string) boo
 		if !ok {
 			continue
 		}
-		if rest, ok := strings.CutPrefix(name, below+"/"); ok && w.identity.May(action, m.repo.Name, m.prefix, []string{rest}, m.repo.Anonymous) == nil {
+		if rest, ok := strings.CutPrefix(name, below+"/"); ok && w.identity.May(action, m.repo.Name, m.prefix, []string{rest}, m.repo.Anonymous, m.repo.Names) == nil {
 			return true
 		}
 	}

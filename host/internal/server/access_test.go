@@ -293,3 +293,39 @@ func TestAccessLogHasTheUser(t *testing.T) {
 		t.Errorf("the line is %s", out.String())
 	}
 }
+
+// TestMetricsAreForWhoOversees asks for metrics from here, through a proxy and
+// from elsewhere.
+func TestMetricsAreForWhoOversees(t *testing.T) {
+	t.Parallel()
+	s, _, joe, _ := guarded(t)
+	_, all, err := s.tokens.Create(access.Token{Name: "prometheus", Permissions: []access.Permission{{Actions: []access.Action{access.Read}, Repository: "*", Package: "*"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		remote, token, forwarded string
+		want                     int
+	}{
+		"this machine":          {"127.0.0.1:4000", "", "", http.StatusOK},
+		"a proxy on it":         {"127.0.0.1:4000", "", "192.0.2.1", http.StatusUnauthorized},
+		"elsewhere":             {"192.0.2.1:4000", "", "", http.StatusUnauthorized},
+		"who reads one package": {"192.0.2.1:4000", joe, "", http.StatusUnauthorized},
+		"no token":              {"192.0.2.1:4000", "ent_x", "", http.StatusUnauthorized},
+		"who reads everything":  {"192.0.2.1:4000", all, "", http.StatusOK},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		r.RemoteAddr = c.remote
+		if c.token != "" {
+			r.Header.Set("Authorization", "Bearer "+c.token)
+		}
+		if c.forwarded != "" {
+			r.Header.Set("X-Forwarded-For", c.forwarded)
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code != c.want || w.Code == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
+			t.Errorf("%s is answered with %d %.100s, want %d", name, w.Code, w.Body, c.want)
+		}
+	}
+}

@@ -301,7 +301,7 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 // probes reports whether a request asks what need not be uploaded.
 func (s *Server) probes(w *recorder, r *http.Request, repo *cache.Repository, name string) bool {
 	return r.Method == http.MethodHead && repo.MayPublish(name) == nil &&
-		w.identity.May(access.Publish, repo.Name, w.prefix, []string{name}, repo.Anonymous) == nil
+		w.identity.May(access.Publish, repo.Name, w.prefix, []string{name}, repo.Anonymous, repo.Names) == nil
 }
 
 // probed is the document that a probe asks for. Upstream is not asked before

@@ -147,6 +147,11 @@ func (s *Server) serve(w *recorder, r *http.Request) {
 		s.serveReady(w, r)
 		return
 	case "/metrics":
+		if err := s.mayOversee(r); err != nil {
+			w.Header().Set("WWW-Authenticate", `Basic realm="entrepot"`)
+			writePlain(w, r, http.StatusUnauthorized, err.Error()+"\n")
+			return
+		}
 		s.metrics.handler.ServeHTTP(w, r)
 		return
 	}
@@ -223,7 +228,7 @@ func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, t
 		err = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "plugin " + m.repo.Plugin + " plans something that this entrepot does not know; update entrepot"}
 	}
 	if err != nil {
-		s.fail(w, r, m.repo, err)
+		s.fail(w, r, m.repo, s.toPublishers(w, m.repo, rt, err))
 		return
 	}
 	if method == http.MethodGet && !rt.kept.Swap(true) {

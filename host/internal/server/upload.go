@@ -16,7 +16,7 @@ const uploadStall = time.Minute
 
 // serveUpload carries an upload or a change out.
 func (s *Server) serveUpload(w *recorder, r *http.Request, repo *cache.Repository, rt *route, target string, u *pb.Upload) error {
-	r.Body = http.MaxBytesReader(w, &patient{r.Body, http.NewResponseController(w)}, 2*repo.MaxArtifact) // base64 and fields included
+	r.Body = http.MaxBytesReader(w, &patient{r.Body, http.NewResponseController(w)}, publish.MaxBody(repo))
 	path, query, _ := strings.Cut(target, "?")
 	reply, err := s.publisher.Do(r.Context(), publish.Request{
 		Repository: repo,
@@ -25,9 +25,16 @@ func (s *Server) serveUpload(w *recorder, r *http.Request, repo *cache.Repositor
 		Asked:      &pb.Request{Method: r.Method, Path: path, Query: query, Headers: varied(repo, r)},
 		HTTP:       r,
 		User:       w.identity.User(),
-		Allowed:    func(names []string) error { return s.may(w, repo, uploadAction(u), names) },
+		Allowed:    func(names []string) error { return s.mayChange(w, repo, uploadAction(u), names) },
+		Rights: publish.Rights{
+			Delete: func(names []string) error { return s.may(w, repo, access.Delete, names) },
+			Administer: func(name string) bool {
+				return w.identity.May(access.Admin, repo.Name, w.prefix, []string{name}, repo.Anonymous, repo.Names) == nil
+			},
+			Exists: s.tokens.Named,
+		},
 		Readable: func(names []string) error {
-			return w.identity.May(access.Read, repo.Name, w.prefix, names, repo.Anonymous)
+			return w.identity.May(access.Read, repo.Name, w.prefix, names, repo.Anonymous, repo.Names)
 		},
 	})
 	if err != nil {
@@ -36,6 +43,40 @@ func (s *Server) serveUpload(w *recorder, r *http.Request, repo *cache.Repositor
 	w.cached = statusPass
 	w.Header().Set("Cache-Control", "no-store")
 	return s.serveReply(w, r, repo, &route{base: rt.base}, reply)
+}
+
+// mayChange decides as may does. Owners of a package may say who else owns it,
+// without being administrators: whether they are is looked at later.
+func (s *Server) mayChange(w *recorder, repo *cache.Repository, action access.Action, packages []string) error {
+	err := s.may(w, repo, action, packages)
+	if err != nil && action == access.Admin && w.identity.May(access.Publish, repo.Name, w.prefix, packages, repo.Anonymous, repo.Names) == nil {
+		w.result, w.detail = "", ""
+		return nil
+	}
+	return err
+}
+
+// toPublishers has somebody who may publish packages, of which nothing is here,
+// told that they are not there when upstream cannot say: clients look before
+// they publish, and what is published here does not hang on upstream.
+func (s *Server) toPublishers(w *recorder, repo *cache.Repository, rt *route, err error) error {
+	f, names := cache.AsFailure(err), rt.needs.packages
+	if f.Kind != pb.ErrorKind_ERROR_KIND_UPSTREAM || w.identity == nil || len(names) == 0 || rt.needs.action != access.Read {
+		return err
+	}
+	for _, name := range names {
+		if name == "" || name == access.Everything || repo.MayPublish(name) != nil {
+			return err
+		}
+		if known, failed := s.cache.Catalog().Package(repo.Name, name); known != nil || failed != nil {
+			return err
+		}
+	}
+	if w.identity.May(access.Publish, repo.Name, w.prefix, names, repo.Anonymous, repo.Names) != nil {
+		return err
+	}
+	return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: f.Name, Version: f.Version,
+		Message: "it is not published here, and upstream cannot be asked: " + f.Message}
 }
 
 // varied are the headers that a plugin may look at.

@@ -92,10 +92,25 @@ func (x *exporting) member(name string, size int64, from io.Reader) error {
 
 func (x *exporting) export(ctx context.Context, chosen Chosen, name string) error {
 	p, err := x.Catalog.Package(chosen.Repository, name)
-	if err != nil || p == nil {
+	if err != nil {
 		return err
 	}
+	graves, err := x.Catalog.Gone(chosen.Repository, name)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		p = &catalog.Package{Name: name} // it was deleted
+	}
 	about := &Package{Repository: chosen.Repository, Plugin: chosen.Plugin, Name: p.Name, Tags: map[string]string{}, Owners: p.Owners, Extra: p.Extra}
+	for path, g := range graves {
+		if chosen.Versions(p.Name, g.Version) {
+			if about.Gone == nil {
+				about.Gone = map[string]Gone{}
+			}
+			about.Gone[path] = Gone{g.Version, g.Body.String()}
+		}
+	}
 	var files []*File
 	for _, f := range p.Files {
 		if err := ctx.Err(); err != nil {
@@ -129,7 +144,7 @@ func (x *exporting) export(ctx context.Context, chosen Chosen, name string) erro
 		}
 		files = append(files, out)
 	}
-	if len(files) == 0 && len(p.Files) > 0 {
+	if len(files) == 0 && len(about.Gone) == 0 && (len(p.Files) > 0 || p.Revision == 0) {
 		return nil
 	}
 	x.end.Packages++

@@ -58,6 +58,16 @@ type Package struct {
 	Owners []string `json:"owners,omitempty"`
 	// Extra is the plugin's.
 	Extra []byte `json:"extra,omitempty"`
+	// Gone are files that were deleted for good, by path.
+	Gone map[string]Gone `json:"gone,omitempty"`
+}
+
+// Gone is a file that was deleted for good.
+type Gone struct {
+	// Version that it was of.
+	Version string `json:"version"`
+	// SHA256 of the bytes that may come back, in hex.
+	SHA256 string `json:"sha256"`
 }
 
 // File is a file of a package, or a version without files.

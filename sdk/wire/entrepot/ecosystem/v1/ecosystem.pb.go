@@ -269,7 +269,7 @@ func (x Operation_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Operation_Kind.Descriptor instead.
 func (Operation_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{55, 0}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{56, 0}
 }
 
 // DescribeRequest introduces the host.
@@ -366,7 +366,9 @@ type DescribeResponse struct {
 	OtherPurlTypes []string `protobuf:"bytes,19,rep,name=other_purl_types,json=otherPurlTypes,proto3" json:"other_purl_types,omitempty"`
 	// Whether a package's name begins with that of its registry, which a package
 	// URL has as its repository_url.
-	PurlRegistry  bool `protobuf:"varint,20,opt,name=purl_registry,json=purlRegistry,proto3" json:"purl_registry,omitempty"`
+	PurlRegistry bool `protobuf:"varint,20,opt,name=purl_registry,json=purlRegistry,proto3" json:"purl_registry,omitempty"`
+	// Which spellings of a package's name are the same.
+	Names         *NameRules `protobuf:"bytes,21,opt,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -541,6 +543,86 @@ func (x *DescribeResponse) GetPurlRegistry() bool {
 	return false
 }
 
+func (x *DescribeResponse) GetNames() *NameRules {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+// NameRules say which spellings of a package's name are the same.
+type NameRules struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether upper and lower case are.
+	IgnoreCase bool `protobuf:"varint,1,opt,name=ignore_case,json=ignoreCase,proto3" json:"ignore_case,omitempty"`
+	// ASCII characters that are; the first stands for all.
+	Alike string `protobuf:"bytes,2,opt,name=alike,proto3" json:"alike,omitempty"`
+	// Whether several of them in a row are the same as one.
+	Runs bool `protobuf:"varint,3,opt,name=runs,proto3" json:"runs,omitempty"`
+	// What may stand before a name without making it another.
+	Prefix        string `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NameRules) Reset() {
+	*x = NameRules{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NameRules) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NameRules) ProtoMessage() {}
+
+func (x *NameRules) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NameRules.ProtoReflect.Descriptor instead.
+func (*NameRules) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *NameRules) GetIgnoreCase() bool {
+	if x != nil {
+		return x.IgnoreCase
+	}
+	return false
+}
+
+func (x *NameRules) GetAlike() string {
+	if x != nil {
+		return x.Alike
+	}
+	return ""
+}
+
+func (x *NameRules) GetRuns() bool {
+	if x != nil {
+		return x.Runs
+	}
+	return false
+}
+
+func (x *NameRules) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
 // Upstream is a registry that documents and artifacts come from.
 type Upstream struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -560,7 +642,7 @@ type Upstream struct {
 
 func (x *Upstream) Reset() {
 	*x = Upstream{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[2]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -572,7 +654,7 @@ func (x *Upstream) String() string {
 func (*Upstream) ProtoMessage() {}
 
 func (x *Upstream) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[2]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -585,7 +667,7 @@ func (x *Upstream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upstream.ProtoReflect.Descriptor instead.
 func (*Upstream) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{2}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Upstream) GetRole() string {
@@ -639,7 +721,7 @@ type Option struct {
 
 func (x *Option) Reset() {
 	*x = Option{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[3]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +733,7 @@ func (x *Option) String() string {
 func (*Option) ProtoMessage() {}
 
 func (x *Option) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[3]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +746,7 @@ func (x *Option) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Option.ProtoReflect.Descriptor instead.
 func (*Option) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{3}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Option) GetName() string {
@@ -725,7 +807,7 @@ type Snippet struct {
 
 func (x *Snippet) Reset() {
 	*x = Snippet{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[4]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +819,7 @@ func (x *Snippet) String() string {
 func (*Snippet) ProtoMessage() {}
 
 func (x *Snippet) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[4]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +832,7 @@ func (x *Snippet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snippet.ProtoReflect.Descriptor instead.
 func (*Snippet) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{4}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Snippet) GetClient() string {
@@ -794,7 +876,7 @@ type ErrorFormat struct {
 
 func (x *ErrorFormat) Reset() {
 	*x = ErrorFormat{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[5]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +888,7 @@ func (x *ErrorFormat) String() string {
 func (*ErrorFormat) ProtoMessage() {}
 
 func (x *ErrorFormat) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[5]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +901,7 @@ func (x *ErrorFormat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorFormat.ProtoReflect.Descriptor instead.
 func (*ErrorFormat) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{5}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ErrorFormat) GetContentType() string {
@@ -863,7 +945,7 @@ type Ungated struct {
 
 func (x *Ungated) Reset() {
 	*x = Ungated{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[6]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +957,7 @@ func (x *Ungated) String() string {
 func (*Ungated) ProtoMessage() {}
 
 func (x *Ungated) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[6]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +970,7 @@ func (x *Ungated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ungated.ProtoReflect.Descriptor instead.
 func (*Ungated) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{6}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Ungated) GetRoute() string {
@@ -926,7 +1008,7 @@ type Capabilities struct {
 
 func (x *Capabilities) Reset() {
 	*x = Capabilities{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[7]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +1020,7 @@ func (x *Capabilities) String() string {
 func (*Capabilities) ProtoMessage() {}
 
 func (x *Capabilities) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[7]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -951,7 +1033,7 @@ func (x *Capabilities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capabilities.ProtoReflect.Descriptor instead.
 func (*Capabilities) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{7}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Capabilities) GetHost() bool {
@@ -995,7 +1077,7 @@ type ConfigureRequest struct {
 
 func (x *ConfigureRequest) Reset() {
 	*x = ConfigureRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[8]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1089,7 @@ func (x *ConfigureRequest) String() string {
 func (*ConfigureRequest) ProtoMessage() {}
 
 func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[8]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1102,7 @@ func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureRequest.ProtoReflect.Descriptor instead.
 func (*ConfigureRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{8}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ConfigureRequest) GetRepository() string {
@@ -1046,14 +1128,16 @@ type ConfigureResponse struct {
 	Upstreams []*Upstream `protobuf:"bytes,2,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
 	// Patterns of package names that only a rule for packages holds back, under
 	// these options.
-	Urgent        []string `protobuf:"bytes,3,rep,name=urgent,proto3" json:"urgent,omitempty"`
+	Urgent []string `protobuf:"bytes,3,rep,name=urgent,proto3" json:"urgent,omitempty"`
+	// Which spellings of a package's name are the same, under these options.
+	Names         *NameRules `protobuf:"bytes,4,opt,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[9]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1149,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[9]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1162,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{9}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ConfigureResponse) GetDiagnostics() []*Diagnostic {
@@ -1102,6 +1186,13 @@ func (x *ConfigureResponse) GetUrgent() []string {
 	return nil
 }
 
+func (x *ConfigureResponse) GetNames() *NameRules {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
 // Diagnostic is a complaint about an option.
 type Diagnostic struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1115,7 +1206,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[10]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1127,7 +1218,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[10]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1140,7 +1231,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{10}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Diagnostic) GetOption() string {
@@ -1173,7 +1264,7 @@ type Repository struct {
 
 func (x *Repository) Reset() {
 	*x = Repository{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[11]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1185,7 +1276,7 @@ func (x *Repository) String() string {
 func (*Repository) ProtoMessage() {}
 
 func (x *Repository) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[11]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1198,7 +1289,7 @@ func (x *Repository) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repository.ProtoReflect.Descriptor instead.
 func (*Repository) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{11}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Repository) GetName() string {
@@ -1240,7 +1331,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[12]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +1343,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[12]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +1356,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{12}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Request) GetMethod() string {
@@ -1314,7 +1405,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[13]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1417,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[13]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1430,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{13}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PlanRequest) GetRepository() *Repository {
@@ -1413,7 +1504,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[14]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1516,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[14]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1529,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{14}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PlanResponse) GetPlan() isPlanResponse_Plan {
@@ -1577,7 +1668,7 @@ type Version struct {
 
 func (x *Version) Reset() {
 	*x = Version{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[15]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1680,7 @@ func (x *Version) String() string {
 func (*Version) ProtoMessage() {}
 
 func (x *Version) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[15]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1693,7 @@ func (x *Version) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Version.ProtoReflect.Descriptor instead.
 func (*Version) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{15}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Version) GetName() string {
@@ -1644,7 +1735,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[16]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1747,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[16]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1760,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{16}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Source) GetUrl() string {
@@ -1736,7 +1827,7 @@ type Digest struct {
 
 func (x *Digest) Reset() {
 	*x = Digest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[17]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1748,7 +1839,7 @@ func (x *Digest) String() string {
 func (*Digest) ProtoMessage() {}
 
 func (x *Digest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[17]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1761,7 +1852,7 @@ func (x *Digest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Digest.ProtoReflect.Descriptor instead.
 func (*Digest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{17}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Digest) GetAlgorithm() string {
@@ -1818,7 +1909,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[18]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1830,7 +1921,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[18]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1843,7 +1934,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{18}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Artifact) GetVersion() *Version {
@@ -1976,7 +2067,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[19]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2079,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[19]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2092,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{19}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Document) GetPath() string {
@@ -2117,7 +2208,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[20]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2129,7 +2220,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[20]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2142,7 +2233,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{20}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Reply) GetStatus() int32 {
@@ -2183,7 +2274,7 @@ type Relay struct {
 
 func (x *Relay) Reset() {
 	*x = Relay{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[21]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2195,7 +2286,7 @@ func (x *Relay) String() string {
 func (*Relay) ProtoMessage() {}
 
 func (x *Relay) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[21]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2208,7 +2299,7 @@ func (x *Relay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Relay.ProtoReflect.Descriptor instead.
 func (*Relay) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{21}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Relay) GetSource() *Source {
@@ -2248,7 +2339,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[22]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2260,7 +2351,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[22]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2273,7 +2364,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{22}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Failure) GetKind() ErrorKind {
@@ -2345,7 +2436,7 @@ type Upload struct {
 
 func (x *Upload) Reset() {
 	*x = Upload{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[23]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2357,7 +2448,7 @@ func (x *Upload) String() string {
 func (*Upload) ProtoMessage() {}
 
 func (x *Upload) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[23]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2370,7 +2461,7 @@ func (x *Upload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upload.ProtoReflect.Descriptor instead.
 func (*Upload) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{23}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Upload) GetBody() string {
@@ -2470,7 +2561,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[24]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2482,7 +2573,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[24]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2495,7 +2586,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{24}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Mount) GetPath() string {
@@ -2545,7 +2636,7 @@ type Identity struct {
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[25]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2557,7 +2648,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[25]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2570,7 +2661,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{25}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Identity) GetPassword() string {
@@ -2637,7 +2728,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +2740,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[26]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +2753,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{26}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Grant) GetAction() string {
@@ -2703,7 +2794,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2715,7 +2806,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[27]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2728,7 +2819,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{27}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Policy) GetNowMs() int64 {
@@ -2776,7 +2867,7 @@ type CooldownRule struct {
 
 func (x *CooldownRule) Reset() {
 	*x = CooldownRule{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2788,7 +2879,7 @@ func (x *CooldownRule) String() string {
 func (*CooldownRule) ProtoMessage() {}
 
 func (x *CooldownRule) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[28]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2801,7 +2892,7 @@ func (x *CooldownRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CooldownRule.ProtoReflect.Descriptor instead.
 func (*CooldownRule) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{28}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CooldownRule) GetName() string {
@@ -2849,7 +2940,7 @@ type Floor struct {
 
 func (x *Floor) Reset() {
 	*x = Floor{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2861,7 +2952,7 @@ func (x *Floor) String() string {
 func (*Floor) ProtoMessage() {}
 
 func (x *Floor) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[29]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2874,7 +2965,7 @@ func (x *Floor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Floor.ProtoReflect.Descriptor instead.
 func (*Floor) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{29}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Floor) GetName() string {
@@ -2925,7 +3016,7 @@ type RenderRequest struct {
 
 func (x *RenderRequest) Reset() {
 	*x = RenderRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2937,7 +3028,7 @@ func (x *RenderRequest) String() string {
 func (*RenderRequest) ProtoMessage() {}
 
 func (x *RenderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2950,7 +3041,7 @@ func (x *RenderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderRequest.ProtoReflect.Descriptor instead.
 func (*RenderRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{30}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RenderRequest) GetMessage() isRenderRequest_Message {
@@ -3064,7 +3155,7 @@ type RenderStart struct {
 
 func (x *RenderStart) Reset() {
 	*x = RenderStart{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3076,7 +3167,7 @@ func (x *RenderStart) String() string {
 func (*RenderStart) ProtoMessage() {}
 
 func (x *RenderStart) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3089,7 +3180,7 @@ func (x *RenderStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderStart.ProtoReflect.Descriptor instead.
 func (*RenderStart) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{31}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RenderStart) GetRepository() *Repository {
@@ -3140,7 +3231,7 @@ type Known struct {
 
 func (x *Known) Reset() {
 	*x = Known{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3152,7 +3243,7 @@ func (x *Known) String() string {
 func (*Known) ProtoMessage() {}
 
 func (x *Known) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[32]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3165,7 +3256,7 @@ func (x *Known) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Known.ProtoReflect.Descriptor instead.
 func (*Known) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{32}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Known) GetFact() *Fact {
@@ -3191,7 +3282,7 @@ type RenderRun struct {
 
 func (x *RenderRun) Reset() {
 	*x = RenderRun{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3203,7 +3294,7 @@ func (x *RenderRun) String() string {
 func (*RenderRun) ProtoMessage() {}
 
 func (x *RenderRun) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[33]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3216,7 +3307,7 @@ func (x *RenderRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderRun.ProtoReflect.Descriptor instead.
 func (*RenderRun) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{33}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{34}
 }
 
 // DocumentHeader begins an upstream document.
@@ -3238,7 +3329,7 @@ type DocumentHeader struct {
 
 func (x *DocumentHeader) Reset() {
 	*x = DocumentHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3250,7 +3341,7 @@ func (x *DocumentHeader) String() string {
 func (*DocumentHeader) ProtoMessage() {}
 
 func (x *DocumentHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[34]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3263,7 +3354,7 @@ func (x *DocumentHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DocumentHeader.ProtoReflect.Descriptor instead.
 func (*DocumentHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{34}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DocumentHeader) GetSource() *Source {
@@ -3322,7 +3413,7 @@ type RenderResponse struct {
 
 func (x *RenderResponse) Reset() {
 	*x = RenderResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3334,7 +3425,7 @@ func (x *RenderResponse) String() string {
 func (*RenderResponse) ProtoMessage() {}
 
 func (x *RenderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3347,7 +3438,7 @@ func (x *RenderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderResponse.ProtoReflect.Descriptor instead.
 func (*RenderResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{35}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RenderResponse) GetMessage() isRenderResponse_Message {
@@ -3452,7 +3543,7 @@ type Needed struct {
 
 func (x *Needed) Reset() {
 	*x = Needed{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3464,7 +3555,7 @@ func (x *Needed) String() string {
 func (*Needed) ProtoMessage() {}
 
 func (x *Needed) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3477,7 +3568,7 @@ func (x *Needed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Needed.ProtoReflect.Descriptor instead.
 func (*Needed) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{36}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Needed) GetSources() []*Source {
@@ -3502,7 +3593,7 @@ type OutputHeader struct {
 
 func (x *OutputHeader) Reset() {
 	*x = OutputHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3514,7 +3605,7 @@ func (x *OutputHeader) String() string {
 func (*OutputHeader) ProtoMessage() {}
 
 func (x *OutputHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[37]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3527,7 +3618,7 @@ func (x *OutputHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputHeader.ProtoReflect.Descriptor instead.
 func (*OutputHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{37}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *OutputHeader) GetName() string {
@@ -3562,7 +3653,7 @@ type Facts struct {
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3574,7 +3665,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[38]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3587,7 +3678,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{38}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Facts) GetFacts() []*Fact {
@@ -3635,7 +3726,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3647,7 +3738,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[39]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3660,7 +3751,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{39}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Fact) GetName() string {
@@ -3770,7 +3861,7 @@ type RenderDone struct {
 
 func (x *RenderDone) Reset() {
 	*x = RenderDone{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3782,7 +3873,7 @@ func (x *RenderDone) String() string {
 func (*RenderDone) ProtoMessage() {}
 
 func (x *RenderDone) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[40]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3795,7 +3886,7 @@ func (x *RenderDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderDone.ProtoReflect.Descriptor instead.
 func (*RenderDone) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{40}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RenderDone) GetFailure() *Failure {
@@ -3834,7 +3925,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3846,7 +3937,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[41]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3859,7 +3950,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{41}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *State) GetVersion() string {
@@ -3902,7 +3993,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3914,7 +4005,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3927,7 +4018,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *InspectRequest) GetMessage() isInspectRequest_Message {
@@ -4018,7 +4109,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4030,7 +4121,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4043,7 +4134,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Part) GetName() string {
@@ -4075,7 +4166,7 @@ type Measured struct {
 
 func (x *Measured) Reset() {
 	*x = Measured{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4087,7 +4178,7 @@ func (x *Measured) String() string {
 func (*Measured) ProtoMessage() {}
 
 func (x *Measured) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4100,7 +4191,7 @@ func (x *Measured) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Measured.ProtoReflect.Descriptor instead.
 func (*Measured) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Measured) GetPart() *Part {
@@ -4143,7 +4234,7 @@ type PackageFile struct {
 
 func (x *PackageFile) Reset() {
 	*x = PackageFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4155,7 +4246,7 @@ func (x *PackageFile) String() string {
 func (*PackageFile) ProtoMessage() {}
 
 func (x *PackageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4168,7 +4259,7 @@ func (x *PackageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageFile.ProtoReflect.Descriptor instead.
 func (*PackageFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PackageFile) GetRepository() *Repository {
@@ -4219,7 +4310,7 @@ type MemberHeader struct {
 
 func (x *MemberHeader) Reset() {
 	*x = MemberHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4231,7 +4322,7 @@ func (x *MemberHeader) String() string {
 func (*MemberHeader) ProtoMessage() {}
 
 func (x *MemberHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4244,7 +4335,7 @@ func (x *MemberHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHeader.ProtoReflect.Descriptor instead.
 func (*MemberHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *MemberHeader) GetName() string {
@@ -4280,7 +4371,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4292,7 +4383,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4305,7 +4396,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{47}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *InspectResponse) GetEntry() *Entry {
@@ -4370,7 +4461,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4382,7 +4473,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4395,7 +4486,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{48}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Entry) GetVersion() *Version {
@@ -4483,7 +4574,7 @@ type HostedPackage struct {
 
 func (x *HostedPackage) Reset() {
 	*x = HostedPackage{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4495,7 +4586,7 @@ func (x *HostedPackage) String() string {
 func (*HostedPackage) ProtoMessage() {}
 
 func (x *HostedPackage) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4508,7 +4599,7 @@ func (x *HostedPackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostedPackage.ProtoReflect.Descriptor instead.
 func (*HostedPackage) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{49}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *HostedPackage) GetName() string {
@@ -4574,7 +4665,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4586,7 +4677,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4599,7 +4690,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{50}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *AcceptRequest) GetMessage() isAcceptRequest_Message {
@@ -4710,7 +4801,7 @@ type AcceptStart struct {
 
 func (x *AcceptStart) Reset() {
 	*x = AcceptStart{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4722,7 +4813,7 @@ func (x *AcceptStart) String() string {
 func (*AcceptStart) ProtoMessage() {}
 
 func (x *AcceptStart) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4735,7 +4826,7 @@ func (x *AcceptStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptStart.ProtoReflect.Descriptor instead.
 func (*AcceptStart) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AcceptStart) GetRepository() *Repository {
@@ -4779,7 +4870,7 @@ type FieldHeader struct {
 
 func (x *FieldHeader) Reset() {
 	*x = FieldHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4791,7 +4882,7 @@ func (x *FieldHeader) String() string {
 func (*FieldHeader) ProtoMessage() {}
 
 func (x *FieldHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4804,7 +4895,7 @@ func (x *FieldHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldHeader.ProtoReflect.Descriptor instead.
 func (*FieldHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{52}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *FieldHeader) GetName() string {
@@ -4842,7 +4933,7 @@ type UploadedFile struct {
 
 func (x *UploadedFile) Reset() {
 	*x = UploadedFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4854,7 +4945,7 @@ func (x *UploadedFile) String() string {
 func (*UploadedFile) ProtoMessage() {}
 
 func (x *UploadedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4867,7 +4958,7 @@ func (x *UploadedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadedFile.ProtoReflect.Descriptor instead.
 func (*UploadedFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{53}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *UploadedFile) GetName() string {
@@ -4930,7 +5021,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4942,7 +5033,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4955,7 +5046,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{54}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AcceptResponse) GetOperations() []*Operation {
@@ -5014,14 +5105,17 @@ type Operation struct {
 	// package has needed it for a while.
 	Loose bool `protobuf:"varint,11,opt,name=loose,proto3" json:"loose,omitempty"`
 	// Of a file that Inspect has stored: the part of the package file that it is.
-	Part          *Part `protobuf:"bytes,12,opt,name=part,proto3" json:"part,omitempty"`
+	Part *Part `protobuf:"bytes,12,opt,name=part,proto3" json:"part,omitempty"`
+	// Of a deletion: whether no other bytes may ever be published where the files
+	// that go were.
+	ForGood       bool `protobuf:"varint,13,opt,name=for_good,json=forGood,proto3" json:"for_good,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5033,7 +5127,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5046,7 +5140,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{55}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Operation) GetKind() Operation_Kind {
@@ -5133,13 +5227,20 @@ func (x *Operation) GetPart() *Part {
 	return nil
 }
 
+func (x *Operation) GetForGood() bool {
+	if x != nil {
+		return x.ForGood
+	}
+	return false
+}
+
 var File_entrepot_ecosystem_v1_ecosystem_proto protoreflect.FileDescriptor
 
 const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"%entrepot/ecosystem/v1/ecosystem.proto\x12\x15entrepot.ecosystem.v1\"4\n" +
 	"\x0fDescribeRequest\x12!\n" +
-	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"\xf6\x06\n" +
+	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"\xae\a\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -5161,10 +5262,17 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x06learns\x18\x11 \x03(\tR\x06learns\x12K\n" +
 	"\x06scopes\x18\x12 \x03(\v23.entrepot.ecosystem.v1.DescribeResponse.ScopesEntryR\x06scopes\x12(\n" +
 	"\x10other_purl_types\x18\x13 \x03(\tR\x0eotherPurlTypes\x12#\n" +
-	"\rpurl_registry\x18\x14 \x01(\bR\fpurlRegistry\x1a9\n" +
+	"\rpurl_registry\x18\x14 \x01(\bR\fpurlRegistry\x126\n" +
+	"\x05names\x18\x15 \x01(\v2 .entrepot.ecosystem.v1.NameRulesR\x05names\x1a9\n" +
 	"\vScopesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"j\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"n\n" +
+	"\tNameRules\x12\x1f\n" +
+	"\vignore_case\x18\x01 \x01(\bR\n" +
+	"ignoreCase\x12\x14\n" +
+	"\x05alike\x18\x02 \x01(\tR\x05alike\x12\x12\n" +
+	"\x04runs\x18\x03 \x01(\bR\x04runs\x12\x16\n" +
+	"\x06prefix\x18\x04 \x01(\tR\x06prefix\"j\n" +
 	"\bUpstream\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1c\n" +
@@ -5205,11 +5313,12 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"repository\x18\x01 \x01(\tR\n" +
 	"repository\x12!\n" +
-	"\foptions_json\x18\x02 \x01(\tR\voptionsJson\"\xaf\x01\n" +
+	"\foptions_json\x18\x02 \x01(\tR\voptionsJson\"\xe7\x01\n" +
 	"\x11ConfigureResponse\x12C\n" +
 	"\vdiagnostics\x18\x01 \x03(\v2!.entrepot.ecosystem.v1.DiagnosticR\vdiagnostics\x12=\n" +
 	"\tupstreams\x18\x02 \x03(\v2\x1f.entrepot.ecosystem.v1.UpstreamR\tupstreams\x12\x16\n" +
-	"\x06urgent\x18\x03 \x03(\tR\x06urgent\">\n" +
+	"\x06urgent\x18\x03 \x03(\tR\x06urgent\x126\n" +
+	"\x05names\x18\x04 \x01(\v2 .entrepot.ecosystem.v1.NameRulesR\x05names\">\n" +
 	"\n" +
 	"Diagnostic\x12\x16\n" +
 	"\x06option\x18\x01 \x01(\tR\x06option\x12\x18\n" +
@@ -5507,7 +5616,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"operations\x122\n" +
 	"\x05reply\x18\x02 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x05reply\x128\n" +
 	"\afailure\x18\x03 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\x12\x16\n" +
-	"\x06needed\x18\x04 \x03(\tR\x06needed\"\xc3\x04\n" +
+	"\x06needed\x18\x04 \x03(\tR\x06needed\"\xde\x04\n" +
 	"\tOperation\x129\n" +
 	"\x04kind\x18\x01 \x01(\x0e2%.entrepot.ecosystem.v1.Operation.KindR\x04kind\x128\n" +
 	"\aversion\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
@@ -5521,7 +5630,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05needs\x18\n" +
 	" \x03(\tR\x05needs\x12\x14\n" +
 	"\x05loose\x18\v \x01(\bR\x05loose\x12/\n" +
-	"\x04part\x18\f \x01(\v2\x1b.entrepot.ecosystem.v1.PartR\x04part\"\xbe\x01\n" +
+	"\x04part\x18\f \x01(\v2\x1b.entrepot.ecosystem.v1.PartR\x04part\x12\x19\n" +
+	"\bfor_good\x18\r \x01(\bR\aforGood\"\xbe\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -5582,190 +5692,193 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP() []byte {
 }
 
 var file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(ErrorKind)(0),            // 0: entrepot.ecosystem.v1.ErrorKind
 	(Step)(0),                 // 1: entrepot.ecosystem.v1.Step
 	(Operation_Kind)(0),       // 2: entrepot.ecosystem.v1.Operation.Kind
 	(*DescribeRequest)(nil),   // 3: entrepot.ecosystem.v1.DescribeRequest
 	(*DescribeResponse)(nil),  // 4: entrepot.ecosystem.v1.DescribeResponse
-	(*Upstream)(nil),          // 5: entrepot.ecosystem.v1.Upstream
-	(*Option)(nil),            // 6: entrepot.ecosystem.v1.Option
-	(*Snippet)(nil),           // 7: entrepot.ecosystem.v1.Snippet
-	(*ErrorFormat)(nil),       // 8: entrepot.ecosystem.v1.ErrorFormat
-	(*Ungated)(nil),           // 9: entrepot.ecosystem.v1.Ungated
-	(*Capabilities)(nil),      // 10: entrepot.ecosystem.v1.Capabilities
-	(*ConfigureRequest)(nil),  // 11: entrepot.ecosystem.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 12: entrepot.ecosystem.v1.ConfigureResponse
-	(*Diagnostic)(nil),        // 13: entrepot.ecosystem.v1.Diagnostic
-	(*Repository)(nil),        // 14: entrepot.ecosystem.v1.Repository
-	(*Request)(nil),           // 15: entrepot.ecosystem.v1.Request
-	(*PlanRequest)(nil),       // 16: entrepot.ecosystem.v1.PlanRequest
-	(*PlanResponse)(nil),      // 17: entrepot.ecosystem.v1.PlanResponse
-	(*Version)(nil),           // 18: entrepot.ecosystem.v1.Version
-	(*Source)(nil),            // 19: entrepot.ecosystem.v1.Source
-	(*Digest)(nil),            // 20: entrepot.ecosystem.v1.Digest
-	(*Artifact)(nil),          // 21: entrepot.ecosystem.v1.Artifact
-	(*Document)(nil),          // 22: entrepot.ecosystem.v1.Document
-	(*Reply)(nil),             // 23: entrepot.ecosystem.v1.Reply
-	(*Relay)(nil),             // 24: entrepot.ecosystem.v1.Relay
-	(*Failure)(nil),           // 25: entrepot.ecosystem.v1.Failure
-	(*Upload)(nil),            // 26: entrepot.ecosystem.v1.Upload
-	(*Mount)(nil),             // 27: entrepot.ecosystem.v1.Mount
-	(*Identity)(nil),          // 28: entrepot.ecosystem.v1.Identity
-	(*Grant)(nil),             // 29: entrepot.ecosystem.v1.Grant
-	(*Policy)(nil),            // 30: entrepot.ecosystem.v1.Policy
-	(*CooldownRule)(nil),      // 31: entrepot.ecosystem.v1.CooldownRule
-	(*Floor)(nil),             // 32: entrepot.ecosystem.v1.Floor
-	(*RenderRequest)(nil),     // 33: entrepot.ecosystem.v1.RenderRequest
-	(*RenderStart)(nil),       // 34: entrepot.ecosystem.v1.RenderStart
-	(*Known)(nil),             // 35: entrepot.ecosystem.v1.Known
-	(*RenderRun)(nil),         // 36: entrepot.ecosystem.v1.RenderRun
-	(*DocumentHeader)(nil),    // 37: entrepot.ecosystem.v1.DocumentHeader
-	(*RenderResponse)(nil),    // 38: entrepot.ecosystem.v1.RenderResponse
-	(*Needed)(nil),            // 39: entrepot.ecosystem.v1.Needed
-	(*OutputHeader)(nil),      // 40: entrepot.ecosystem.v1.OutputHeader
-	(*Facts)(nil),             // 41: entrepot.ecosystem.v1.Facts
-	(*Fact)(nil),              // 42: entrepot.ecosystem.v1.Fact
-	(*RenderDone)(nil),        // 43: entrepot.ecosystem.v1.RenderDone
-	(*State)(nil),             // 44: entrepot.ecosystem.v1.State
-	(*InspectRequest)(nil),    // 45: entrepot.ecosystem.v1.InspectRequest
-	(*Part)(nil),              // 46: entrepot.ecosystem.v1.Part
-	(*Measured)(nil),          // 47: entrepot.ecosystem.v1.Measured
-	(*PackageFile)(nil),       // 48: entrepot.ecosystem.v1.PackageFile
-	(*MemberHeader)(nil),      // 49: entrepot.ecosystem.v1.MemberHeader
-	(*InspectResponse)(nil),   // 50: entrepot.ecosystem.v1.InspectResponse
-	(*Entry)(nil),             // 51: entrepot.ecosystem.v1.Entry
-	(*HostedPackage)(nil),     // 52: entrepot.ecosystem.v1.HostedPackage
-	(*AcceptRequest)(nil),     // 53: entrepot.ecosystem.v1.AcceptRequest
-	(*AcceptStart)(nil),       // 54: entrepot.ecosystem.v1.AcceptStart
-	(*FieldHeader)(nil),       // 55: entrepot.ecosystem.v1.FieldHeader
-	(*UploadedFile)(nil),      // 56: entrepot.ecosystem.v1.UploadedFile
-	(*AcceptResponse)(nil),    // 57: entrepot.ecosystem.v1.AcceptResponse
-	(*Operation)(nil),         // 58: entrepot.ecosystem.v1.Operation
-	nil,                       // 59: entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
-	nil,                       // 60: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	nil,                       // 61: entrepot.ecosystem.v1.ErrorFormat.CodesEntry
-	nil,                       // 62: entrepot.ecosystem.v1.Request.HeadersEntry
-	nil,                       // 63: entrepot.ecosystem.v1.Artifact.HeadersEntry
-	nil,                       // 64: entrepot.ecosystem.v1.Document.HeadersEntry
-	nil,                       // 65: entrepot.ecosystem.v1.Reply.HeadersEntry
-	nil,                       // 66: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	nil,                       // 67: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	nil,                       // 68: entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	(*NameRules)(nil),         // 5: entrepot.ecosystem.v1.NameRules
+	(*Upstream)(nil),          // 6: entrepot.ecosystem.v1.Upstream
+	(*Option)(nil),            // 7: entrepot.ecosystem.v1.Option
+	(*Snippet)(nil),           // 8: entrepot.ecosystem.v1.Snippet
+	(*ErrorFormat)(nil),       // 9: entrepot.ecosystem.v1.ErrorFormat
+	(*Ungated)(nil),           // 10: entrepot.ecosystem.v1.Ungated
+	(*Capabilities)(nil),      // 11: entrepot.ecosystem.v1.Capabilities
+	(*ConfigureRequest)(nil),  // 12: entrepot.ecosystem.v1.ConfigureRequest
+	(*ConfigureResponse)(nil), // 13: entrepot.ecosystem.v1.ConfigureResponse
+	(*Diagnostic)(nil),        // 14: entrepot.ecosystem.v1.Diagnostic
+	(*Repository)(nil),        // 15: entrepot.ecosystem.v1.Repository
+	(*Request)(nil),           // 16: entrepot.ecosystem.v1.Request
+	(*PlanRequest)(nil),       // 17: entrepot.ecosystem.v1.PlanRequest
+	(*PlanResponse)(nil),      // 18: entrepot.ecosystem.v1.PlanResponse
+	(*Version)(nil),           // 19: entrepot.ecosystem.v1.Version
+	(*Source)(nil),            // 20: entrepot.ecosystem.v1.Source
+	(*Digest)(nil),            // 21: entrepot.ecosystem.v1.Digest
+	(*Artifact)(nil),          // 22: entrepot.ecosystem.v1.Artifact
+	(*Document)(nil),          // 23: entrepot.ecosystem.v1.Document
+	(*Reply)(nil),             // 24: entrepot.ecosystem.v1.Reply
+	(*Relay)(nil),             // 25: entrepot.ecosystem.v1.Relay
+	(*Failure)(nil),           // 26: entrepot.ecosystem.v1.Failure
+	(*Upload)(nil),            // 27: entrepot.ecosystem.v1.Upload
+	(*Mount)(nil),             // 28: entrepot.ecosystem.v1.Mount
+	(*Identity)(nil),          // 29: entrepot.ecosystem.v1.Identity
+	(*Grant)(nil),             // 30: entrepot.ecosystem.v1.Grant
+	(*Policy)(nil),            // 31: entrepot.ecosystem.v1.Policy
+	(*CooldownRule)(nil),      // 32: entrepot.ecosystem.v1.CooldownRule
+	(*Floor)(nil),             // 33: entrepot.ecosystem.v1.Floor
+	(*RenderRequest)(nil),     // 34: entrepot.ecosystem.v1.RenderRequest
+	(*RenderStart)(nil),       // 35: entrepot.ecosystem.v1.RenderStart
+	(*Known)(nil),             // 36: entrepot.ecosystem.v1.Known
+	(*RenderRun)(nil),         // 37: entrepot.ecosystem.v1.RenderRun
+	(*DocumentHeader)(nil),    // 38: entrepot.ecosystem.v1.DocumentHeader
+	(*RenderResponse)(nil),    // 39: entrepot.ecosystem.v1.RenderResponse
+	(*Needed)(nil),            // 40: entrepot.ecosystem.v1.Needed
+	(*OutputHeader)(nil),      // 41: entrepot.ecosystem.v1.OutputHeader
+	(*Facts)(nil),             // 42: entrepot.ecosystem.v1.Facts
+	(*Fact)(nil),              // 43: entrepot.ecosystem.v1.Fact
+	(*RenderDone)(nil),        // 44: entrepot.ecosystem.v1.RenderDone
+	(*State)(nil),             // 45: entrepot.ecosystem.v1.State
+	(*InspectRequest)(nil),    // 46: entrepot.ecosystem.v1.InspectRequest
+	(*Part)(nil),              // 47: entrepot.ecosystem.v1.Part
+	(*Measured)(nil),          // 48: entrepot.ecosystem.v1.Measured
+	(*PackageFile)(nil),       // 49: entrepot.ecosystem.v1.PackageFile
+	(*MemberHeader)(nil),      // 50: entrepot.ecosystem.v1.MemberHeader
+	(*InspectResponse)(nil),   // 51: entrepot.ecosystem.v1.InspectResponse
+	(*Entry)(nil),             // 52: entrepot.ecosystem.v1.Entry
+	(*HostedPackage)(nil),     // 53: entrepot.ecosystem.v1.HostedPackage
+	(*AcceptRequest)(nil),     // 54: entrepot.ecosystem.v1.AcceptRequest
+	(*AcceptStart)(nil),       // 55: entrepot.ecosystem.v1.AcceptStart
+	(*FieldHeader)(nil),       // 56: entrepot.ecosystem.v1.FieldHeader
+	(*UploadedFile)(nil),      // 57: entrepot.ecosystem.v1.UploadedFile
+	(*AcceptResponse)(nil),    // 58: entrepot.ecosystem.v1.AcceptResponse
+	(*Operation)(nil),         // 59: entrepot.ecosystem.v1.Operation
+	nil,                       // 60: entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
+	nil,                       // 61: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	nil,                       // 62: entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	nil,                       // 63: entrepot.ecosystem.v1.Request.HeadersEntry
+	nil,                       // 64: entrepot.ecosystem.v1.Artifact.HeadersEntry
+	nil,                       // 65: entrepot.ecosystem.v1.Document.HeadersEntry
+	nil,                       // 66: entrepot.ecosystem.v1.Reply.HeadersEntry
+	nil,                       // 67: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	nil,                       // 68: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	nil,                       // 69: entrepot.ecosystem.v1.HostedPackage.TagsEntry
 }
 var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
-	5,   // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
-	6,   // 1: entrepot.ecosystem.v1.DescribeResponse.options:type_name -> entrepot.ecosystem.v1.Option
-	7,   // 2: entrepot.ecosystem.v1.DescribeResponse.setup:type_name -> entrepot.ecosystem.v1.Snippet
-	8,   // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
-	9,   // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
-	10,  // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
-	59,  // 6: entrepot.ecosystem.v1.DescribeResponse.scopes:type_name -> entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
-	60,  // 7: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	61,  // 8: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
-	13,  // 9: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
-	5,   // 10: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
-	62,  // 11: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
-	14,  // 12: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
-	15,  // 13: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
-	18,  // 14: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
-	21,  // 15: entrepot.ecosystem.v1.PlanResponse.artifact:type_name -> entrepot.ecosystem.v1.Artifact
-	22,  // 16: entrepot.ecosystem.v1.PlanResponse.document:type_name -> entrepot.ecosystem.v1.Document
-	23,  // 17: entrepot.ecosystem.v1.PlanResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	24,  // 18: entrepot.ecosystem.v1.PlanResponse.relay:type_name -> entrepot.ecosystem.v1.Relay
-	25,  // 19: entrepot.ecosystem.v1.PlanResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	26,  // 20: entrepot.ecosystem.v1.PlanResponse.upload:type_name -> entrepot.ecosystem.v1.Upload
-	28,  // 21: entrepot.ecosystem.v1.PlanResponse.identity:type_name -> entrepot.ecosystem.v1.Identity
-	18,  // 22: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
-	19,  // 23: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
-	20,  // 24: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
-	63,  // 25: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
-	25,  // 26: entrepot.ecosystem.v1.Artifact.missing:type_name -> entrepot.ecosystem.v1.Failure
-	19,  // 27: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
-	64,  // 28: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
-	65,  // 29: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
-	19,  // 30: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
-	0,   // 31: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
-	1,   // 32: entrepot.ecosystem.v1.Upload.step:type_name -> entrepot.ecosystem.v1.Step
-	27,  // 33: entrepot.ecosystem.v1.Upload.mount:type_name -> entrepot.ecosystem.v1.Mount
-	23,  // 34: entrepot.ecosystem.v1.Upload.reply:type_name -> entrepot.ecosystem.v1.Reply
-	25,  // 35: entrepot.ecosystem.v1.Upload.missing:type_name -> entrepot.ecosystem.v1.Failure
-	20,  // 36: entrepot.ecosystem.v1.Mount.digest:type_name -> entrepot.ecosystem.v1.Digest
-	23,  // 37: entrepot.ecosystem.v1.Identity.reply:type_name -> entrepot.ecosystem.v1.Reply
-	23,  // 38: entrepot.ecosystem.v1.Identity.nobody:type_name -> entrepot.ecosystem.v1.Reply
-	29,  // 39: entrepot.ecosystem.v1.Identity.grants:type_name -> entrepot.ecosystem.v1.Grant
-	31,  // 40: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
-	18,  // 41: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
-	32,  // 42: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
-	34,  // 43: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
-	37,  // 44: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
-	36,  // 45: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
-	52,  // 46: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
-	14,  // 47: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	30,  // 48: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
-	35,  // 49: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
-	42,  // 50: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
-	19,  // 51: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
-	66,  // 52: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	39,  // 53: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
-	40,  // 54: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
-	41,  // 55: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
-	43,  // 56: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
-	19,  // 57: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
-	67,  // 58: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	42,  // 59: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
-	20,  // 60: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
-	25,  // 61: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
-	17,  // 62: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
-	44,  // 63: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
-	48,  // 64: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
-	49,  // 65: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
-	47,  // 66: entrepot.ecosystem.v1.InspectRequest.measured:type_name -> entrepot.ecosystem.v1.Measured
-	46,  // 67: entrepot.ecosystem.v1.Measured.part:type_name -> entrepot.ecosystem.v1.Part
-	20,  // 68: entrepot.ecosystem.v1.Measured.digests:type_name -> entrepot.ecosystem.v1.Digest
-	14,  // 69: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
-	20,  // 70: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	51,  // 71: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
-	25,  // 72: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	58,  // 73: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	46,  // 74: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
-	18,  // 75: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
-	20,  // 76: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
-	68,  // 77: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
-	51,  // 78: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
-	54,  // 79: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
-	55,  // 80: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
-	56,  // 81: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
-	52,  // 82: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
-	14,  // 83: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	15,  // 84: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
-	20,  // 85: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	51,  // 86: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
-	25,  // 87: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
-	58,  // 88: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	23,  // 89: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	25,  // 90: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	2,   // 91: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
-	18,  // 92: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
-	46,  // 93: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
-	3,   // 94: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
-	11,  // 95: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
-	16,  // 96: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
-	33,  // 97: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
-	45,  // 98: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
-	53,  // 99: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
-	4,   // 100: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
-	12,  // 101: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
-	17,  // 102: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
-	38,  // 103: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
-	50,  // 104: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
-	57,  // 105: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
-	100, // [100:106] is the sub-list for method output_type
-	94,  // [94:100] is the sub-list for method input_type
-	94,  // [94:94] is the sub-list for extension type_name
-	94,  // [94:94] is the sub-list for extension extendee
-	0,   // [0:94] is the sub-list for field type_name
+	6,   // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
+	7,   // 1: entrepot.ecosystem.v1.DescribeResponse.options:type_name -> entrepot.ecosystem.v1.Option
+	8,   // 2: entrepot.ecosystem.v1.DescribeResponse.setup:type_name -> entrepot.ecosystem.v1.Snippet
+	9,   // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
+	10,  // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
+	11,  // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
+	60,  // 6: entrepot.ecosystem.v1.DescribeResponse.scopes:type_name -> entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
+	5,   // 7: entrepot.ecosystem.v1.DescribeResponse.names:type_name -> entrepot.ecosystem.v1.NameRules
+	61,  // 8: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	62,  // 9: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	14,  // 10: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
+	6,   // 11: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
+	5,   // 12: entrepot.ecosystem.v1.ConfigureResponse.names:type_name -> entrepot.ecosystem.v1.NameRules
+	63,  // 13: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
+	15,  // 14: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
+	16,  // 15: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
+	19,  // 16: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
+	22,  // 17: entrepot.ecosystem.v1.PlanResponse.artifact:type_name -> entrepot.ecosystem.v1.Artifact
+	23,  // 18: entrepot.ecosystem.v1.PlanResponse.document:type_name -> entrepot.ecosystem.v1.Document
+	24,  // 19: entrepot.ecosystem.v1.PlanResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	25,  // 20: entrepot.ecosystem.v1.PlanResponse.relay:type_name -> entrepot.ecosystem.v1.Relay
+	26,  // 21: entrepot.ecosystem.v1.PlanResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	27,  // 22: entrepot.ecosystem.v1.PlanResponse.upload:type_name -> entrepot.ecosystem.v1.Upload
+	29,  // 23: entrepot.ecosystem.v1.PlanResponse.identity:type_name -> entrepot.ecosystem.v1.Identity
+	19,  // 24: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
+	20,  // 25: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
+	21,  // 26: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
+	64,  // 27: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
+	26,  // 28: entrepot.ecosystem.v1.Artifact.missing:type_name -> entrepot.ecosystem.v1.Failure
+	20,  // 29: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
+	65,  // 30: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
+	66,  // 31: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
+	20,  // 32: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
+	0,   // 33: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
+	1,   // 34: entrepot.ecosystem.v1.Upload.step:type_name -> entrepot.ecosystem.v1.Step
+	28,  // 35: entrepot.ecosystem.v1.Upload.mount:type_name -> entrepot.ecosystem.v1.Mount
+	24,  // 36: entrepot.ecosystem.v1.Upload.reply:type_name -> entrepot.ecosystem.v1.Reply
+	26,  // 37: entrepot.ecosystem.v1.Upload.missing:type_name -> entrepot.ecosystem.v1.Failure
+	21,  // 38: entrepot.ecosystem.v1.Mount.digest:type_name -> entrepot.ecosystem.v1.Digest
+	24,  // 39: entrepot.ecosystem.v1.Identity.reply:type_name -> entrepot.ecosystem.v1.Reply
+	24,  // 40: entrepot.ecosystem.v1.Identity.nobody:type_name -> entrepot.ecosystem.v1.Reply
+	30,  // 41: entrepot.ecosystem.v1.Identity.grants:type_name -> entrepot.ecosystem.v1.Grant
+	32,  // 42: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
+	19,  // 43: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
+	33,  // 44: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
+	35,  // 45: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
+	38,  // 46: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
+	37,  // 47: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
+	53,  // 48: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
+	15,  // 49: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	31,  // 50: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
+	36,  // 51: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
+	43,  // 52: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
+	20,  // 53: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
+	67,  // 54: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	40,  // 55: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
+	41,  // 56: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
+	42,  // 57: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
+	44,  // 58: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
+	20,  // 59: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
+	68,  // 60: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	43,  // 61: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
+	21,  // 62: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
+	26,  // 63: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
+	18,  // 64: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
+	45,  // 65: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
+	49,  // 66: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
+	50,  // 67: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
+	48,  // 68: entrepot.ecosystem.v1.InspectRequest.measured:type_name -> entrepot.ecosystem.v1.Measured
+	47,  // 69: entrepot.ecosystem.v1.Measured.part:type_name -> entrepot.ecosystem.v1.Part
+	21,  // 70: entrepot.ecosystem.v1.Measured.digests:type_name -> entrepot.ecosystem.v1.Digest
+	15,  // 71: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
+	21,  // 72: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	52,  // 73: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
+	26,  // 74: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	59,  // 75: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	47,  // 76: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
+	19,  // 77: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
+	21,  // 78: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
+	69,  // 79: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	52,  // 80: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
+	55,  // 81: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
+	56,  // 82: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
+	57,  // 83: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
+	53,  // 84: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
+	15,  // 85: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	16,  // 86: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
+	21,  // 87: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	52,  // 88: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
+	26,  // 89: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
+	59,  // 90: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	24,  // 91: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	26,  // 92: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	2,   // 93: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
+	19,  // 94: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
+	47,  // 95: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
+	3,   // 96: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
+	12,  // 97: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
+	17,  // 98: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
+	34,  // 99: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
+	46,  // 100: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
+	54,  // 101: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
+	4,   // 102: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
+	13,  // 103: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
+	18,  // 104: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
+	39,  // 105: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
+	51,  // 106: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
+	58,  // 107: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
+	102, // [102:108] is the sub-list for method output_type
+	96,  // [96:102] is the sub-list for method input_type
+	96,  // [96:96] is the sub-list for extension type_name
+	96,  // [96:96] is the sub-list for extension extendee
+	0,   // [0:96] is the sub-list for field type_name
 }
 
 func init() { file_entrepot_ecosystem_v1_ecosystem_proto_init() }
@@ -5773,11 +5886,11 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 	if File_entrepot_ecosystem_v1_ecosystem_proto != nil {
 		return
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[13].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[14].OneofWrappers = []any{
 		(*PlanRequest_Request)(nil),
 		(*PlanRequest_About)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[14].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[15].OneofWrappers = []any{
 		(*PlanResponse_Artifact)(nil),
 		(*PlanResponse_Document)(nil),
 		(*PlanResponse_Reply)(nil),
@@ -5786,27 +5899,27 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 		(*PlanResponse_Upload)(nil),
 		(*PlanResponse_Identity)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[30].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[31].OneofWrappers = []any{
 		(*RenderRequest_Start)(nil),
 		(*RenderRequest_Document)(nil),
 		(*RenderRequest_Piece)(nil),
 		(*RenderRequest_Run)(nil),
 		(*RenderRequest_Hosted)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[35].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[36].OneofWrappers = []any{
 		(*RenderResponse_Needed)(nil),
 		(*RenderResponse_Output)(nil),
 		(*RenderResponse_Piece)(nil),
 		(*RenderResponse_Facts)(nil),
 		(*RenderResponse_Done)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43].OneofWrappers = []any{
 		(*InspectRequest_File)(nil),
 		(*InspectRequest_Member)(nil),
 		(*InspectRequest_Piece)(nil),
 		(*InspectRequest_Measured)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51].OneofWrappers = []any{
 		(*AcceptRequest_Start)(nil),
 		(*AcceptRequest_Field)(nil),
 		(*AcceptRequest_Piece)(nil),
@@ -5819,7 +5932,7 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc), len(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   66,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
