@@ -89,7 +89,7 @@ func Start(o Options) (*Process, error) {
 	cmd := exec.Command(o.Path)
 	// go-plugin tells a plugin of the directory only when a runner of one's own
 	// starts it.
-	cmd.Env = []string{plugin.EnvUnixSocketDir + "=" + p.own, "GOGC=50"} // there may be many
+	cmd.Env = []string{plugin.EnvUnixSocketDir + "=" + p.own}
 	if o.Memory > 0 {
 		cmd.Env = append(cmd.Env, "GOMEMLIMIT="+strconv.FormatInt(o.Memory, 10))
 	}
