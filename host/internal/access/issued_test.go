@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 // issuer is a keeper with a token that may read and publish in the repository
@@ -52,13 +54,13 @@ func TestIssuedTokensAreForWhatTheyWereIssuedFor(t *testing.T) {
 		"beside":                             {Read, "/v22", []string{"acme/app"}, false, true},
 		"elsewhere":                          {Read, "/npm", []string{"acme/app"}, false, true},
 	} {
-		err := id.May(test.action, "main", test.mounted, test.packages, nil)
+		err := id.May(test.action, "main", test.mounted, test.packages, nil, names.Rules{})
 		var denied *Denied
 		if (err == nil) != test.may || !test.may && (!errors.As(err, &denied) || denied.LogIn != test.ask) {
 			t.Errorf("%s: %v", about, err)
 		}
 	}
-	if err := id.May(Read, "main", "/v2", []string{"acme/other"}, []Action{Read}); err != nil {
+	if err := id.May(Read, "main", "/v2", []string{"acme/other"}, []Action{Read}, names.Rules{}); err != nil {
 		t.Errorf("what anybody may: %v", err)
 	}
 }
