@@ -45,8 +45,9 @@ var ErrNoSpace = store.ErrNoSpace
 
 // Records of this package in the cache database.
 const (
-	blobKey   = "b/" // digest → size, last use
-	intentKey = "i/" // digest → nothing
+	blobKey   = "b/"   // digest → size, last use
+	intentKey = "i/"   // digest → nothing
+	lostKey   = "lost" // there while records were lost that are not made up for
 )
 
 // Store is a directory of bodies.
@@ -106,6 +107,11 @@ func Open(d *store.Dir, o Options, log hclog.Logger) (*Store, error) {
 	}
 	for _, dir := range []string{s.dir, s.tmp} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if d.Anew {
+		if err := s.db.Apply(store.Change{lostKey: {}}); err != nil {
 			return nil, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -155,5 +156,41 @@ func TestARemovedBodyIsNotServedAgain(t *testing.T) {
 	defer again.Release()
 	if got, err := io.ReadAll(again); err != nil || !bytes.Equal(got, good) {
 		t.Errorf("it holds %q, %v", got, err)
+	}
+}
+
+// TestLostRecordsAreMadeUpFor begins the cache database anew beside bodies.
+func TestLostRecordsAreMadeUpFor(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	d := openDir(t, path)
+	s := openStore(t, d, Options{Limit: 1 << 20, Pinned: pinnedIn(d.Keep)})
+	put(t, s, []byte("what can be fetched again"), nil)
+	digest := publish(t, s, d.Keep, []byte("a published body"))
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(path, "cache")); err != nil {
+		t.Fatal(err)
+	}
+	d = openDir(t, path)
+	openStore(t, d, Options{Limit: 1 << 20, Pinned: pinnedIn(d.Keep)})
+	if err := d.Close(); err != nil { // before it is done
+		t.Fatal(err)
+	}
+	d = openDir(t, path)
+	defer d.Close()
+	s = openStore(t, d, Options{Limit: 1 << 20, Pinned: pinnedIn(d.Keep)})
+	if err := s.recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.count()
+	if !s.Has(digest) || files(t, s.dir) != 1 || s.Used() != 16 {
+		t.Errorf("the published body is there: %t; of %d bodies %d bytes are counted", s.Has(digest), files(t, s.dir), s.Used())
+	}
+	s.Remove(digest)
+	digest = put(t, s, []byte("later"), nil)
+	if err := s.recover(t.Context()); err != nil || !s.Has(digest) {
+		t.Errorf("it is done again, or not at all: %v", err)
 	}
 }
