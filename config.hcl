@@ -10,7 +10,7 @@ plugin_dir = "bin/plugins" # drop a plugin's binary in, name it below
 
 # base_url = "https://packages.example.com"   # how clients reach us; default: as they ask
 # hosts    = ["packages.example.com"]         # names accepted besides loopback and base_url's
-# trusted_proxies = ["10.0.0.0/8"]            # may send X-Forwarded-Host, -Proto, -Prefix and -For
+# trusted_proxies = ["10.0.0.0/8"]            # may send X-Forwarded-Host (one of hosts), -Proto, -Prefix and -For
 
 # tls {                                       # TLS 1.2 and later; changed files are read again
 #   certificate = "packages.pem"              # with those that vouch for it

@@ -72,13 +72,14 @@ func TestForwardedHeadersCountFromTrustedProxiesOnly(t *testing.T) {
 	if a := faultTry(t, http.MethodGet, untrusting.URL+"/npm/forwarded", forwarded...); !strings.Contains(string(a.Body), `"`+untrusting.URL+"/npm/forwarded/-/") {
 		t.Errorf("from nobody in particular: %d %s", a.Status, a.Body)
 	}
-	h := startHost(t, "trusted_proxies = [\"127.0.0.1\"]\n"+faultConfig(reg.URL))
+	h := startHost(t, "hosts = [\"packages.example\"]\ntrusted_proxies = [\"127.0.0.1\"]\n"+faultConfig(reg.URL))
 	for _, path := range []string{"/npm/forwarded", "/registry/npm/forwarded"} {
 		if a := faultTry(t, http.MethodGet, h.URL+path, forwarded...); !strings.Contains(string(a.Body), `"https://packages.example/registry/npm/forwarded/-/forwarded-1.0.0.tgz"`) {
 			t.Errorf("%s from a trusted proxy: %d %s", path, a.Status, a.Body)
 		}
 	}
 	for name, headers := range map[string][]string{
+		"somebody's host":         {"X-Forwarded-Host", "evil.example"},
 		"host that is none":       {"X-Forwarded-Host", `evil"><script>`},
 		"host with a path":        {"X-Forwarded-Host", "evil.example/path"},
 		"host with a user":        {"X-Forwarded-Host", "user@evil.example"},

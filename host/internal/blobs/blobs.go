@@ -45,8 +45,9 @@ var ErrNoSpace = store.ErrNoSpace
 
 // Records of this package in the cache database.
 const (
-	blobKey   = "b/" // digest → size, last use
-	intentKey = "i/" // digest → nothing
+	blobKey   = "b/"   // digest → size, last use
+	intentKey = "i/"   // digest → nothing
+	lostKey   = "lost" // there while records were lost that are not made up for
 )
 
 // Store is a directory of bodies.
@@ -109,6 +110,11 @@ func Open(d *store.Dir, o Options, log hclog.Logger) (*Store, error) {
 			return nil, err
 		}
 	}
+	if d.Anew {
+		if err := s.db.Apply(store.Change{lostKey: {}}); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.sweep(); err != nil {
 		return nil, fmt.Errorf("sweeping unfinished bodies: %w", err)
 	}
@@ -124,6 +130,8 @@ func (s *Store) SetLimits(limit, reserve int64) {
 }
 
 // sweep removes bodies that were renamed but whose record was never written.
+// Those that are pinned cannot be fetched again: the record is made up for, as
+// a power failure may have taken it, which is never synced.
 func (s *Store) sweep() error {
 	done := store.Change{}
 	err := s.db.Each(intentKey, true, func(key string, _ []byte) bool {
@@ -132,8 +140,14 @@ func (s *Store) sweep() error {
 		if raw, err := hex.DecodeString(key[len(intentKey):]); err != nil || copy(d[:], raw) != len(d) {
 			return true
 		}
-		if _, err := s.db.Get(blobKey + d.String()); errors.Is(err, fs.ErrNotExist) {
+		if _, err := s.db.Get(blobKey + d.String()); !errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
+		if s.pinned == nil || !s.pinned(d) {
 			os.Remove(s.path(d))
+		} else if err := s.record(d); err != nil {
+			s.log.Error("a pinned body is not recorded, so that its space is not counted", "digest", d.String(), "error", err)
+			delete(done, key) // at the next start
 		}
 		return true
 	})
@@ -141,6 +155,19 @@ func (s *Store) sweep() error {
 		return err
 	}
 	return s.db.ApplyAll(done)
+}
+
+// record writes the record of a body whose file is there; without one there is
+// nothing to record.
+func (s *Store) record(d Digest) error {
+	info, err := os.Stat(s.path(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.db.Apply(store.Change{blobKey + d.String(): encodeBlob(info.Size(), info.ModTime().Unix())})
 }
 
 func (s *Store) path(d Digest) string {
@@ -168,6 +195,7 @@ func (s *Store) Open(d Digest, size int64) (*File, error) {
 		}
 		f.File.Close()
 	}
+	drops := s.files.opening(d)
 	f, err := os.Open(s.path(d))
 	if err != nil {
 		return nil, err
@@ -186,7 +214,7 @@ func (s *Store) Open(d Digest, size int64) (*File, error) {
 		return nil, err
 	}
 	s.Touch(d)
-	return &File{File: f, digest: d, pool: s.files}, nil
+	return &File{File: f, digest: d, pool: s.files, drops: drops}, nil
 }
 
 // check compares a body's digest when it is opened for the first time since the
@@ -271,9 +299,10 @@ func (s *Store) Discard(d Digest) (gone bool) {
 func (s *Store) lock(d Digest) *sync.Mutex { return &s.changing[int(d[0])%len(s.changing)] }
 
 func (s *Store) remove(d Digest) {
+	err := os.Remove(s.path(d))
 	s.files.drop(d)
 	s.synced.Invalidate(d)
-	if err := os.Remove(s.path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Error("cached body cannot be removed", "digest", d.String(), "error", err)
 		return
 	}

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
+	"io/fs"
 	"math"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,9 +17,12 @@ import (
 // flushEvery is how often last uses are written.
 const flushEvery = time.Minute
 
-// Run counts the bodies, and then writes last uses and evicts until the
+// Run makes up for lost records, counts the bodies, and then writes last uses and evicts until the
 // context ends. Nothing else waits for it.
 func (s *Store) Run(ctx context.Context) {
+	if err := s.recover(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("bodies of which the records were lost take space that is not counted", "error", err)
+	}
 	s.count()
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
@@ -39,6 +45,47 @@ func (s *Store) Evict() {
 	case s.kick <- struct{}{}:
 	default:
 	}
+}
+
+// recover makes up for records that were lost with their database: bodies without
+// one are recorded where they are pinned, and removed where they are not, as
+// nothing leads to them any more. It is done once, however often it breaks off.
+func (s *Store) recover(ctx context.Context) error {
+	if _, err := s.db.Get(lostKey); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	err := filepath.WalkDir(s.dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return errors.Join(err, ctx.Err())
+		}
+		var d Digest
+		raw, err := hex.DecodeString(filepath.Base(filepath.Dir(path)) + e.Name())
+		if err != nil || copy(d[:], raw) != len(d) || len(raw) != len(d) {
+			return nil // none of ours
+		}
+		return errors.Join(s.recoverBody(d), ctx.Err())
+	})
+	if err != nil {
+		return err
+	}
+	return s.db.Apply(store.Change{lostKey: nil})
+}
+
+func (s *Store) recoverBody(d Digest) error {
+	mu := s.lock(d)
+	mu.Lock()
+	defer mu.Unlock()
+	if _, err := s.db.Get(blobKey + d.String()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if s.pinned != nil && s.pinned(d) || s.holds.has(d) {
+		return s.record(d)
+	}
+	s.remove(d)
+	return nil
 }
 
 func (s *Store) count() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -159,27 +160,30 @@ func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
 	mu := s.lock(d)
 	mu.Lock()
 	defer mu.Unlock()
-	fresh := !s.Has(d)
+	// What is there without a record may be what a failed commit left, and what is
+	// there with one was perhaps never synced, or has rotted.
+	there := s.Has(d)
 	_, synced := s.synced.GetIfPresent(d)
-	switch {
-	case !fresh && durable && !synced:
-		// What is there was perhaps never synced, or has rotted.
-		if err := w.publish(d, durable); err != nil {
-			return d, noSpace(err)
-		}
-		s.files.drop(d)
-	case fresh:
-		if err := s.db.Apply(store.Change{intentKey + d.String(): {}}); err != nil {
-			return d, err
-		}
-		if err := w.publish(d, durable); err != nil {
-			return d, noSpace(err)
-		}
+	_, err := s.db.Get(blobKey + d.String())
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if fresh {
 		change[intentKey+d.String()] = nil
 		change[blobKey+d.String()] = encodeBlob(w.size, time.Now().Unix())
+		err = s.db.Apply(store.Change{intentKey + d.String(): {}})
 	}
-	if err := s.db.Apply(change); err != nil {
-		return d, err
+	if err == nil && (fresh || !there || durable && !synced) {
+		err = w.publish(d, durable)
+		s.files.drop(d)
+	}
+	if err == nil {
+		err = s.db.Apply(change)
+	}
+	if err != nil {
+		if fresh && !there {
+			os.Remove(s.path(d)) // without a record nobody would ever count it
+			s.synced.Invalidate(d)
+		}
+		return d, noSpace(err)
 	}
 	if fresh {
 		if s.used.Add(w.size) > s.limit.Load() {
@@ -219,6 +223,7 @@ type File struct {
 	*os.File
 	digest Digest
 	pool   *filePool
+	drops  uint64 // of its shard, before it was opened
 }
 
 // Release gives the file back; it is kept open for the next reader for a while.
@@ -231,6 +236,9 @@ type filePool struct {
 	idle map[Digest][]*File
 	size int
 	max  int
+	// drops counts bodies dropped, by the first byte of their digests: a file lent
+	// while one was may be that of a body that is gone.
+	drops [256]uint64
 }
 
 func newFilePool(max int) *filePool {
@@ -251,12 +259,24 @@ func (p *filePool) take(d Digest) *File {
 		p.idle[d] = list[:len(list)-1]
 	}
 	p.size--
+	f.drops = p.drops[d[0]] // what is idle is not gone
 	return f
+}
+
+// opening is to be asked before a file is opened that will be given.
+func (p *filePool) opening(d Digest) (drops uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.drops[d[0]]
 }
 
 func (p *filePool) give(f *File) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if f.drops != p.drops[f.digest[0]] {
+		f.File.Close()
+		return
+	}
 	if p.size >= p.max {
 		for d, list := range p.idle { // any will do
 			list[0].File.Close()
@@ -273,10 +293,13 @@ func (p *filePool) give(f *File) {
 	p.size++
 }
 
-// drop closes the idle files of a body, so that its space is given back.
+// drop closes the idle files of a body that was removed or replaced, and has
+// those that are lent closed when they are given back, so that its space is free
+// and nobody else gets it.
 func (p *filePool) drop(d Digest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.drops[d[0]]++
 	for _, f := range p.idle[d] {
 		f.File.Close()
 		p.size--

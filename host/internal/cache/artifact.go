@@ -216,6 +216,23 @@ func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 			return f, err
 		}
 	}
+	if failed, ok := c.missing.GetIfPresent(name); ok && time.Now().Before(failed.until) {
+		return nil, failed.Failure
+	}
+	v, err := c.shared(ctx, key("head", name), func(ctx context.Context) (any, error) {
+		f, err := c.headUpstream(ctx, repo, plan, base)
+		c.noteMissing(repo, name, err)
+		return f, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.(*File), nil
+}
+
+// headUpstream asks upstream for the header of a file that is not kept. What it
+// returns is shared.
+func (c *Cache) headUpstream(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*File, error) {
 	known, err := c.judgeCold(ctx, repo, plan, base)
 	if err != nil {
 		return nil, err
@@ -261,6 +278,12 @@ func (c *Cache) kept(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 		if c.contradicted(repo, plan, a) {
 			content.Close()
 			return nil, c.dropArtifact(repo, plan.GetPath())
+		}
+		if !a.Withdrawn && c.unlisted(repo, plan) {
+			if err := c.withdrawn(repo, plan, a); err != nil {
+				content.Close()
+				return nil, err
+			}
 		}
 		a.recheck.Store(now + repo.TTL.Milliseconds())
 		c.refreshFacts(repo, plan, base)
@@ -324,10 +347,10 @@ func (c *Cache) refreshFacts(repo *Repository, plan *pb.Artifact, base string) {
 }
 
 func (c *Cache) dropRendering(name string) {
-	c.renderings.Invalidate(name)
 	if err := c.dir.Cache.Apply(store.Change{name: nil}); err != nil {
 		c.log.Warn("rendering cannot be dropped", "error", err)
 	}
+	c.renderings.Invalidate(name)
 }
 
 // found is what facts say of a file that is asked for.
@@ -337,6 +360,8 @@ type found struct {
 	since time.Time
 	// floored is whether since is our own observation.
 	floored bool
+	// document is where the fact stands; empty: in none that is listed from.
+	document string
 }
 
 // ofSnapshots reports whether a path of facts stands for the indexes of

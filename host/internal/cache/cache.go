@@ -18,7 +18,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,7 +93,8 @@ func notFound(format string, a ...any) *Failure {
 }
 
 // AsFailure turns any error into one for the client. What is not known to be
-// upstream's or the client's fault is entrepot's own.
+// upstream's or the client's fault is entrepot's own. Nil: its text names files or
+// records, which are not for clients.
 func AsFailure(err error) *Failure {
 	var f *Failure
 	var up *upstream.Error
@@ -106,8 +109,21 @@ func AsFailure(err error) *Failure {
 		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_UPSTREAM, Message: err.Error()}
 	case errors.Is(err, upstream.ErrNone), errors.Is(err, errMissing):
 		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: err.Error()}
+	case errors.Is(err, blobs.ErrNoSpace):
+		return &Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "there is no space left on entrepot's disk"}
+	}
+	if local(err) {
+		return nil
 	}
 	return &Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: err.Error()}
+}
+
+// local reports errors of the file system and of the database.
+func local(err error) bool {
+	var path *fs.PathError
+	var link *os.LinkError
+	var call *os.SyscallError
+	return errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &call) || errors.Is(err, store.ErrDatabase)
 }
 
 // errUpstreamBody marks bodies of upstream that are broken, wrong or too large.

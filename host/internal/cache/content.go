@@ -126,28 +126,44 @@ func (c *Cache) OpenOutput(repo *Repository, d *pb.Document, base string, a *Ans
 }
 
 func (c *Cache) openEncoded(repo *Repository, d *pb.Document, base string, a *Answer, encoding string) (*Content, error) {
-	a.encode.Lock()
-	defer a.encode.Unlock()
 	kept := &a.Output.Gzip
 	if encoding == Zstd {
 		kept = &a.Output.Zstd
 	}
-	if !kept.Digest.Zero() {
-		if content, err := c.Open(*kept); !lost(err) {
+	was := kept.Load()
+	if was != nil {
+		if content, err := c.Open(*was); !lost(err) {
 			return content, err
 		}
+	}
+	a.encode.Lock()
+	defer a.encode.Unlock()
+	if now := kept.Load(); now != was { // made meanwhile
+		return c.Open(*now)
 	}
 	b, err := c.encode(a.Output.Plain, encoding)
 	if err != nil {
 		return nil, err
 	}
-	*kept = b
+	kept.Store(&b)
 	if !a.Passing {
-		if err := c.putRendering(renderingName(repo, d.GetPath(), base), a.Rendering); err != nil {
+		if err := c.rewriteRendering(renderingName(repo, d.GetPath(), base), a.Rendering); err != nil {
 			return nil, err
 		}
 	}
 	return c.Open(b)
+}
+
+// rewriteRendering writes the record of a rendering again, unless another one has
+// taken its place.
+func (c *Cache) rewriteRendering(name string, r *Rendering) error {
+	mu := c.lockRecord(name)
+	mu.Lock()
+	defer mu.Unlock()
+	if c.knownRendering(name) != r {
+		return nil
+	}
+	return c.putRendering(name, r)
 }
 
 func (c *Cache) encode(plain Body, encoding string) (Body, error) {

@@ -18,8 +18,16 @@ import (
 type factSet struct {
 	// facts are sorted by path.
 	facts []*pb.Fact
+	// complete says that upstream has nothing else of what it is about.
+	complete bool
 	// absent says that upstream has no such document.
 	absent bool
+}
+
+// factsRecord is where the facts of a document are.
+type factsRecord struct {
+	Body
+	Complete bool `json:",omitempty"`
 }
 
 func (f *factSet) weight() uint32 { return uint32(min(len(f.facts)*400+100, 1<<31)) }
@@ -58,28 +66,25 @@ func factsName(repo *Repository, path string) string { return key(factsKey+repo.
 // knownFacts returns the facts of a document if they are kept.
 func (c *Cache) knownFacts(repo *Repository, path string) *factSet {
 	name := factsName(repo, path)
-	if f, ok := c.factSets.GetIfPresent(name); ok {
-		return f
-	}
-	value, err := c.dir.Cache.Get(name)
-	if err != nil {
-		return nil
-	}
-	var r Body
-	if json.Unmarshal(value, &r) != nil {
-		return nil
-	}
-	body, err := c.blobs.Read(r.Digest, r.Size)
-	if err != nil {
-		return nil
-	}
-	var all pb.Facts
-	if proto.Unmarshal(body, &all) != nil {
-		return nil
-	}
-	f := &factSet{facts: all.GetFacts()}
-	c.factSets.Set(name, f)
-	return f
+	return remembered(c.factSets, name, func() (*factSet, bool) {
+		value, err := c.dir.Cache.Get(name)
+		if err != nil {
+			return nil, false
+		}
+		var r factsRecord
+		if json.Unmarshal(value, &r) != nil {
+			return nil, false
+		}
+		body, err := c.blobs.Read(r.Digest, r.Size)
+		if err != nil {
+			return nil, false
+		}
+		var all pb.Facts
+		if proto.Unmarshal(body, &all) != nil {
+			return nil, false
+		}
+		return &factSet{facts: all.GetFacts(), complete: r.Complete}, true
+	})
 }
 
 // putFacts keeps the facts of a document and tells artifacts that are kept of
@@ -87,7 +92,7 @@ func (c *Cache) knownFacts(repo *Repository, path string) *factSet {
 func (c *Cache) putFacts(repo *Repository, path string, facts []*pb.Fact, floors map[cooldown.Key]time.Time, complete bool) error {
 	sortFacts(facts)
 	old := c.knownFacts(repo, path)
-	set := &factSet{facts: facts}
+	set := &factSet{facts: facts, complete: complete && repo.Describe.GetCompleteListings()}
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(&pb.Facts{Facts: facts})
 	if err != nil {
 		return err
@@ -100,8 +105,13 @@ func (c *Cache) putFacts(repo *Repository, path string, facts []*pb.Fact, floors
 	if _, err := w.Write(body); err != nil {
 		return err
 	}
-	record, err := json.Marshal(Body{Digest: w.Digest(), Size: int64(len(body))})
+	record, err := json.Marshal(factsRecord{Body{Digest: w.Digest(), Size: int64(len(body))}, set.complete})
 	if err != nil {
+		return err
+	}
+	// Before the record, after which nobody knows any more what left the document,
+	// and again after it, for files that were judged by the old one and land now.
+	if err := c.pushFacts(repo, old, set, floors); err != nil {
 		return err
 	}
 	name := factsName(repo, path)
@@ -114,22 +124,23 @@ func (c *Cache) putFacts(repo *Repository, path string, facts []*pb.Fact, floors
 			c.missing.Invalidate(artifactName(repo, f.Path))
 		}
 	}
-	if old != nil {
-		return c.pushFacts(repo, old, set, floors, complete && repo.Describe.GetCompleteListings())
-	}
-	return nil
+	return c.pushFacts(repo, old, set, floors)
 }
 
 // pushFacts brings kept artifacts up to date: those that left a complete
-// listing are withdrawn, those whose time or digest changed follow.
-func (c *Cache) pushFacts(repo *Repository, old, now *factSet, floors map[cooldown.Key]time.Time, complete bool) error {
+// listing are withdrawn, those whose time or digest changed follow. Old is nil
+// where nothing was known before.
+func (c *Cache) pushFacts(repo *Repository, old, now *factSet, floors map[cooldown.Key]time.Time) error {
+	if old == nil {
+		return nil
+	}
 	for _, was := range old.facts {
 		if was.Path == "" {
 			continue
 		}
 		is := now.path(was.Path)
 		switch {
-		case is == nil && complete:
+		case is == nil && now.complete:
 			if err := c.changeArtifact(repo, was.Path, func(a *artifact) { a.Withdrawn = true }); err != nil {
 				return err
 			}
@@ -151,6 +162,60 @@ func (c *Cache) pushFacts(repo *Repository, old, now *factSet, floors map[cooldo
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// stillListed looks at a file that has landed by the facts in force: those that
+// it was judged by may have been replaced while it was on its way, when there was
+// nothing yet to be told of that. The error is for the client.
+func (c *Cache) stillListed(repo *Repository, plan *pb.Artifact, known *found, a *artifact) error {
+	if known.document == "" {
+		return nil
+	}
+	now := c.knownFacts(repo, known.document)
+	if now == nil {
+		return nil
+	}
+	is := now.path(plan.GetPath())
+	switch {
+	case is != nil && known.exact && !sameDigest(is, known.fact):
+		return c.dropArtifact(repo, plan.GetPath())
+	case is == nil && now.complete && (known.exact || now.version(plan.GetVersion()) == nil):
+		return c.withdrawn(repo, plan, a)
+	}
+	return nil
+}
+
+// unlisted reports whether a file must have left the documents that its plan
+// names, because all of them are known, one is complete, and none has it or its
+// version.
+func (c *Cache) unlisted(repo *Repository, plan *pb.Artifact) bool {
+	if plan.GetUnlisted() || plan.GetUngated() {
+		return false
+	}
+	complete := false
+	for _, path := range plan.GetFacts() {
+		if ofSnapshots(path) {
+			return false
+		}
+		facts := c.knownFacts(repo, path)
+		if facts == nil || facts.path(plan.GetPath()) != nil || facts.version(plan.GetVersion()) != nil {
+			return false
+		}
+		complete = complete || facts.complete
+	}
+	return complete
+}
+
+// withdrawn notes that a kept file left a complete listing. The error is for the
+// client, unless such files are served.
+func (c *Cache) withdrawn(repo *Repository, plan *pb.Artifact, a *artifact) error {
+	if err := c.changeArtifact(repo, plan.GetPath(), func(a *artifact) { a.Withdrawn = true }); err != nil {
+		return err
+	}
+	if f := c.refusal(repo, a.Name, a.Version, plan.GetPath(), a.Since, a.Floored, true); f != nil {
+		return f
 	}
 	return nil
 }

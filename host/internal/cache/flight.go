@@ -198,13 +198,19 @@ type missed struct {
 	until time.Time
 }
 
+// noteMissing remembers for a while that upstream has no such file, if that is
+// why it cannot be had.
+func (c *Cache) noteMissing(repo *Repository, name string, err error) {
+	if failure := (*Failure)(nil); errors.As(err, &failure) && failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND {
+		c.missing.Set(name, missed{failure, time.Now().Add(repo.NegativeTTL)})
+	}
+}
+
 // fly judges, fetches, verifies and keeps a file. It goes on when clients
 // leave.
 func (c *Cache) fly(repo *Repository, plan *pb.Artifact, base, name string, f *flight) {
 	body, err := c.flown(repo, plan, base, name, f)
-	if failure := (*Failure)(nil); errors.As(err, &failure) && failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND {
-		c.missing.Set(name, missed{failure, time.Now().Add(repo.NegativeTTL)})
-	}
+	c.noteMissing(repo, name, err)
 	// Whoever asks from now on finds it kept, or tries anew.
 	c.flightsMu.Lock()
 	delete(c.flights, name)
@@ -344,7 +350,7 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 	}
 	a.recheck.Store(time.Now().Add(repo.TTL).UnixMilli())
 	c.artifacts.Set(name, a)
-	return a.Body, nil
+	return a.Body, c.stillListed(repo, plan, known, a)
 }
 
 // receive copies a body into the growing file and shows its progress. A body

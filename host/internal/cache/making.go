@@ -125,16 +125,16 @@ func (m *making) forget() error {
 			continue
 		}
 		if before == nil {
-			m.c.sources.Invalidate(name)
 			if err := m.c.dir.Cache.Apply(store.Change{name: nil}); err != nil {
 				return err
 			}
+			m.c.sources.Invalidate(name)
 			continue
 		}
-		m.c.sources.Set(name, before)
 		if err := m.c.putSource(name, before); err != nil {
 			return err
 		}
+		m.c.sources.Set(name, before)
 	}
 	return nil
 }

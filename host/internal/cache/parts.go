@@ -55,7 +55,8 @@ func (c *Cache) part(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 		return nil, nil, fmt.Errorf("plugin %s: %s: %w", repo.Plugin, f.GetPath(), err)
 	}
 	resolved.ContentType = plan.GetContentType()
-	return resolved, f, c.adopt(repo, s, resolved, f)
+	c.adopt(repo, s, resolved, f)
+	return resolved, f, nil
 }
 
 // mayBeNewer reports whether what is asked for by its digest may be of a state
@@ -134,18 +135,19 @@ func (s *snapshot) artifact(f *pb.Fact) (*pb.Artifact, error) {
 
 // adopt makes the record of a part whose body is there. Bodies of parts are
 // pinned; records of files are not kept for good.
-func (c *Cache) adopt(repo *Repository, s *snapshot, plan *pb.Artifact, f *pb.Fact) error {
+//
+// Where the disk is too full for the record it is made in memory only.
+func (c *Cache) adopt(repo *Repository, s *snapshot, plan *pb.Artifact, f *pb.Fact) {
 	name := artifactName(repo, plan.GetPath())
 	d, _ := partDigest(f)
 	if c.knownArtifact(repo, name) != nil || !c.blobs.Has(d) {
-		return nil
+		return
 	}
 	a := &artifact{Body: Body{Digest: d, Size: f.GetSize()}, Name: s.Name}
 	if err := c.dir.Cache.Apply(store.Change{name: a.encode()}); err != nil {
-		return err
+		c.log.Warn("the record of a snapshot's part cannot be written", "repository", repo.Name, "part", f.GetPath(), "error", err)
 	}
 	c.artifacts.Set(name, a)
-	return nil
 }
 
 // partFile serves a part of a snapshot.
@@ -155,10 +157,14 @@ func (c *Cache) partFile(ctx context.Context, repo *Repository, plan *pb.Artifac
 		return nil, err
 	}
 	file, err := c.Artifact(ctx, repo, resolved, base)
-	if err == nil {
-		err = c.want(repo, plan.GetSnapshot(), f.GetPath())
+	if err != nil {
+		return nil, err
 	}
-	return file, err
+	if err := c.want(repo, plan.GetSnapshot(), f.GetPath()); err != nil {
+		// It may be lacking in states to come, which the next client notes again.
+		c.log.Warn("that clients ask for a part of a snapshot cannot be noted", "repository", repo.Name, "document", plan.GetSnapshot(), "part", f.GetPath(), "error", err)
+	}
+	return file, nil
 }
 
 // want remembers that clients ask for a part, and has it fetched of the states
@@ -178,7 +184,11 @@ func (c *Cache) want(repo *Repository, root, part string) error {
 	if s, err = c.snapshotAt(repo, root); err != nil {
 		return err
 	}
+	if s == nil { // lost meanwhile
+		return nil
+	}
 	next := *s
+	next.lost = nil
 	next.parts = maps.Clone(s.parts)
 	next.Wanted = slices.Clone(s.Wanted)
 	at, known := s.findWanted(part)

@@ -240,6 +240,12 @@ func (c *Cache) dropAll(keys []string) error {
 	change := map[string][]byte{}
 	for _, k := range keys {
 		change[k] = nil
+	}
+	// Before they are forgotten: who asks meanwhile would remember them again.
+	if err := c.dir.Cache.ApplyAll(change); err != nil {
+		return err
+	}
+	for _, k := range keys {
 		switch {
 		case strings.HasPrefix(k, artifactKey):
 			c.artifacts.Invalidate(k)
@@ -252,5 +258,5 @@ func (c *Cache) dropAll(keys []string) error {
 		}
 	}
 	c.missing.InvalidateAll()
-	return c.dir.Cache.ApplyAll(change)
+	return nil
 }

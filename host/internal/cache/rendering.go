@@ -83,8 +83,29 @@ type Output struct {
 	Type   string
 	Header map[string]string `json:",omitempty"`
 	Plain  Body
-	// Gzip and Zstd are made when first asked for. Empty: not made yet.
-	Gzip, Zstd Body
+	// Gzip and Zstd are made when first asked for.
+	Gzip, Zstd encoding
+}
+
+// encoding is a body in an encoding. Loading nil: it is not made yet.
+type encoding struct{ atomic.Pointer[Body] }
+
+// MarshalJSON writes the body, an empty one where it is not made yet.
+func (e *encoding) MarshalJSON() ([]byte, error) {
+	if b := e.Load(); b != nil {
+		return json.Marshal(b)
+	}
+	return json.Marshal(Body{})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (e *encoding) UnmarshalJSON(raw []byte) error {
+	b := &Body{}
+	err := json.Unmarshal(raw, b)
+	if err == nil && !b.Digest.Zero() {
+		e.Store(b)
+	}
+	return err
 }
 
 // Body is a kept body.
@@ -327,19 +348,11 @@ func (c *Cache) agreesHosted(repo *Repository, r *Rendering) bool {
 }
 
 func (c *Cache) knownRendering(name string) *Rendering {
-	if r, ok := c.renderings.GetIfPresent(name); ok {
-		return r
-	}
-	value, err := c.dir.Cache.Get(name)
-	if err != nil {
-		return nil
-	}
-	r := &Rendering{}
-	if json.Unmarshal(value, &r.renderingRecord) != nil {
-		return nil
-	}
-	c.renderings.Set(name, r)
-	return r
+	return remembered(c.renderings, name, func() (*Rendering, bool) {
+		r := &Rendering{}
+		value, err := c.dir.Cache.Get(name)
+		return r, err == nil && json.Unmarshal(value, &r.renderingRecord) == nil
+	})
 }
 
 func (c *Cache) remake(ctx context.Context, repo *Repository, d *pb.Document, base, name string, accept func(*source) bool) (*Rendering, error) {
@@ -394,6 +407,9 @@ func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base
 	fresh.epoch.Store(m.epoch)
 	fresh.unconfirmed.Store(m.stale != nil)
 	fresh.freshUntil.Store(m.freshUntil().UnixMilli())
+	mu := c.lockRecord(name)
+	mu.Lock()
+	defer mu.Unlock()
 	// Questions, and names that do not exist, are without end. The record is
 	// written before anybody can add an encoding to it.
 	if lasting(d) && (!fresh.missing() || old != nil) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/maypok86/otter/v2"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
@@ -34,6 +35,9 @@ type snapshot struct {
 	Wanted []wanted
 
 	parts map[blobs.Digest][]*pb.Fact // of each state, by the digest of its list, sorted by path
+	// lost are states whose list of parts is gone, so that nobody can be served
+	// them.
+	lost []*state
 }
 
 // wanted is a part that clients ask for.
@@ -80,32 +84,74 @@ func snapshotName(repo *Repository, path string) string { return key(snapshotKey
 
 // snapshotAt returns the snapshot with a root; nil: it was never seen.
 func (c *Cache) snapshotAt(repo *Repository, path string) (*snapshot, error) {
+	s, err := c.keptSnapshot(repo, path)
+	if err != nil || s == nil || len(s.States) == 0 {
+		return nil, err
+	}
+	return s, nil
+}
+
+// keptSnapshot is what is kept of a snapshot with a root; it has no state where
+// all of them are lost. Nil: it was never seen.
+func (c *Cache) keptSnapshot(repo *Repository, path string) (*snapshot, error) {
 	name := snapshotName(repo, path)
 	if s, ok := c.snapshots.GetIfPresent(name); ok {
 		return s, nil
 	}
-	value, err := c.dir.Keep.Get(name)
+	s, err := c.snapshots.Get(context.Background(), name, otter.LoaderFunc[string, *snapshot](func(context.Context, string) (*snapshot, error) {
+		return c.readSnapshot(repo, path)
+	}))
+	if lost(err) {
+		return nil, nil
+	}
+	return s, err
+}
+
+// readSnapshot reads a snapshot without those of its states whose list of parts
+// is gone. What upstream shows now is looked at again then, so that it is known
+// as a state.
+func (c *Cache) readSnapshot(repo *Repository, path string) (*snapshot, error) {
+	value, err := c.dir.Keep.Get(snapshotName(repo, path))
 	if err != nil {
-		return nil, ignoreMissing(err)
+		return nil, err
 	}
 	s := &snapshot{}
 	if err := json.Unmarshal(value, s); err != nil {
 		return nil, err
 	}
 	s.parts = map[blobs.Digest][]*pb.Fact{}
+	var there []*state
 	for _, st := range s.States {
 		body, err := c.blobs.Read(st.Parts.Digest, st.Parts.Size)
+		if lost(err) {
+			c.log.Error("the list of a state's parts is gone; the state is forgotten", "repository", repo.Name, "document", path, "state", st.Version)
+			s.lost = append(s.lost, st)
+			continue
+		}
 		if err != nil {
-			return nil, fmt.Errorf("the parts of state %s of %s: %w", st.Version, path, err)
+			return nil, fmt.Errorf("the parts of state %s of %s: %v", st.Version, path, err)
 		}
 		var list pb.Facts
 		if err := proto.Unmarshal(body, &list); err != nil {
 			return nil, err
 		}
 		s.parts[st.Parts.Digest] = list.GetFacts()
+		there = append(there, st)
 	}
-	c.snapshots.Set(name, s)
+	if s.States = there; len(s.lost) > 0 {
+		return s, c.dropRenderings(repo, path)
+	}
 	return s, nil
+}
+
+// dropRenderings has a document rendered anew at all of its addresses.
+func (c *Cache) dropRenderings(repo *Repository, path string) error {
+	var drop []string
+	err := c.dir.Cache.Each(renderingName(repo, path, ""), true, func(k string, _ []byte) bool {
+		drop = append(drop, k)
+		return true
+	})
+	return errors.Join(err, c.dropAll(drop))
 }
 
 // inForce is the index of the state that is served now: the newest that policy
@@ -179,6 +225,10 @@ func (c *Cache) lastShown(repo *Repository, s *snapshot) int {
 
 // snapshotDocument answers a document plan of a snapshot's root.
 func (c *Cache) snapshotDocument(ctx context.Context, repo *Repository, d *pb.Document, base string) (*Answer, error) {
+	// What is lost of it is to be known before it is rendered.
+	if _, err := c.snapshotAt(repo, d.GetPath()); err != nil {
+		return nil, err
+	}
 	r, stale, hit, err := c.rendering(ctx, repo, d, base)
 	s, failed := c.snapshotAt(repo, d.GetPath())
 	switch {
@@ -224,15 +274,19 @@ func (m *making) observeState(r *Rendering, told *pb.State, facts []*pb.Fact) er
 	mu := m.c.lockRecord(name)
 	mu.Lock()
 	defer mu.Unlock()
-	old, err := m.c.snapshotAt(m.repo, m.d.GetPath())
+	old, err := m.c.keptSnapshot(m.repo, m.d.GetPath())
 	if err != nil {
 		return err
 	}
 	fresh := &state{Version: told.GetVersion(), Published: instantOf(told.GetPublishedMs()), Expires: instantOf(told.GetExpiresMs()), Seen: time.Now(), Outputs: r.Outputs}
 	next := m.emptySnapshot()
 	if old != nil {
+		next.Wanted = old.Wanted
+		fresh.Floor = m.looked(time.Time{})
+	}
+	if old != nil && len(old.States) > 0 {
 		newest := old.States[len(old.States)-1]
-		next.States, next.Wanted = slices.Clone(old.States), old.Wanted
+		next.States = slices.Clone(old.States)
 		maps.Copy(next.parts, old.parts)
 		switch {
 		case sameOutputs(newest.Outputs, fresh.Outputs):
@@ -246,7 +300,7 @@ func (m *making) observeState(r *Rendering, told *pb.State, facts []*pb.Fact) er
 			m.c.log.Warn("upstream shows an older state of a snapshot than before, which does not count", "repository", m.repo.Name, "document", m.d.GetPath(), "state", fresh.Version, "newest", newest.Version)
 			return nil
 		}
-		fresh.Floor = m.looked(newest)
+		fresh.Floor = m.looked(newest.Floor)
 	}
 	if fresh.Parts, err = m.c.putParts(name, facts); err != nil {
 		return err
@@ -273,12 +327,12 @@ func instantOf(ms int64) time.Time {
 }
 
 // looked is when upstream last showed the newest state: the one after it cannot
-// be older.
-func (m *making) looked(newest *state) time.Time {
+// be older. Unless that is known, it is as given.
+func (m *making) looked(otherwise time.Time) time.Time {
 	if seen, err := m.c.sightings(m.repo, m.d.GetPath()); err == nil && seen != nil {
 		return seen.Last
 	}
-	return newest.Floor
+	return otherwise
 }
 
 // sameRoot reports whether the main outputs are there and the same: what
@@ -352,7 +406,7 @@ func (c *Cache) putSnapshot(repo *Repository, old, next *snapshot) error {
 // that clients ask for.
 func (s *snapshot) bodies() []blobs.Digest {
 	var all []blobs.Digest
-	for _, st := range s.States {
+	for _, st := range slices.Concat(s.States, s.lost) {
 		all = append(all, st.Parts.Digest)
 		for _, out := range st.Outputs {
 			all = append(all, out.Plain.Digest)

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,12 +27,14 @@ import (
 type source struct {
 	Status       int
 	URL          string
-	ETag         string            `json:",omitempty"`
-	LastModified string            `json:",omitempty"`
-	Header       map[string]string `json:",omitempty"`
-	Digest       blobs.Digest
-	Size         int64
-	Checked      time.Time
+	ETag         string `json:",omitempty"`
+	LastModified string `json:",omitempty"`
+	// From is the upstream whose ETag and LastModified these are.
+	From    string            `json:",omitempty"`
+	Header  map[string]string `json:",omitempty"`
+	Digest  blobs.Digest
+	Size    int64
+	Checked time.Time
 	// Head says that the body was not asked for; Digest is that of what is known
 	// of it.
 	Head bool `json:",omitempty"`
@@ -40,6 +43,10 @@ type source struct {
 }
 
 const sourceKey = "s/"
+
+// longestURL is how long an address is that stands in keys as it is, in bytes;
+// keys are bounded.
+const longestURL = 2 << 10
 
 // found reports whether there is a body.
 func (s *source) found() bool { return s.Status == http.StatusOK }
@@ -57,7 +64,12 @@ func (s *source) freshUntil(repo *Repository) time.Time {
 }
 
 func sourceName(repo *Repository, s *pb.Source) string {
-	name := key(sourceKey+repo.Name, s.GetRole(), s.GetUrl(), s.GetAccept())
+	url := s.GetUrl()
+	if len(url) > longestURL {
+		sum := sha256.Sum256([]byte(url))
+		url = hex.EncodeToString(sum[:])
+	}
+	name := key(sourceKey+repo.Name, s.GetRole(), url, s.GetAccept())
 	switch {
 	case s.GetHead():
 		return key(name, "HEAD")
@@ -98,19 +110,11 @@ func upstreamFailed(err error) bool {
 }
 
 func (c *Cache) knownSource(name string) *source {
-	if s, ok := c.sources.GetIfPresent(name); ok {
-		return s
-	}
-	value, err := c.dir.Cache.Get(name)
-	if err != nil {
-		return nil
-	}
-	s := &source{}
-	if json.Unmarshal(value, s) != nil {
-		return nil
-	}
-	c.sources.Set(name, s)
-	return s
+	return remembered(c.sources, name, func() (*source, bool) {
+		s := &source{}
+		value, err := c.dir.Cache.Get(name)
+		return s, err == nil && json.Unmarshal(value, s) == nil
+	})
 }
 
 // fetchSource asks upstream, conditionally where a body is kept.
@@ -120,7 +124,7 @@ func (c *Cache) fetchSource(ctx context.Context, repo *Repository, s *pb.Source,
 	if s.GetHead() {
 		r.Method, r.Exact = http.MethodHead, true
 	} else if old != nil && old.found() && c.blobs.Has(old.Digest) {
-		r.ETag, r.LastModified = old.ETag, old.LastModified
+		r.ETag, r.LastModified, r.From = old.ETag, old.LastModified, old.From
 	}
 	var last error
 	for range 2 { // a body that breaks off is asked for once more
@@ -142,9 +146,9 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 		return nil, err
 	}
 	defer resp.Body.Close()
-	got := &source{Status: resp.Status, URL: resp.URL, Checked: time.Now()}
+	got := &source{Status: resp.Status, URL: resp.URL, From: resp.From, Checked: time.Now()}
 	switch {
-	case resp.Status == http.StatusNotModified && r.ETag+r.LastModified != "":
+	case resp.Status == http.StatusNotModified && r.ETag+r.LastModified != "" && resp.From == r.From:
 		c.Stats.Revalidations.Add(1)
 		same := *old
 		same.Checked = got.Checked

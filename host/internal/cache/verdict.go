@@ -166,6 +166,7 @@ func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifac
 				}
 			}
 			f.since, f.floored = sinceOf(f.fact, floors)
+			f.document = d.GetPath()
 			return f, nil
 		}
 	}

@@ -15,16 +15,15 @@ func (d *Daemon) watchBinaries(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		now := d.state.Load()
 		changed := false
-		for _, p := range now.plugins {
+		for _, p := range d.state.Load().plugins {
 			changed = changed || p.Changed()
 		}
 		if !changed {
 			continue
 		}
 		d.log.Info("a plugin binary changed")
-		if err := d.apply(now.config); err != nil {
+		if err := d.applyAgain(); err != nil {
 			d.log.Error("the changed plugin is not used", "error", err)
 		}
 	}

@@ -282,11 +282,23 @@ func accessLogTo(path string) (io.Writer, io.Closer, error) {
 	return f, f, nil
 }
 
-// apply prepares a configuration and puts it in force.
+// apply prepares a configuration and puts it in force. With an error nothing
+// changes.
 func (d *Daemon) apply(c *config.Config) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	fresh, diags := d.startPlugins(c)
+	return d.put(c)
+}
+
+// applyAgain applies the configuration in force again.
+func (d *Daemon) applyAgain() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.put(d.state.Load().config)
+}
+
+func (d *Daemon) put(c *config.Config) error {
+	fresh, replaced, diags := d.startPlugins(c)
 	old := d.state.Load()
 	all := map[string]*plugins.Plugin{}
 	for _, name := range c.PluginNames() {
@@ -297,7 +309,13 @@ func (d *Daemon) apply(c *config.Config) error {
 	site, more := d.build(c, all)
 	if diags = append(diags, more...); diags.HasErrors() {
 		closeAll(fresh)
+		for _, r := range replaced {
+			r.Undo()
+		}
 		return Diagnostics{diags}
+	}
+	for _, r := range replaced {
+		r.Keep()
 	}
 	d.policy.Configure(c.Cooldown)
 	d.server.Use(site)
@@ -327,10 +345,9 @@ func closeAll(all map[string]*plugins.Plugin) {
 // startPlugins starts the plugins that do not run yet, in parallel, and has
 // the others replaced where their binary changed. One that cannot be started
 // but is known from before does not keep the rest from being served.
-func (d *Daemon) startPlugins(c *config.Config) (map[string]*plugins.Plugin, hcl.Diagnostics) {
-	fresh := map[string]*plugins.Plugin{}
+func (d *Daemon) startPlugins(c *config.Config) (fresh map[string]*plugins.Plugin, replaced []*plugins.Replacement, diags hcl.Diagnostics) {
+	fresh = map[string]*plugins.Plugin{}
 	var mu sync.Mutex
-	var diags hcl.Diagnostics
 	var all sync.WaitGroup
 	for _, name := range c.PluginNames() {
 		said := c.Plugins[name]
@@ -344,11 +361,12 @@ func (d *Daemon) startPlugins(c *config.Config) (map[string]*plugins.Plugin, hcl
 			fresh[name] = p
 		}
 		all.Go(func() {
+			var r *plugins.Replacement
 			var err error
 			if isNew {
 				err = p.Start(d.ctx)
 			} else {
-				err = p.Replace(d.ctx, settings, d.checker(c, name))
+				r, err = p.Replace(d.ctx, settings, d.checker(c, name))
 			}
 			if errors.Is(err, plugins.ErrDown) {
 				d.log.Error("serving what is cached without the plugin", "plugin", name, "error", err)
@@ -356,11 +374,14 @@ func (d *Daemon) startPlugins(c *config.Config) (map[string]*plugins.Plugin, hcl
 			}
 			mu.Lock()
 			defer mu.Unlock()
+			if r != nil {
+				replaced = append(replaced, r)
+			}
 			diags = append(diags, startDiagnostics(c, name, err)...)
 		})
 	}
 	all.Wait()
-	return fresh, diags
+	return fresh, replaced, diags
 }
 
 // startDiagnostics points at where a plugin that cannot be used is asked for:

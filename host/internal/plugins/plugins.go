@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/singleflight"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/entrepot-registry/entrepot/host/internal/store"
@@ -74,7 +75,8 @@ type Plugin struct {
 	log      hclog.Logger
 	restarts atomic.Int64
 
-	mu      sync.Mutex // guards starting and replacing
+	starts  singleflight.Group // of those who need the process
+	mu      sync.Mutex         // guards starting and replacing
 	current atomic.Pointer[generation]
 	// other is whether another binary was started than the one that the
 	// configuration in force was checked with.
@@ -83,7 +85,8 @@ type Plugin struct {
 	failed   error     // why the last start failed
 	next     time.Time // when the next start may be tried
 	backoff  time.Duration
-	closed   bool
+	closing  context.Context // ends with Close
+	close    context.CancelFunc
 }
 
 // generation is one binary, as it described itself, and its running process.
@@ -112,7 +115,9 @@ func stampOf(path string) stamp {
 
 // New makes a plugin that is not started yet.
 func New(name string, settings Settings, o Options) *Plugin {
-	return &Plugin{Name: name, settings: settings, o: o, log: o.Log.Named(name)}
+	p := &Plugin{Name: name, settings: settings, o: o, log: o.Log.Named(name)}
+	p.closing, p.close = context.WithCancel(context.Background())
+	return p
 }
 
 func (p *Plugin) path() string { return filepath.Join(p.o.Dir, p.Name) }
@@ -191,17 +196,31 @@ func (p *Plugin) Start(ctx context.Context) error {
 }
 
 // ensure returns a generation with a running process, starting one if needed.
+// Who leaves meanwhile does not end the start, which others wait for, too.
 func (p *Plugin) ensure(ctx context.Context) (*generation, error) {
 	if g := p.current.Load(); g != nil && g.process != nil && !g.process.Exited() {
 		return g, nil
 	}
+	started := p.starts.DoChan("", func() (any, error) { return p.start() })
+	select {
+	case r := <-started:
+		g, _ := r.Val.(*generation)
+		return g, r.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// start returns a generation with a running process, which it starts if there is
+// none.
+func (p *Plugin) start() (*generation, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := p.current.Load()
 	if old != nil && old.process != nil && !old.process.Exited() {
 		return old, nil
 	}
-	if p.closed {
+	if p.closing.Err() != nil {
 		return nil, ErrDown
 	}
 	if wait := time.Until(p.next); old != nil && old.idle.Load() {
@@ -210,8 +229,8 @@ func (p *Plugin) ensure(ctx context.Context) (*generation, error) {
 		return nil, fmt.Errorf("%w: %w", ErrDown, p.failed)
 	} else if wait > 0 {
 		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		case <-p.closing.Done():
+			return nil, ErrDown
 		case <-time.After(wait):
 		}
 	}
@@ -220,7 +239,7 @@ func (p *Plugin) ensure(ctx context.Context) (*generation, error) {
 		p.restarts.Add(1)
 		p.log.Warn("plugin went away; starting it again")
 	}
-	g, err := p.launch(ctx)
+	g, err := p.launch(p.closing, p.settings)
 	p.noteStart(err)
 	if err != nil {
 		p.log.Error("plugin cannot be started", "error", err, "next try", time.Until(p.next).Round(time.Millisecond))
@@ -256,9 +275,9 @@ func (p *Plugin) noteStart(err error) {
 }
 
 // launch starts a process and has it describe itself.
-func (p *Plugin) launch(ctx context.Context) (*generation, error) {
+func (p *Plugin) launch(ctx context.Context, settings Settings) (*generation, error) {
 	began, stamp := time.Now(), stampOf(p.path())
-	process, err := p.process()
+	process, err := p.process(settings)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("there is no plugin binary %s; build or copy it there", p.path())
 	}
@@ -283,16 +302,16 @@ func (p *Plugin) launch(ctx context.Context) (*generation, error) {
 	return g, nil
 }
 
-// process starts a process, or attaches to the one that the configuration names.
-func (p *Plugin) process() (*wire.Process, error) {
-	if p.settings.Attach != "" {
-		return wire.Attach(p.Name, p.settings.Attach)
+// process starts a process, or attaches to the one that the settings name.
+func (p *Plugin) process(settings Settings) (*wire.Process, error) {
+	if settings.Attach != "" {
+		return wire.Attach(p.Name, settings.Attach)
 	}
 	return wire.Start(wire.Options{
 		Path:      p.path(),
 		SocketDir: p.o.SocketDir,
-		SHA256:    p.settings.SHA256,
-		Memory:    p.settings.Memory,
+		SHA256:    settings.SHA256,
+		Memory:    settings.Memory,
 		Wrap:      p.o.Wrap,
 		Logger:    p.log,
 	})
@@ -335,48 +354,77 @@ func (p *Plugin) Changed() bool {
 	return then != nil && now != (stamp{}) && now != *then && time.Since(now.at) > time.Second
 }
 
-// Replace starts the binary on disk beside the one that runs, has check accept
-// it, and lets it take over. On an error the old one goes on answering.
-func (p *Plugin) Replace(ctx context.Context, settings Settings, check func(*wire.Client, *pb.DescribeResponse) error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	old := p.current.Load()
-	same := settings.Memory == p.settings.Memory && settings.Attach == p.settings.Attach
-	p.settings = settings
-	if old != nil {
-		// Whatever comes of it, this file is not tried again by itself.
-		now := stampOf(p.path())
-		old.stamp.Store(&now)
-	}
-	if same && old != nil && old.process != nil && !old.process.Exited() {
-		sum, err := wire.Checksum(p.path())
-		if settings.Attach != "" || err == nil && sum == old.sum && (settings.SHA256 == "" || settings.SHA256 == sum) {
-			return p.accept(old, check)
-		}
-	}
-	g, err := p.launch(ctx)
-	if err != nil {
-		return err
-	}
-	if err := p.accept(g, check); err != nil {
-		g.process.Kill()
-		return err
-	}
-	p.current.Store(g)
-	if old != nil && old.process != nil {
-		p.log.Info("plugin replaced", "old", old.sum[:12], "new", g.sum[:12])
-		go old.retire()
-	}
-	return nil
+// Replacement is a binary, or settings, by which a plugin answers now. Exactly
+// one of its methods must be called.
+type Replacement struct {
+	plugin     *Plugin
+	old, fresh *generation // may be the same
+	settings   Settings    // those before
 }
 
-// accept has a check accept a generation.
-func (p *Plugin) accept(g *generation, check func(*wire.Client, *pb.DescribeResponse) error) error {
-	if err := check(g.process.Client, g.describe); err != nil {
-		return err
+// Keep ends the process that was replaced.
+func (r *Replacement) Keep() {
+	if r.old != nil && r.old != r.fresh && r.old.process != nil {
+		r.plugin.log.Info("plugin replaced", "old", r.old.sum[:12], "new", r.fresh.sum[:12])
+		go r.old.retire()
+	}
+}
+
+// Undo has the plugin answer as before.
+func (r *Replacement) Undo() {
+	p := r.plugin
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.settings = r.settings
+	if r.old != r.fresh {
+		p.current.CompareAndSwap(r.fresh, r.old)
+		go r.fresh.retire()
+	}
+}
+
+// Replace starts the binary on disk beside the one that runs, has check accept
+// it, and lets it take over. On an error the old one goes on answering, with the
+// settings that it had.
+func (p *Plugin) Replace(ctx context.Context, settings Settings, check func(*wire.Client, *pb.DescribeResponse) error) (*Replacement, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := &Replacement{plugin: p, old: p.current.Load(), settings: p.settings}
+	if r.old != nil {
+		// Whatever comes of it, this file is not tried again by itself.
+		now := stampOf(p.path())
+		r.old.stamp.Store(&now)
+	}
+	if p.answersFor(settings, r.old) {
+		r.fresh = r.old
+	} else {
+		var err error
+		if r.fresh, err = p.launch(ctx, settings); err != nil {
+			return nil, err
+		}
+	}
+	if err := check(r.fresh.process.Client, r.fresh.describe); err != nil {
+		if r.fresh != r.old {
+			r.fresh.process.Kill()
+		}
+		return nil, err
 	}
 	p.other.Store(false)
-	return nil
+	p.settings = settings
+	p.current.Store(r.fresh)
+	return r, nil
+}
+
+// answersFor reports whether a generation's process is what would be started with
+// settings.
+func (p *Plugin) answersFor(settings Settings, g *generation) bool {
+	if g == nil || g.process == nil || g.process.Exited() || settings.Memory != p.settings.Memory || settings.Attach != p.settings.Attach {
+		return false
+	}
+	if settings.Attach != "" {
+		return true
+	}
+	sum, err := wire.Checksum(p.path())
+	return err == nil && sum == g.sum && (settings.SHA256 == "" || settings.SHA256 == sum)
 }
 
 // retire ends a generation that was replaced, once it has answered.
@@ -391,9 +439,9 @@ func (g *generation) retire() {
 
 // Close ends the process for good.
 func (p *Plugin) Close() {
+	p.close() // also of a start that is under way
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.closed = true
 	if g := p.current.Load(); g != nil && g.process != nil {
 		g.process.Kill()
 	}

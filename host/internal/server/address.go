@@ -14,8 +14,11 @@ import (
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
-// maxPath bounds a request's path, in bytes.
-const maxPath = 8 << 10
+// Bounds of a request's path and query, in bytes.
+const (
+	maxPath  = 8 << 10
+	maxQuery = 8 << 10
+)
 
 // Address is how we are reached.
 type Address struct {
@@ -26,7 +29,7 @@ type Address struct {
 	Hosts []string
 	// Port that we listen on; a listed host may be asked on it.
 	Port string
-	// Trusted proxies may say how they were asked.
+	// Trusted proxies may say how they were asked: by which of our hosts, say.
 	Trusted []netip.Prefix
 }
 
@@ -114,24 +117,21 @@ func (a *Address) of(r *http.Request, raw string) (base, stripped string, failur
 		scheme = "https"
 	}
 	trusted := len(a.Trusted) > 0 && a.trusts(addressIn(r.RemoteAddr))
-	if !trusted && !a.accepts(host) {
+	if trusted {
+		host = cmp.Or(lastOf(r.Header.Values("X-Forwarded-Host")), host)
+	}
+	if !a.accepts(host) {
 		return "", "", &cache.Failure{Kind: misdirected, Message: "this host name is not ours: " + printableHost(host) + " (set base_url or hosts in config.hcl)"}
 	}
 	if a.Base != nil {
 		return a.Base.String(), strip(raw, a.Base.EscapedPath()), nil
 	}
 	if trusted {
-		if h := firstOf(r.Header.Get("X-Forwarded-Host")); h != "" {
-			host = h
-		}
-		if p := firstOf(r.Header.Get("X-Forwarded-Proto")); p == "http" || p == "https" {
+		if p := lastOf(r.Header.Values("X-Forwarded-Proto")); p == "http" || p == "https" {
 			scheme = p
 		}
-		if p := strings.TrimRight(firstOf(r.Header.Get("X-Forwarded-Prefix")), "/"); strings.HasPrefix(p, "/") && checkPath(p) == nil {
+		if p := strings.TrimRight(lastOf(r.Header.Values("X-Forwarded-Prefix")), "/"); strings.HasPrefix(p, "/") && checkPath(p) == nil {
 			prefix = p
-		}
-		if !validHost(host) {
-			return "", "", &cache.Failure{Kind: misdirected, Message: "the proxy says a host name that is none"}
 		}
 	}
 	return scheme + "://" + host + prefix, strip(raw, prefix), nil
@@ -147,9 +147,14 @@ func strip(path, prefix string) string {
 	return path
 }
 
-func firstOf(list string) string {
-	first, _, _ := strings.Cut(list, ",")
-	return strings.TrimSpace(first)
+// lastOf is the last value of a header's lists: that of the proxy before us. Those
+// before it may be a client's own.
+func lastOf(lists []string) string {
+	if len(lists) == 0 {
+		return ""
+	}
+	last := lists[len(lists)-1]
+	return strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
 }
 
 func (a *Address) trusts(addr netip.Addr) bool {

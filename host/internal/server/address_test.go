@@ -78,8 +78,8 @@ func TestAddressOfARequest(t *testing.T) {
 	}
 	plain := Address{Hosts: []string{"mirror.example"}}
 	based := Address{Base: base}
-	trusting := Address{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
-	all := []string{"X-Forwarded-Host", "packages.example, proxy", "X-Forwarded-Proto", "https", "X-Forwarded-Prefix", "/sub/"}
+	trusting := Address{Hosts: []string{"packages.example", "inner"}, Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	all := []string{"X-Forwarded-Host", "evil.example, packages.example", "X-Forwarded-Proto", "https", "X-Forwarded-Prefix", "/sub/"}
 	for name, test := range map[string]struct {
 		address    Address
 		request    *http.Request
@@ -100,6 +100,9 @@ func TestAddressOfARequest(t *testing.T) {
 		"forwarded by a stranger":      {trusting, asked("/npm/a", "localhost", "1.2.3.4:5", all...), "http://localhost", "/npm/a"},
 		"forwarded by a proxy":         {trusting, asked("/sub/npm/a", "inner:80", "10.1.1.1:5", all...), "https://packages.example/sub", "/npm/a"},
 		"the same over mapped IPv4":    {trusting, asked("/npm/a", "inner:80", "[::ffff:10.1.1.1]:5", all...), "https://packages.example/sub", "/npm/a"},
+		"somebody's host forwarded":    {trusting, asked("/npm/a", "inner", "10.1.1.1:5", "X-Forwarded-Host", "evil.example"), "", ""},
+		"somebody's host by a proxy":   {trusting, asked("/npm/a", "evil.example", "10.1.1.1:5"), "", ""},
+		"a client's prefix":            {trusting, asked("/npm/a", "inner", "10.1.1.1:5", "X-Forwarded-Prefix", "/evil, /sub"), "http://inner/sub", "/npm/a"},
 		"forwarded host that is none":  {trusting, asked("/npm/a", "inner", "10.1.1.1:5", "X-Forwarded-Host", `a"b`), "", ""},
 		"forwarded scheme of no use":   {trusting, asked("/npm/a", "inner", "10.1.1.1:5", "X-Forwarded-Proto", "gopher"), "http://inner", "/npm/a"},
 		"forwarded prefix that climbs": {trusting, asked("/npm/a", "inner", "10.1.1.1:5", "X-Forwarded-Prefix", "/../x"), "http://inner", "/npm/a"},

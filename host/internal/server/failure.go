@@ -53,11 +53,13 @@ func (s *Server) fail(w *recorder, r *http.Request, repo *cache.Repository, err 
 		return
 	}
 	f := cache.AsFailure(err)
-	if errors.Is(err, plugins.ErrDown) {
+	switch {
+	case errors.Is(err, plugins.ErrDown):
 		f = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "the " + repo.Plugin + " plugin is down; what is cached is served meanwhile"}
-	}
-	if errors.Is(err, wire.ErrFailed) {
+	case errors.Is(err, wire.ErrFailed):
 		f = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "the " + repo.Plugin + " plugin failed; entrepot's log says why, at the request id " + w.id}
+	case f == nil:
+		f = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "entrepot failed; its log says why, at the request id " + w.id}
 	}
 	status := statuses[f.Kind]
 	if status == 0 {

@@ -374,13 +374,16 @@ func (s *Server) serveRelay(w *recorder, r *http.Request, repo *cache.Repository
 		return err
 	}
 	defer resp.Body.Close()
+	if resp.Length > maxRelayedAnswer {
+		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UPSTREAM, Message: fmt.Sprintf("upstream's answer has %d bytes; more than %d are not passed on", resp.Length, maxRelayedAnswer)}
+	}
 	w.cached = statusPass
 	if ct := resp.Header.Get("Content-Type"); ct != "" {
 		w.Header().Set("Content-Type", ct)
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(resp.Status)
-	if _, err := io.Copy(w, io.LimitReader(resp.Body, maxRelayedAnswer)); err != nil {
+	if n, err := io.Copy(w, io.LimitReader(resp.Body, maxRelayedAnswer+1)); err != nil || n > maxRelayedAnswer {
 		panic(http.ErrAbortHandler) // a cut answer must not look whole
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/maypok86/otter/v2"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/entrepot-registry/entrepot/host/internal/access"
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
@@ -85,9 +86,15 @@ func New(o Options) (*Server, error) {
 	if s.failures, err = access.NewLimiter(); err != nil {
 		return nil, err
 	}
-	s.routes, err = otter.New(&otter.Options[routeKey, *route]{MaximumSize: 50_000})
+	s.routes, err = otter.New(&otter.Options[routeKey, *route]{
+		MaximumWeight: maxRoutes,
+		Weigher:       func(k routeKey, rt *route) uint32 { return k.weight() + rt.weight() },
+	})
 	return s, err
 }
+
+// maxRoutes bounds the plans in memory, in bytes.
+const maxRoutes = 64 << 20
 
 // Use puts a site in force. Requests under way finish with the one before.
 func (s *Server) Use(site *Site) {
@@ -108,10 +115,21 @@ type routeKey struct {
 type route struct {
 	plan    *pb.PlanResponse
 	base    string // external address of the repository
-	request string // all that the plan depends on, for the kept plan
+	request cache.PlanRequest
 	kept    atomic.Bool
 	etag    string // of a reply
 	needs   needs
+}
+
+// routeWeight is about what a route takes by itself, in bytes.
+const routeWeight = 512
+
+func (k routeKey) weight() uint32 {
+	return uint32(len(k.base) + len(k.method) + len(k.target) + len(k.vary))
+}
+
+func (rt *route) weight() uint32 {
+	return uint32(routeWeight + rt.request.Size() + 2*proto.Size(rt.plan))
 }
 
 // ServeHTTP answers a request.
@@ -137,6 +155,10 @@ func (s *Server) serve(w *recorder, r *http.Request) {
 	raw = withoutDots(raw)
 	if failure := checkPath(raw); failure != nil {
 		plainFailure(w, r, failure)
+		return
+	}
+	if len(query) > maxQuery {
+		plainFailure(w, r, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_BAD_REQUEST, Message: "the query is longer than 8 KiB"})
 		return
 	}
 	switch raw {
@@ -246,7 +268,7 @@ func (s *Server) route(r *http.Request, m *mount, k routeKey) (*route, error) {
 
 // plan gets a plan that is not in memory: a kept one, or the plugin's.
 func (s *Server) plan(ctx context.Context, k routeKey, base string, r *http.Request) (*route, error) {
-	rt := &route{base: base, request: strings.Join([]string{k.method, k.target, k.vary, base}, "\x00")}
+	rt := &route{base: base, request: cache.PlanRequest{Method: k.method, Target: k.target, Vary: k.vary, Base: base}}
 	if k.method == http.MethodGet {
 		if rt.plan = s.cache.KnownPlan(k.repo, rt.request); rt.plan != nil {
 			rt.kept.Store(true)

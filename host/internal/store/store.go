@@ -29,6 +29,8 @@ type Dir struct {
 	Cache *DB
 	// Keep is not.
 	Keep *DB
+	// Anew says that Cache was begun anew: what it knew of bodies is lost.
+	Anew bool
 
 	lock *flock.Flock
 }
@@ -84,12 +86,16 @@ func (d *Dir) open(log hclog.Logger) error {
 		return err
 	}
 	cache := filepath.Join(d.Path, "cache")
+	if _, err := os.Stat(cache); errors.Is(err, fs.ErrNotExist) {
+		d.Anew = true
+	}
 	if d.Cache, err = openDB(cache, log); err != nil {
 		// It may be thrown away, and a damaged one must not keep us from serving.
 		log.Warn("cache records cannot be opened; beginning with an empty cache", "error", err)
 		if err := os.RemoveAll(cache); err != nil {
 			return err
 		}
+		d.Anew = true
 		if d.Cache, err = openDB(cache, log); err != nil {
 			return err
 		}
@@ -127,6 +133,16 @@ const (
 	spaceToWrite  = 32 << 20
 	spaceToDelete = 1 << 20
 )
+
+// ErrDatabase says that a database cannot do what it is asked to.
+var ErrDatabase = errors.New("database")
+
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrDatabase, err)
+}
 
 func (db *DB) room(c Change) error {
 	need := int64(spaceToDelete)
@@ -184,7 +200,7 @@ func (db *DB) Get(key string) (value []byte, err error) {
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return nil, fs.ErrNotExist
 	}
-	return value, err
+	return value, failed(err)
 }
 
 // Change is a set of writes that happen together. A nil value deletes.
@@ -196,7 +212,7 @@ func (db *DB) Apply(c Change) error {
 	if err := db.room(c); err != nil {
 		return err
 	}
-	return db.badger.Update(func(txn *badger.Txn) error {
+	return failed(db.badger.Update(func(txn *badger.Txn) error {
 		for key, value := range c {
 			var err error
 			if value == nil {
@@ -209,7 +225,7 @@ func (db *DB) Apply(c Change) error {
 			}
 		}
 		return nil
-	})
+	}))
 }
 
 // ApplyAll writes many records without holding them together.
@@ -227,10 +243,10 @@ func (db *DB) ApplyAll(c Change) error {
 			err = batch.Set([]byte(key), value)
 		}
 		if err != nil {
-			return err
+			return failed(err)
 		}
 	}
-	return batch.Flush()
+	return failed(batch.Flush())
 }
 
 // Sync makes everything written so far survive a power failure. Who comes while
@@ -252,7 +268,7 @@ func (db *DB) Sync() error {
 	db.mu.Lock()
 	db.next = nil // who comes from now on may have written what this one misses
 	db.mu.Unlock()
-	s.err = db.badger.Sync()
+	s.err = failed(db.badger.Sync())
 	close(s.done)
 	return s.err
 }
@@ -267,7 +283,7 @@ type syncing struct {
 // until it returns false. Value is valid during the call only; it is nil with
 // keysOnly.
 func (db *DB) Each(prefix string, keysOnly bool, visit func(key string, value []byte) bool) error {
-	return db.badger.View(func(txn *badger.Txn) error {
+	return failed(db.badger.View(func(txn *badger.Txn) error {
 		o := badger.DefaultIteratorOptions
 		o.Prefix = []byte(prefix)
 		o.PrefetchValues = false
@@ -287,7 +303,7 @@ func (db *DB) Each(prefix string, keysOnly bool, visit func(key string, value []
 			}
 		}
 		return nil
-	})
+	}))
 }
 
 // Drop deletes every record whose key has a prefix.

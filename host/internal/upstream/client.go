@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -48,13 +50,63 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("100.100.100.200"),
 	netip.MustParseAddr("fd00:ec2::254"),
 	netip.MustParseAddr("168.63.129.16"),
+	netip.MustParseAddr("192.0.0.192"),
 }
 
-var shared = netip.MustParsePrefix("100.64.0.0/10")
+// inside are addresses of no public registry, besides those that netip knows:
+// shared (RFC 6598), for measurements (RFC 2544) and reserved (RFC 1112).
+var inside = []netip.Prefix{
+	netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+}
+
+// Networks whose addresses stand for an IPv4 address: for NAT64 (RFC 6052) and
+// 6to4 (RFC 3056).
+var (
+	nat64 = netip.MustParsePrefix("64:ff9b::/96")
+	sixTo = netip.MustParsePrefix("2002::/16")
+)
+
+// meant is the address that one stands for.
+func meant(ip netip.Addr) netip.Addr {
+	ip = ip.Unmap().WithZone("")
+	switch b := ip.As16(); {
+	case nat64.Contains(ip):
+		return netip.AddrFrom4([4]byte(b[12:]))
+	case sixTo.Contains(ip):
+		return netip.AddrFrom4([4]byte(b[2:6]))
+	}
+	return ip
+}
+
+// checkName says why a host of an address may not be asked, as far as its
+// spelling tells: whoever connects in our place may take numbers of any form for
+// an IP address.
+func (g *guard) checkName(host string) error {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return g.check(host, ip)
+	}
+	name := strings.TrimSuffix(strings.ToLower(host), ".")
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	if !g.named[name] && (last == "" || last == "localhost" || number(last)) {
+		return fmt.Errorf("%w: %q is no name of a registry", ErrBlocked, host)
+	}
+	return nil
+}
+
+// number reports whether a label is a number, by which a host is an IP address.
+func number(label string) bool {
+	_, err := strconv.ParseUint(label, 10, 64)
+	if hex, ok := strings.CutPrefix(label, "0x"); ok {
+		_, err = strconv.ParseUint("0"+hex, 16, 64)
+	}
+	return err == nil || errors.Is(err, strconv.ErrRange)
+}
 
 // check says why an address may not be asked; nil: it may.
 func (g *guard) check(host string, ip netip.Addr) error {
-	ip = ip.Unmap()
+	ip = meant(ip)
 	for _, m := range metadata {
 		if ip == m {
 			return fmt.Errorf("%w: %s is a cloud's metadata service", ErrBlocked, ip)
@@ -65,7 +117,7 @@ func (g *guard) check(host string, ip netip.Addr) error {
 		return fmt.Errorf("%w: %s is no address of a registry", ErrBlocked, ip)
 	case g.named[strings.ToLower(host)]:
 		return nil
-	case ip.IsPrivate(), ip.IsLoopback(), shared.Contains(ip):
+	case ip.IsPrivate(), ip.IsLoopback(), slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Contains(ip) }):
 		return fmt.Errorf("%w: %s is a private address that the configuration does not name", ErrBlocked, ip)
 	}
 	return nil
@@ -146,11 +198,9 @@ type credentials struct {
 }
 
 func (c *credentials) RoundTrip(req *http.Request) (*http.Response, error) {
-	// A proxy connects in our place, so a literal address is checked here too.
-	if ip, err := netip.ParseAddr(req.URL.Hostname()); err == nil {
-		if err := c.guard.check(req.URL.Hostname(), ip); err != nil {
-			return nil, err
-		}
+	// A proxy connects in our place, so what is no name is checked here too.
+	if err := c.guard.checkName(req.URL.Hostname()); err != nil {
+		return nil, err
 	}
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", c.agent)

@@ -59,8 +59,9 @@ var ErrNone = errors.New("no upstream is configured")
 type Request struct {
 	// Source is where to.
 	Source *pb.Source
-	// ETag and LastModified make it conditional; empty: not.
-	ETag, LastModified string
+	// ETag and LastModified make it conditional; empty: not. Of several upstreams
+	// only the one that gave them is sent them: From, as the response said.
+	ETag, LastModified, From string
 	// Exact asks for the stored bytes: no content encoding.
 	Exact bool
 	// Offset asks for the rest of a body from a byte on; IfRange is the ETag
@@ -86,6 +87,9 @@ type Response struct {
 	Framed bool
 	// URL that answered, after redirects.
 	URL string
+	// From is the base address of the upstream asked; empty: it was asked for an
+	// absolute address.
+	From string
 }
 
 // Found reports whether there is a body of what was asked for.
@@ -222,7 +226,14 @@ func (s *Set) Get(ctx context.Context, r Request) (*Response, error) {
 		if last != nil {
 			last.Body.Close()
 		}
-		last, lastErr = s.ask(ctx, u, u.client, join(u.base, source), r)
+		asked := r
+		if r.From != u.base.String() {
+			asked.ETag, asked.LastModified = "", ""
+		}
+		last, lastErr = s.ask(ctx, u, u.client, join(u.base, source), asked)
+		if last != nil {
+			last.From = u.base.String()
+		}
 		var failed *Error
 		switch {
 		case lastErr == nil && !last.Missing():
