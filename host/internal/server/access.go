@@ -86,12 +86,13 @@ func (s *Server) admit(w *recorder, r *http.Request, repo *cache.Repository) err
 // one that it shares an address at the root with: there they log in for all.
 func (s *Server) enter(w *recorder, repo *cache.Repository) error {
 	err := s.may(w, repo, access.Some, nil)
+	if err == nil {
+		return nil
+	}
 	for _, other := range s.family(repo) {
-		if err == nil {
-			break
-		}
 		if w.identity.May(access.Some, other.Name, w.prefix, nil, other.Anonymous, other.Names) == nil {
-			err, w.result, w.detail = nil, "", ""
+			w.result, w.detail = "", ""
+			return nil
 		}
 	}
 	return err
@@ -442,6 +443,16 @@ func cut(s string) string { return s[:min(len(s), 2048)] }
 
 // setPrivate keeps an answer out of caches that several people share.
 func setPrivate(h http.Header) {
+	if v := h["Cache-Control"]; len(v) == 1 { // without an allocation for what is usual
+		switch v[0] {
+		case immutable[0]:
+			h["Cache-Control"] = privateImmutable
+			return
+		case mutable[0]:
+			h["Cache-Control"] = privateMutable
+			return
+		}
+	}
 	control := h.Get("Cache-Control")
 	if strings.Contains(control, "no-store") || strings.Contains(control, "private") {
 		return

@@ -241,6 +241,9 @@ func acceptedEncoding(r *http.Request) string {
 var (
 	immutable = []string{"public, max-age=31536000, immutable"}
 	mutable   = []string{"no-cache"}
+
+	privateImmutable = []string{"private, max-age=31536000, immutable"}
+	privateMutable   = []string{"private, no-cache"}
 )
 
 // lifetime is the Cache-Control of an artifact: the path of a snapshot's part
