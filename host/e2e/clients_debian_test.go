@@ -371,8 +371,22 @@ func TestDebianKeys(t *testing.T) {
 	keys := func(of *debArchive) string {
 		return fmt.Sprintf("options {\n  keys = {\n    sea = <<-EOT\n%s\n    EOT\n  }\n}", of.armored)
 	}
-	newApt(t, startHost(t, debianConfig(a, "3d", keys(a))).URL, a, "stable").installsTide(t, tide10)
-	h := startHost(t, debianConfig(a, "3d", keys(other)))
+	h := startHost(t, debianConfig(a, "0", keys(a), always))
+	newApt(t, h.URL, a, "stable").installsTide(t, tide10)
+	key := a.key
+	a.key = other.key
+	a.publish(t, newStable)
+	a.key = key
+	eventually(t, "to say why the new state is not served", func() bool {
+		status, _, body := get(t, h.URL+"/debian/sea/dists/stable/InRelease")
+		if status != http.StatusOK || bytes.Equal(body, a.files["/dists/stable/InRelease"].body) {
+			t.Fatalf("after a state signed by another key, the suite is answered with %d: %s", status, body)
+		}
+		return strings.Contains(h.log.String(), "not signed by a key that is configured for its archive")
+	})
+	newApt(t, h.URL, a, "stable").installsTide(t, tide10)
+	a.publish(t, stable)
+	h = startHost(t, debianConfig(a, "3d", keys(other)))
 	if status, _, body := get(t, h.URL+"/debian/sea/dists/stable/InRelease"); status != http.StatusBadGateway || !strings.Contains(string(body), "not signed by a key") {
 		t.Errorf("a suite signed by another key is answered with %d: %s", status, body)
 	}
