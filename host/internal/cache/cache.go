@@ -141,7 +141,8 @@ type Cache struct {
 	snapshots  *otter.Cache[string, *snapshot]
 	shown      sync.Map // list of parts of the state whose root clients got last, by the snapshot's name
 
-	logs sync.Map // []logEnd by the log's name
+	prepared sync.Map // what of a snapshot was prepared last, by its name
+	logs     sync.Map // []logEnd by the log's name
 
 	group     singleflight.Group
 	flightsMu sync.Mutex

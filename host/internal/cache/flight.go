@@ -233,6 +233,9 @@ func (c *Cache) flown(repo *Repository, plan *pb.Artifact, base, name string, f 
 	if err != nil {
 		return Body{}, err
 	}
+	if body, ok, err := c.fromAside(repo, plan, known, name); ok || err != nil {
+		return body, err
+	}
 	sources := addresses(plan, known)
 	if len(sources) == 0 {
 		return Body{}, notFound("upstream's documents give no address for %s", strings.TrimPrefix(plan.GetPath(), "/"))

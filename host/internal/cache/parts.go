@@ -233,4 +233,5 @@ func (c *Cache) complete(ctx context.Context, repo *Repository, root string) {
 		}
 	}
 	_ = g.Wait() // no error comes of it
+	c.prepare(repo, s)
 }
