@@ -107,7 +107,7 @@ repository "oci" {}
 #   ttl          = "5m"      # documents are not asked for again within
 #   negative_ttl = "1m"      # the same for "not found"
 #   max_stale    = "7d"      # how long they are served when upstream is down
-#   unknown      = "serve"   # or "hold": what has no publish time at the first look
+#   unknown      = "serve"   # or "hold": what has no publish time at the first look, or only its author's
 #   removed      = "refuse"  # or "serve": cached files of versions gone upstream
 #   max_document = "256MiB"
 #   max_artifact = "16GiB"

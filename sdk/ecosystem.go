@@ -73,6 +73,9 @@ type Ecosystem struct {
 	// of what is not to wait, such as security updates: only such a rule holds it
 	// back, no cool-down by default. Nil: none.
 	Urgent []string
+	// Watch are paths of documents that the host looks at from time to time also
+	// while nobody asks for them: those that tell [Input.Log]. Nil: none.
+	Watch []string
 	// Ungated lists routes whose answers policy cannot judge, for people to
 	// know; nil: it judges all.
 	Ungated []Ungated
@@ -149,6 +152,16 @@ type Version struct {
 	// that its age is counted from when the host last saw the listing without
 	// it, and what was there at the first look is served.
 	Published time.Time
+	// Claimed is whether Published is only what the version's author says, as the
+	// time of a commit: it counts as long as nothing is known that contradicts it,
+	// and at the first look it does not where the configuration has unknown ages
+	// held back.
+	Claimed bool
+	// Log is the name of an append-only log of upstream's that has the version,
+	// see [Input.Log]; empty: none has, or it is not known. Entry is which of its
+	// entries, from 0 on.
+	Log   string
+	Entry int64
 	// Yanked is whether it is yanked, unlisted or deprecated.
 	Yanked bool
 	// License is an SPDX expression or the ecosystem's own words; empty: unknown.

@@ -67,6 +67,10 @@ type Document struct {
 	// Output names which of the rendering's outputs is served; empty: the main
 	// one.
 	Output string
+	// Beside says that clients read the Output after the main one, as its
+	// checksum, and that it must fit: for a while it is that of the rendering of
+	// which clients got the main one last.
+	Beside bool
 	// Name is the package it is about; empty: several, or not known yet.
 	Name string
 	// From is what is asked of upstream at the start; nil: nothing.
@@ -87,7 +91,8 @@ type Document struct {
 	// ask for are kept for each state, and a new one waits for them for a while.
 	Snapshot bool
 	// History has the files that Keep is told of remembered, so that later
-	// renderings find them in [Input.Earlier].
+	// renderings find them in [Input.Earlier]. A Query finds there what is
+	// remembered of the listing that judges it, and adds nothing.
 	History bool
 	// Hosted is a pattern, in which * stands for any run of characters, of the
 	// names of packages of ours that Render gets besides the one called Name;
@@ -266,6 +271,7 @@ func (d Document) response(r Request) *pb.PlanResponse {
 		History:   d.History,
 		Hosted:    d.Hosted,
 		NamesOnly: d.NamesOnly,
+		Beside:    d.Beside,
 		Headers:   d.Header,
 		Listing:   d.Listing,
 		Listed:    d.Listed,

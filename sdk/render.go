@@ -52,6 +52,7 @@ type Input struct {
 	ours    []string
 	answer  *pb.PlanResponse
 	state   *pb.State
+	logs    []*pb.LogHead
 	// nameless is whether Keep was told of a version of no package.
 	nameless bool
 	// several is whether the document has no name, so that upstream was asked
@@ -142,6 +143,9 @@ func (in *Input) keep(v Version, f File) bool {
 		Kept:        !verdict.Held,
 		Extra:       f.Extra,
 		Digests:     wireDigests(f.Digests),
+		Claimed:     v.Claimed && f.Published.IsZero(),
+		Log:         v.Log,
+		Entry:       v.Entry,
 	}
 	in.facts = append(in.facts, fact)
 	return !verdict.Held
@@ -166,7 +170,8 @@ func (in *Input) Holds(v Version) bool {
 type Known struct {
 	// Version is what Keep was told.
 	Version Version
-	// File likewise; URL, Digests, Size and Extra are those seen last.
+	// File likewise; URL, Digests, Size and Extra are those seen last. Digests has
+	// a sha256 also where Keep was told of none, while the host keeps the file.
 	File File
 	// First is when it was first seen.
 	First time.Time
@@ -174,7 +179,8 @@ type Known struct {
 
 // Earlier are the files that earlier renderings of a document with a
 // [Document.History] told Keep of, oldest first, for what upstream no longer
-// lists. Nil: there are none. Those that are served again are to be told to
+// lists. Those of a [Document.Query] are of the listing that judges it. Nil:
+// there are none. Those that are served again are to be told to
 // Keep again. How many are remembered is bounded by the host.
 func (in *Input) Earlier() []Known { return in.known }
 
@@ -194,6 +200,14 @@ func (in *Input) Part(f File, index string) {
 // unknown, and never.
 func (in *Input) State(version string, published, expires time.Time) {
 	in.state = &pb.State{Version: version, PublishedMs: milliseconds(published), ExpiresMs: milliseconds(expires)}
+}
+
+// Log says how many entries an append-only log has, in a document of which that
+// is the only source: one that [Ecosystem.Watch] names. Versions whose
+// [Version.Entry] the log did not have when it was seen are no older than that,
+// whatever their authors claim.
+func (in *Input) Log(name string, size int64) {
+	in.logs = append(in.logs, &pb.LogHead{Log: name, Size: size})
 }
 
 // Answer has the client answered with an [Artifact] or a [Reply] instead of

@@ -114,7 +114,7 @@ func (s *server) Configure(_ context.Context, c *pb.ConfigureRequest) (*pb.Confi
 		}
 		return &pb.ConfigureResponse{Diagnostics: []*pb.Diagnostic{d}}, nil
 	}
-	return &pb.ConfigureResponse{Upstreams: wireUpstreams(r.Upstreams), Urgent: r.Urgent, Names: wire.NameRules(r.Names)}, nil
+	return &pb.ConfigureResponse{Upstreams: wireUpstreams(r.Upstreams), Urgent: r.Urgent, Watch: r.Watch, Names: wire.NameRules(r.Names)}, nil
 }
 
 // Plan routes a request, or asks About.
@@ -189,7 +189,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 }
 
 func finish(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.RenderResponse], in *Input, out *sender, failed error) error {
-	done := &pb.RenderDone{Answer: in.answer, State: in.state}
+	done := &pb.RenderDone{Answer: in.answer, State: in.state, Logs: in.logs}
 	if failed != nil {
 		var f Failure
 		if !errors.As(failed, &f) {

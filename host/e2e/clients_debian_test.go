@@ -300,6 +300,47 @@ func TestDebianCooldown(t *testing.T) {
 	newApt(t, h.URL, a, "stable").installsTide(t, tide10)
 }
 
+// TestDebianSupersededFiles has upstream drop a package's file that only a state
+// to come lists, as a newer state has another.
+func TestDebianSupersededFiles(t *testing.T) {
+	t.Parallel()
+	kelp11, kelp12 := debPackage{name: "kelp", version: "1.1", age: 2 * time.Hour}, debPackage{name: "kelp", version: "1.2", age: time.Hour}
+	tide12 := debPackage{name: "tide", version: "1:1.2-1", age: time.Hour, more: tide11.more}
+	second := suiteState{suite: "stable", packages: []debPackage{wreck10, tide11, kelp11}, age: 2 * time.Hour}
+	third := suiteState{suite: "stable", packages: []debPackage{wreck10, tide12, kelp12}, age: time.Hour}
+	a := startArchive(t)
+	a.publish(t, stable)
+	h := startHost(t, debianConfig(a, "3d", always))
+	newApt(t, h.URL, a, "stable").installsTide(t, tide10)
+	root := h.URL + "/debian/sea/dists/stable/InRelease"
+	for _, s := range []suiteState{second, third} {
+		a.publish(t, s)
+		asked := a.askedFor("by-hash")
+		eventually(t, "to have the indexes of the new state", func() bool {
+			get(t, root)
+			return a.askedFor("by-hash") > asked
+		})
+	}
+	eventually(t, "to fetch what upstream is about to drop", func() bool {
+		get(t, root)
+		return a.askedFor(tide11.file()) > 0
+	})
+	if status, _, body := get(t, h.URL+"/debian/sea/"+tide11.path()); status != http.StatusForbidden {
+		t.Errorf("a file of a state to come is answered with %d: %.200s", status, body)
+	}
+	for _, p := range []debPackage{kelp11, kelp12, tide12} {
+		if a.askedFor("/"+p.file()) > 0 {
+			t.Errorf("%s was fetched, which nobody asked for, or which upstream keeps", p.file())
+		}
+	}
+	a.remove(tide11.file())
+	state := fixtureNow.Add(-second.age).UTC().Format("20060102T150405Z")
+	if out, err := h.Run(t, "exempt", "pkg:deb/sea/stable@"+state, "--reason", "as if it were old enough", "--expires", "1d"); err != nil {
+		t.Fatalf("exempt: %v\n%s", err, out)
+	}
+	newApt(t, h.URL, a, "stable").installsTide(t, tide11)
+}
+
 // TestDebianCooldownEndsBeforeTheStateExpires has an old state that clients
 // stop believing in half an hour.
 func TestDebianCooldownEndsBeforeTheStateExpires(t *testing.T) {
@@ -371,8 +412,22 @@ func TestDebianKeys(t *testing.T) {
 	keys := func(of *debArchive) string {
 		return fmt.Sprintf("options {\n  keys = {\n    sea = <<-EOT\n%s\n    EOT\n  }\n}", of.armored)
 	}
-	newApt(t, startHost(t, debianConfig(a, "3d", keys(a))).URL, a, "stable").installsTide(t, tide10)
-	h := startHost(t, debianConfig(a, "3d", keys(other)))
+	h := startHost(t, debianConfig(a, "0", keys(a), always))
+	newApt(t, h.URL, a, "stable").installsTide(t, tide10)
+	key := a.key
+	a.key = other.key
+	a.publish(t, newStable)
+	a.key = key
+	eventually(t, "to say why the new state is not served", func() bool {
+		status, _, body := get(t, h.URL+"/debian/sea/dists/stable/InRelease")
+		if status != http.StatusOK || bytes.Equal(body, a.files["/dists/stable/InRelease"].body) {
+			t.Fatalf("after a state signed by another key, the suite is answered with %d: %s", status, body)
+		}
+		return strings.Contains(h.log.String(), "not signed by a key that is configured for its archive")
+	})
+	newApt(t, h.URL, a, "stable").installsTide(t, tide10)
+	a.publish(t, stable)
+	h = startHost(t, debianConfig(a, "3d", keys(other)))
 	if status, _, body := get(t, h.URL+"/debian/sea/dists/stable/InRelease"); status != http.StatusBadGateway || !strings.Contains(string(body), "not signed by a key") {
 		t.Errorf("a suite signed by another key is answered with %d: %s", status, body)
 	}

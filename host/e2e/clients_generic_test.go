@@ -177,6 +177,42 @@ func TestGenericDigests(t *testing.T) {
 	}
 }
 
+// TestGenericKeptByDigest asks by their digest for bytes that are kept and that
+// upstream has no longer: other ones that are held back, other ones, or none. What
+// upstream took away without a cool-down is to be served.
+func TestGenericKeptByDigest(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		cooldown string
+		change   func(*Upstream, *genericFile)
+	}{
+		"held":     {"3d", func(_ *Upstream, lamp *genericFile) { lamp.replace("evil light\n", fixtureNow.Add(-time.Hour)) }},
+		"replaced": {"0", func(_ *Upstream, lamp *genericFile) { lamp.replace("new light\n", fixtureNow.Add(-20*day)) }},
+		"gone":     {"3d", func(up *Upstream, _ *genericFile) { up.Serve(http.NotFoundHandler()) }},
+		"down":     {"3d", func(up *Upstream, _ *genericFile) { up.Close() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			up, lamp := startGeneric(t)
+			h := startHost(t, strings.Replace(genericConfig(up, "ttl = \"1ms\"\nremoved = \"serve\""), `"3d"`, `"`+test.cooldown+`"`, 1))
+			at, want := h.URL+"/generic/tools/lamp.bin", lamp.body
+			if status, _, body := get(t, at); status != http.StatusOK || string(body) != want {
+				t.Fatalf("the file is answered with %d %s", status, body)
+			}
+			test.change(up, lamp)
+			get(t, at) // which has the new one looked at
+			for range 2 {
+				if status, _, body := get(t, at+"?sha256="+sha256Hex([]byte(want))); status != http.StatusOK || string(body) != want {
+					t.Errorf("the file that is kept is answered by its digest with %d %s", status, body)
+				}
+			}
+			if whole(at + "?sha256=" + sha256Hex([]byte("another\n"))) {
+				t.Error("a file is sent although its digest is another")
+			}
+		})
+	}
+}
+
 // TestGenericRedirects has upstream send us to another host, which the
 // configuration must allow, as it is not a public one.
 func TestGenericRedirects(t *testing.T) {

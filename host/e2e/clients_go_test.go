@@ -239,6 +239,61 @@ func TestGoFirstSight(t *testing.T) {
 
 // TestGoUntagged has the latest commit of a module move on: the one before it
 // is the latest until the new one is old enough.
+// TestGoBackdated has a commit of today that claims to be old. That the checksum
+// database had no record of it a moment ago tells.
+func TestGoBackdated(t *testing.T) {
+	t.Parallel()
+	p := startGo(t)
+	h := startHost(t, p.config("3d", ""))
+	if status, _, body := get(t, mount(h, p.fixture)+"/sumdb/sumdb.example.com/latest"); status != http.StatusOK {
+		t.Fatalf("the database's tree is answered with %d %s", status, body)
+	}
+	old, young := p.find(t, "example.com/team/drift", "v0.0.0-20200501000000-0123456789ab"), goLibrary("example.com/team/drift", "v0.0.0-20200601000000-ba9876543210", 1000*day, "")
+	p.publish(t, young)
+	p.publish(t, goLibrary("example.com/team/fjord", "v1.0.0", 1000*day, "")) // nobody asked for it, but it is listed
+	check := func() {
+		t.Helper()
+		for _, extension := range []string{".zip", ".info", ".mod"} {
+			if status, _, body := get(t, mount(h, p.fixture)+p.file(young, extension)); status != http.StatusForbidden || !strings.Contains(string(body), "is held back until") {
+				t.Errorf("the %s of a commit of today is answered with %d %s", extension, status, body)
+			}
+			for _, m := range []goModule{old, p.find(t, "example.com/team/fjord", "v1.0.0")} {
+				if status, _, body := get(t, mount(h, p.fixture)+p.file(m, extension)); status != http.StatusOK {
+					t.Errorf("the %s of %s is answered with %d %s", extension, m.Path, status, body)
+				}
+			}
+		}
+	}
+	check()
+	if out, err := h.Run(t, "explain", "pkg:golang/example.com/team/drift@"+young.Version.Version); err != nil || !strings.Contains(out, "not seen before") {
+		t.Errorf("explain: %v\n%s", err, out)
+	}
+	h.Stop()
+	h = startHostIn(t, h.Dir, p.config("3d", ""))
+	check()
+}
+
+// TestGoUnknownIsHeld has no checksum database. What nobody but its author dates
+// is served at the first look, unless the configuration has it wait.
+func TestGoUnknownIsHeld(t *testing.T) {
+	t.Parallel()
+	for setting, want := range map[string]int{`unknown = "serve"`: http.StatusOK, `unknown = "hold"`: http.StatusForbidden} {
+		t.Run(setting, func(t *testing.T) {
+			t.Parallel()
+			p := startGo(t)
+			p.upstream = fmt.Sprintf("upstream \"main\" { url = %q }\noptions { sumdb = \"off\" }", p.servers[0].URL)
+			h := startHost(t, p.config("3d", setting))
+			for _, m := range []goModule{p.find(t, "example.com/team/drift", "v0.0.0-20200501000000-0123456789ab"), p.find(t, "example.com/team/tide", "v1.0.0")} {
+				for _, file := range []string{p.file(m, ".zip"), p.file(m, ".info"), goPath(m.Path, "@latest")} {
+					if status, _, body := get(t, mount(h, p.fixture)+file); status != want || want != http.StatusOK && !strings.Contains(string(body), "held back until") {
+						t.Errorf("%s is answered with %d %s, want %d", file, status, body, want)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestGoUntagged(t *testing.T) {
 	t.Parallel()
 	p := startGo(t)

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"os"
@@ -230,6 +232,57 @@ func TestMavenFilesOutsideMetadata(t *testing.T) {
 	if m.file(t, "tide", "1.0.0").fetched() != 0 {
 		t.Error("HEAD fetches the file")
 	}
+}
+
+// TestMavenSumsThatComeLater has a file that is fetched before it has a
+// checksum, which then is another file's.
+func TestMavenSumsThatComeLater(t *testing.T) {
+	t.Parallel()
+	m := startMaven(t)
+	h := startHost(t, m.config("0", "ttl = \"1ms\"\nnegative_ttl = \"1ms\""))
+	const path, same = "/org/example/loose/1.0/loose-1.0.jar", "/org/example/loose/1.0/loose-1.0-sources.jar"
+	old := fixtureNow.AddDate(0, 0, -30)
+	for _, p := range []string{path, same} {
+		m.repo.put(p, []byte("first"), old)
+		m.repo.remove(p + ".sha1")
+	}
+	has := func(path, want string) bool {
+		status, _, body := get(t, mount(h, m.fixture)+path)
+		return status == http.StatusOK && string(body) == want
+	}
+	if !has(path, "first") || !has(same, "first") {
+		t.Fatal("a file without a checksum is not served")
+	}
+	m.repo.put(path, []byte("second"), old)
+	m.repo.put(same, []byte("first"), old)
+	eventually(t, "to drop what its checksum contradicts", func() bool { return has(path, "second") })
+	eventually(t, "to ask for the other's checksum", func() bool { return has(same, "first") && m.servers[0].Asked("GET "+same+".sha1") > 1 })
+	if !has(same, "first") || m.servers[0].Asked("GET "+same) != 1 {
+		t.Error("a file that its checksum confirms is fetched again")
+	}
+}
+
+// TestMavenChecksumsFitMetadata has upstream change between a client's request
+// for metadata and the one for its checksum.
+func TestMavenChecksumsFitMetadata(t *testing.T) {
+	t.Parallel()
+	m := startMaven(t)
+	h := startHost(t, m.config("0", `ttl = "1ms"`))
+	at := mount(h, m.fixture) + mavenGroup + "tide/maven-metadata.xml"
+	status, _, metadata := get(t, at)
+	m.list("tide", []release{{name: "tide", version: "1.0.0"}})
+	for range 2 {
+		_, _, sum := get(t, at+".sha1")
+		if want := sha1.Sum(metadata); status != http.StatusOK || string(sum) != hex.EncodeToString(want[:]) {
+			t.Errorf("the checksum %s is not that of the metadata (%d): %s", sum, status, metadata)
+		}
+	}
+	eventually(t, "to serve the new metadata", func() bool {
+		_, _, now := get(t, at)
+		_, _, sum := get(t, at+".sha1")
+		want := sha1.Sum(now)
+		return !bytes.Equal(now, metadata) && string(sum) == hex.EncodeToString(want[:])
+	})
 }
 
 // TestMavenSnapshots builds against a snapshot of which upstream gets a new

@@ -145,6 +145,31 @@ func TestEvictionKeepsTheBoundAndNothingFails(t *testing.T) {
 	faultGet(t, h.URL+"/npm"+versions[0].path(), versions[0].Body)
 }
 
+// TestAbsentPackageStaysAbsentWhileUpstreamIsDown has clients that look at more
+// than one place go on, also after a restart.
+func TestAbsentPackageStaysAbsentWhileUpstreamIsDown(t *testing.T) {
+	t.Parallel()
+	reg := startFaultRegistry(t)
+	config := faultConfig(reg.URL, `ttl = "1ms"`, `negative_ttl = "1ms"`)
+	h := startHost(t, config)
+	if a := faultTry(t, http.MethodGet, h.URL+"/npm/absent"); a.Status != http.StatusNotFound {
+		t.Fatalf("an absent package is answered with %d", a.Status)
+	}
+	reg.Close()
+	for range 2 {
+		for range 2 {
+			if a := faultTry(t, http.MethodGet, h.URL+"/npm/absent"); a.Status != http.StatusNotFound {
+				t.Errorf("with upstream down, an absent package is answered with %d %s", a.Status, a.Body)
+			}
+		}
+		if a := faultTry(t, http.MethodGet, h.URL+"/npm/never"); a.Status != http.StatusBadGateway {
+			t.Errorf("with upstream down, a package that nobody asked for is answered with %d", a.Status)
+		}
+		h.Stop()
+		h = startHostIn(t, h.Dir, config)
+	}
+}
+
 func TestAbsentPackageIsAskedForOncePerNegativeTTL(t *testing.T) {
 	t.Parallel()
 	const ttl = 2 * time.Second

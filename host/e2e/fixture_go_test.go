@@ -155,6 +155,9 @@ func startGo(t testing.TB) *goProxy {
 	}
 	for _, m := range goModules {
 		p.publish(t, m)
+		if _, err := database.Lookup(t.Context(), m.Version); err != nil { // others have asked for them before
+			t.Fatal(err)
+		}
 	}
 	return p
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -26,7 +27,7 @@ func (f file) document() sdk.Document {
 		Name:      f.name(),
 		Query:     pinned,
 		Immutable: pinned,
-		History:   !pinned,
+		History:   true,
 		Render: func(in *sdk.Input) error {
 			ours := in.Hosted(f.name())
 			switch {
@@ -41,7 +42,8 @@ func (f file) document() sdk.Document {
 		},
 	}
 	if f.upstream != "" {
-		d.From = []sdk.Source{{URL: f.path, Role: f.upstream, Head: true}}
+		d.From = []sdk.Source{f.head()}
+		d.From[0].Optional = pinned // it may be kept here though upstream has it no more
 	}
 	return d
 }
@@ -67,13 +69,25 @@ func (f file) render(in *sdk.Input) error {
 	return in.HeldVersion(now.Name, now.Version)
 }
 
-// renderPinned leads to the content of the digest.
+// renderPinned leads to the content of the digest: one that was had before, or
+// what upstream has now.
 func (f file) renderPinned(in *sdk.Input) error {
+	digest := sdk.Digest{Algorithm: "sha256", Sum: f.sha256}
+	for _, k := range in.Earlier() {
+		if bytes.Equal(sha256Of(k.File.Digests), f.sha256) && in.Keep(k.Version, k.File) {
+			a := f.artifact(k.Version, k.File, f.source())
+			a.Digest = digest
+			return in.Answer(a)
+		}
+	}
+	if !in.Docs()[0].OK() {
+		in.Doc(f.head()) // which way it fails is the host's to tell
+		return nil
+	}
 	now, _, err := f.state(in.Docs()[0])
 	if err != nil {
 		return err
 	}
-	digest := sdk.Digest{Algorithm: "sha256", Sum: f.sha256}
 	content := sdk.File{Path: f.address(), Digests: []sdk.Digest{digest}}
 	if !in.Keep(now, content) {
 		return in.HeldVersion(now.Name, now.Version)
@@ -82,6 +96,9 @@ func (f file) renderPinned(in *sdk.Input) error {
 	a.Digest = digest
 	return in.Answer(a)
 }
+
+// head is where upstream says what it has, without sending it.
+func (f file) head() sdk.Source { return sdk.Source{URL: f.path, Role: f.upstream, Head: true} }
 
 // source is where upstream has the file.
 func (f file) source() []sdk.Source { return []sdk.Source{{URL: f.path, Role: f.upstream}} }

@@ -92,7 +92,7 @@ func (db database) renderVersion(in *sdk.Input, m module.Version) error {
 	if err != nil {
 		return err
 	}
-	v := sdk.Version{Name: m.Path, Version: m.Version, Published: i.published()}
+	v := sdk.Version{Name: m.Path, Version: m.Version, Published: i.published(), Claimed: true}
 	mod, zip := sdk.File{Path: filePath(m, ".mod")}, sdk.File{Path: filePath(m, ".zip")}
 	if db.knows(m.Path) && !in.Holds(v) {
 		record, ok := in.Doc(lookupSource(m))
@@ -104,6 +104,11 @@ func (db database) renderVersion(in *sdk.Input, m module.Version) error {
 			return err
 		}
 		mod.Digests, zip.Digests = s.mod, s.zip
+		// Listed versions are dated by the list. A record may be much younger than
+		// its version: it is made when somebody asks first.
+		if s.zip != nil && module.IsPseudoVersion(m.Version) {
+			v.Log, v.Entry = db.name, s.record
+		}
 	}
 	if !in.Keep(v, mod, zip) {
 		return in.HeldVersion(m.Path, m.Version)
@@ -146,7 +151,7 @@ func follow(in *sdk.Input, path string, doc *sdk.Doc) error {
 	if err := check(module.Version{Path: path, Version: i.Version}); err != nil {
 		return err
 	}
-	if in.Keep(sdk.Version{Name: path, Version: i.Version, Published: i.published()}, sdk.File{Extra: doc.Body}) {
+	if in.Keep(sdk.Version{Name: path, Version: i.Version, Published: i.published(), Claimed: true}, sdk.File{Extra: doc.Body}) {
 		return write(in, doc.Body)
 	}
 	for _, k := range slices.Backward(in.Earlier()) {

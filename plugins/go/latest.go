@@ -89,7 +89,7 @@ func tell(in *sdk.Input, m module.Version) error {
 	if err != nil {
 		return err
 	}
-	if !in.Keep(sdk.Version{Name: m.Path, Version: m.Version, Published: i.published()}) {
+	if !in.Keep(sdk.Version{Name: m.Path, Version: m.Version, Published: i.published(), Claimed: true}) {
 		return in.HeldVersion(m.Path, m.Version)
 	}
 	return write(in, doc.Body)

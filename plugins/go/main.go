@@ -8,7 +8,7 @@ func main() { sdk.Serve(open) }
 
 type options struct {
 	Proxy   string `hcl:"proxy" env:"GOPROXY" help:"Module proxies to ask, as GOPROXY lists them: after a comma the next is asked when one has nothing, after a bar also when it fails. \"direct\" and \"off\" end the list."`
-	SumDB   string `hcl:"sumdb" env:"GOSUMDB" help:"Checksum database, as GOSUMDB names it: its name or key, and after a space its address where that is not https:// and the name. Modules are verified against it, and clients reach it here. \"off\": none."`
+	SumDB   string `hcl:"sumdb" env:"GOSUMDB" help:"Checksum database, as GOSUMDB names it: its name or key, and after a space its address where that is not https:// and the name. Modules are verified against it, clients reach it here, and a pseudo-version is no older than the last look at the database without it, whatever its commit claims. \"off\": none."`
 	NoSumDB string `hcl:"nosumdb" env:"GONOSUMDB" help:"Patterns of module paths that the checksum database is never asked about, as GONOSUMDB has them: \"*.corp.example.com,example.org/team\"."`
 }
 
@@ -47,6 +47,7 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "DELETE /{module...}/@v/{version}.zip", Plan: planDelete},
 		},
 		About:   db.about,
+		Watch:   db.watch(),
 		Package: packageFiles(),
 		Setup: []sdk.Snippet{
 			{Client: "go", Text: "go env -w GOPROXY={url}"},

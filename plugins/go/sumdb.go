@@ -57,6 +57,16 @@ func (db database) planSupported(r sdk.Request) sdk.Plan {
 	return sdk.Reply{Header: map[string]string{"Content-Type": "text/plain; charset=utf-8"}}
 }
 
+// watch is the document that says how many records the database has. It is
+// looked at from time to time, so that a new record tells that nobody had heard of
+// its version before: the time of a commit is only what its author says.
+func (db database) watch() []string {
+	if db.name == "" {
+		return nil
+	}
+	return []string{db.path("/latest")}
+}
+
 // planLatest serves the signed tree head, as it is.
 func (db database) planLatest(r sdk.Request) sdk.Plan {
 	if !db.is(r) {
@@ -67,7 +77,12 @@ func (db database) planLatest(r sdk.Request) sdk.Plan {
 		Query: true,
 		From:  []sdk.Source{{URL: "/latest", Role: roleSumDB}},
 		Render: func(in *sdk.Input) error {
-			_, err := in.Output("", "text/plain; charset=utf-8").Write(in.Docs()[0].Body)
+			tree, err := tlog.ParseTree(in.Docs()[0].Body)
+			if err != nil {
+				return err
+			}
+			in.Log(db.name, tree.N)
+			_, err = in.Output("", "text/plain; charset=utf-8").Write(in.Docs()[0].Body)
 			return err
 		},
 	}
@@ -121,8 +136,12 @@ func lookupSource(m module.Version) sdk.Source {
 	return sdk.Source{URL: "/lookup" + path + "@" + version, Role: roleSumDB, Optional: true}
 }
 
-// sums are the digests of a version's files; nil: none is known.
-type sums struct{ zip, mod []sdk.Digest }
+// sums are the digests of a version's files; nil: none is known, and there is no
+// record.
+type sums struct {
+	zip, mod []sdk.Digest
+	record   int64 // number of the record
+}
 
 // parseLookup reads the record of a version. One that is not there says
 // nothing; a database that does not answer is an error, as what nobody verified
@@ -135,11 +154,11 @@ func parseLookup(m module.Version, doc *sdk.Doc) (sums, error) {
 	default:
 		return sums{}, fmt.Errorf("the checksum database, the upstream in the role of %q, does not tell the hashes of %s %s (status %d)", roleSumDB, m.Path, m.Version, doc.Status)
 	}
-	_, text, _, err := tlog.ParseRecord(doc.Body)
+	id, text, _, err := tlog.ParseRecord(doc.Body)
 	if err != nil {
 		return sums{}, fmt.Errorf("the checksum database's record of %s %s: %w", m.Path, m.Version, err)
 	}
-	var s sums
+	s := sums{record: id}
 	for line := range bytes.Lines(text) {
 		fields := strings.Fields(string(line))
 		if len(fields) != 3 || fields[0] != m.Path {

@@ -58,7 +58,7 @@ func survey(in *sdk.Input, path string, list []listed) (shown []string, ok bool,
 		}
 	}
 	for _, l := range list {
-		v := sdk.Version{Name: path, Version: l.version, Published: l.published}
+		v := sdk.Version{Name: path, Version: l.version, Published: l.published, Claimed: true}
 		r := known[l.version]
 		if r != nil {
 			v.Published = r.published

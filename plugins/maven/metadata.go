@@ -123,6 +123,6 @@ func planMetadata(r sdk.Request) sdk.Plan {
 	} else {
 		d = versionsDocument(f)
 	}
-	d.Output = algorithm
+	d.Output, d.Beside = algorithm, algorithm != ""
 	return d
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -28,6 +29,8 @@ type artifact struct {
 	Floored bool
 	// Withdrawn is whether it left a complete upstream listing.
 	Withdrawn bool
+	// Unverified is whether nobody told its digest when it was fetched.
+	Unverified bool
 	// Type is the content type; empty: as the plan says.
 	Type string
 
@@ -60,6 +63,9 @@ func (a *artifact) encode() []byte {
 	if a.Floored {
 		flags |= 2
 	}
+	if a.Unverified {
+		flags |= 4
+	}
 	b = append(b, flags)
 	return append(b, key(a.Name, a.Version, a.Type)...)
 }
@@ -76,7 +82,7 @@ func decodeArtifact(b []byte) (*artifact, error) {
 	if ms := int64(binary.BigEndian.Uint64(b[41:])); ms != 0 {
 		a.Since = time.UnixMilli(ms)
 	}
-	a.Withdrawn, a.Floored = b[49]&1 != 0, b[49]&2 != 0
+	a.Withdrawn, a.Floored, a.Unverified = b[49]&1 != 0, b[49]&2 != 0, b[49]&4 != 0
 	parts := strings.SplitN(string(b[artifactFixed:]), "\x00", 3)
 	if len(parts) != 3 {
 		return nil, errors.New("broken artifact record")
@@ -176,12 +182,12 @@ func (c *Cache) Artifact(ctx context.Context, repo *Repository, plan *pb.Artifac
 	return c.fetchArtifact(ctx, repo, plan, base, name)
 }
 
-// resolved is a plan of bytes that never change.
-func (c *Cache) resolved(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*pb.Artifact, error) {
+// resolved is a plan of bytes that never change, for clients or for our own use.
+func (c *Cache) resolved(ctx context.Context, repo *Repository, plan *pb.Artifact, base string, ours bool) (*pb.Artifact, error) {
 	if plan.GetSnapshot() == "" {
 		return plan, nil
 	}
-	resolved, _, err := c.part(ctx, repo, plan, base)
+	resolved, _, err := c.part(ctx, repo, plan, base, ours)
 	return resolved, err
 }
 
@@ -203,7 +209,7 @@ func (c *Cache) Hosts(repo *Repository, name string) (bool, error) {
 
 // Head answers a HEAD of an artifact plan without fetching the file.
 func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*File, error) {
-	plan, err := c.resolved(ctx, repo, plan, base)
+	plan, err := c.resolved(ctx, repo, plan, base, false)
 	if err != nil {
 		return nil, err
 	}
@@ -275,7 +281,7 @@ func (c *Cache) kept(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 		return nil, err
 	}
 	if now := time.Now().UnixMilli(); now >= a.recheck.Load() && len(plan.GetFacts()) > 0 {
-		if c.contradicted(repo, plan, a) {
+		if d := c.digestTold(repo, plan); d.GetAlgorithm() == "sha256" && !bytes.Equal(d.GetSum(), a.Digest[:]) {
 			content.Close()
 			return nil, c.dropArtifact(repo, plan.GetPath())
 		}
@@ -286,32 +292,37 @@ func (c *Cache) kept(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 			}
 		}
 		a.recheck.Store(now + repo.TTL.Milliseconds())
-		c.refreshFacts(repo, plan, base)
+		c.recheckLater(repo, plan, base, a)
 	}
 	c.Stats.Hits.Add(1)
 	return &File{Content: content, Type: typeOf(plan, a.Type), Size: a.Body.Size}, nil
 }
 
-// contradicted reports whether a document that is known says that a file has
-// other bytes than those that are kept: they were fetched before it told of
-// them.
-func (c *Cache) contradicted(repo *Repository, plan *pb.Artifact, a *artifact) bool {
+// digestTold is what the documents that are known say of a file's digest: its
+// sha256 where they tell it, which is the one that files are kept by. Nil: they
+// tell none.
+func (c *Cache) digestTold(repo *Repository, plan *pb.Artifact) *pb.Digest {
 	paths, err := c.factsPaths(repo, plan)
 	if err != nil {
-		return false
+		return nil
 	}
+	var other *pb.Digest
 	for _, path := range paths {
 		facts := c.knownFacts(repo, path)
 		if facts == nil {
 			continue
 		}
-		for _, d := range facts.path(plan.GetPath()).GetDigests() {
+		told := facts.path(plan.GetPath()).GetDigests()
+		for _, d := range told {
 			if d.GetAlgorithm() == "sha256" {
-				return !bytes.Equal(d.GetSum(), a.Digest[:])
+				return d
 			}
 		}
+		if other == nil {
+			other = digestOf(told)
+		}
 	}
-	return false
+	return other
 }
 
 func typeOf(plan *pb.Artifact, known string) string {
@@ -324,26 +335,59 @@ func typeOf(plan *pb.Artifact, known string) string {
 	return "application/octet-stream"
 }
 
-// refreshFacts has the document behind an artifact confirmed, without anybody
-// waiting for it, so that what upstream withdraws is noticed.
-func (c *Cache) refreshFacts(repo *Repository, plan *pb.Artifact, base string) {
-	path := plan.GetFacts()[0]
-	if ofSnapshots(path) {
-		return // what is in a state stays in it
-	}
+// recheckLater has the document behind an artifact confirmed, without anybody
+// waiting for it, so that what upstream withdraws, or contradicts, is noticed.
+func (c *Cache) recheckLater(repo *Repository, plan *pb.Artifact, base string, a *artifact) {
 	c.wg.Add(1)
 	go func() {
 		defer c.wg.Done()
 		ctx, cancel := context.WithTimeout(c.ctx, time.Minute)
 		defer cancel()
-		d, err := c.factsDocument(ctx, repo, path, base)
-		if err == nil {
-			_, err = c.factsOf(ctx, repo, d, base, time.Time{})
+		err := c.refreshFacts(ctx, repo, plan, base)
+		if err == nil && a.Unverified {
+			err = c.verifyKept(repo, plan, a)
 		}
 		if err != nil && ctx.Err() == nil {
-			c.log.Debug("facts cannot be confirmed", "repository", repo.Name, "document", path, "error", err)
+			c.log.Debug("what is kept of a file cannot be confirmed", "repository", repo.Name, "file", plan.GetPath(), "error", err)
 		}
 	}()
+}
+
+// refreshFacts has the document behind an artifact confirmed.
+func (c *Cache) refreshFacts(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) error {
+	path := plan.GetFacts()[0]
+	if ofSnapshots(path) {
+		return nil // what is in a state stays in it
+	}
+	d, err := c.factsDocument(ctx, repo, path, base)
+	if err != nil {
+		return err
+	}
+	_, err = c.factsOf(ctx, repo, d, base, time.Time{})
+	return err
+}
+
+// verifyKept holds a file that was kept without a digest against the one that
+// is told by now, and drops the file where that is another's.
+func (c *Cache) verifyKept(repo *Repository, plan *pb.Artifact, a *artifact) error {
+	d := c.digestTold(repo, plan)
+	if d == nil {
+		return nil
+	}
+	f, err := c.blobs.Open(a.Digest, a.Size)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	defer f.Release()
+	check := newCheck(d)
+	if _, err := io.Copy(check, f); err != nil {
+		return err
+	}
+	if err := check.verify(d, f.Name(), a.Size); err != nil {
+		c.log.Warn("a file that was fetched before upstream told its digest is dropped", "repository", repo.Name, "file", plan.GetPath(), "error", err)
+		return c.dropArtifact(repo, plan.GetPath())
+	}
+	return c.changeArtifact(repo, plan.GetPath(), func(a *artifact) { a.Unverified = false })
 }
 
 func (c *Cache) dropRendering(name string) {

@@ -57,6 +57,8 @@ type Repository struct {
 	Urgent []string
 	// Names say which names are the same.
 	Names names.Rules
+	// Watch are paths of documents to be looked at also while nobody asks.
+	Watch []string
 	// Gate is closed until its directories were looked at once; nil: they were.
 	Gate *Gate
 }
@@ -147,12 +149,16 @@ type Cache struct {
 
 	sources    *otter.Cache[string, *source]
 	renderings *otter.Cache[string, *Rendering]
+	readers    *otter.Cache[string, *Rendering] // whose main output clients got lately
 	factSets   *otter.Cache[string, *factSet]
 	artifacts  *otter.Cache[string, *artifact]
 	small      *otter.Cache[blobs.Digest, []byte]
 	missing    *otter.Cache[string, missed]
 	snapshots  *otter.Cache[string, *snapshot]
 	shown      sync.Map // list of parts of the state whose root clients got last, by the snapshot's name
+
+	prepared sync.Map // what of a snapshot was prepared last, by its name
+	logs     sync.Map // []logEnd by the log's name
 
 	group     singleflight.Group
 	flightsMu sync.Mutex
@@ -202,6 +208,11 @@ func New(o Options) (*Cache, error) {
 		return nil, err
 	}
 	if c.renderings, err = otter.New(&otter.Options[string, *Rendering]{MaximumSize: 20_000}); err != nil {
+		return nil, err
+	}
+	if c.readers, err = otter.New(&otter.Options[string, *Rendering]{
+		MaximumSize: 20_000, ExpiryCalculator: otter.ExpiryWriting[string, *Rendering](readingTime),
+	}); err != nil {
 		return nil, err
 	}
 	if c.artifacts, err = otter.New(&otter.Options[string, *artifact]{MaximumSize: 50_000}); err != nil {

@@ -239,6 +239,9 @@ func (c *Cache) flown(repo *Repository, plan *pb.Artifact, base, name string, f 
 	if err != nil {
 		return Body{}, err
 	}
+	if body, ok, err := c.fromAside(repo, plan, known, name); ok || err != nil {
+		return body, err
+	}
 	sources := addresses(plan, known)
 	if len(sources) == 0 {
 		return Body{}, notFound("upstream's documents give no address for %s", strings.TrimPrefix(plan.GetPath(), "/"))
@@ -277,15 +280,22 @@ func isNotFound(err error) bool {
 	return errors.As(err, &failure) && failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND
 }
 
-// expected is the digest that a file must have; nil: nobody says.
-func (c *Cache) expected(plan *pb.Artifact, known *found, name string) (*pb.Digest, error) {
+// namedDigest is the digest of a file that its plan or its facts name; nil: none.
+func namedDigest(plan *pb.Artifact, known *found) *pb.Digest {
 	if d := plan.GetDigest(); len(d.GetSum()) > 0 {
-		return d, nil
+		return d
 	}
 	if known.exact {
-		if d := digestOf(known.fact.GetDigests()); d != nil {
-			return d, nil
-		}
+		return digestOf(known.fact.GetDigests())
+	}
+	return nil
+}
+
+// expected is the digest that a file must have, which is also the one that it
+// had before; nil: nobody says.
+func (c *Cache) expected(plan *pb.Artifact, known *found, name string) (*pb.Digest, error) {
+	if d := namedDigest(plan, known); d != nil {
+		return d, nil
 	}
 	sum, err := c.dir.Keep.Get(pinnedKey + name)
 	if lost(err) {
@@ -331,10 +341,10 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 	if err := c.receive(ctx, repo, source, &resp, expected != nil, io.MultiWriter(w, check), w, f); err != nil {
 		return Body{}, err
 	}
-	if err := check.verify(expected, w); err != nil {
+	if err := check.verify(expected, w.Path(), w.Size()); err != nil {
 		return Body{}, fmt.Errorf("%w: %s: %w", errUpstreamBody, resp.URL, err)
 	}
-	a := &artifact{Body: Body{Digest: w.Digest(), Size: w.Size()}, Type: typ}
+	a := &artifact{Body: Body{Digest: w.Digest(), Size: w.Size()}, Type: typ, Unverified: namedDigest(plan, known) == nil}
 	a.Name, a.Version = plan.GetVersion().GetName(), plan.GetVersion().GetVersion()
 	if known.fact != nil {
 		a.Name, a.Version, a.Since, a.Floored = known.fact.GetName(), known.fact.GetVersion(), known.since, known.floored
@@ -458,9 +468,9 @@ func (c *check) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (c *check) verify(expected *pb.Digest, w *blobs.Writer) error {
+func (c *check) verify(expected *pb.Digest, path string, size int64) error {
 	if wire.OfMembers(expected.GetAlgorithm()) {
-		return verifyMembers(expected, w)
+		return verifyMembers(expected, path, size)
 	}
 	if c.hash == nil {
 		if expected != nil {
@@ -475,13 +485,13 @@ func (c *check) verify(expected *pb.Digest, w *blobs.Writer) error {
 }
 
 // verifyMembers checks a digest of what an archive holds.
-func verifyMembers(expected *pb.Digest, w *blobs.Writer) error {
-	f, err := os.Open(w.Path())
+func verifyMembers(expected *pb.Digest, path string, size int64) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	sum, err := wire.MembersDigest(expected.GetAlgorithm(), f, w.Size())
+	sum, err := wire.MembersDigest(expected.GetAlgorithm(), f, size)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (c *Cache) floorsElsewhere(repo *Repository, d *pb.Document, listing *sight
 	if !repo.Describe.GetCompleteListings() {
 		return listing.floors(), nil // that it lacks a version says nothing
 	}
-	next, fresh := listing.observe(facts, at, repo.HoldUnknown, true, 2*c.policy.Longest())
+	next, fresh := listing.observe(facts, at, c.unknownSince(repo), true, 2*c.policy.Longest())
 	floors := next.floors()
 	if !fresh {
 		return floors, nil

@@ -360,6 +360,10 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			floors = p.Floors
 			continue
 		}
+		if err := m.observeLogs(done.GetLogs()); err != nil {
+			sink.abort()
+			return nil, err
+		}
 		r := &Rendering{renderingRecord: renderingRecord{
 			Plugin:  generation,
 			Policy:  policy.Key(p),
@@ -368,6 +372,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			Next:    nextChange(p, sink.facts),
 			Hosted:  hostedKey,
 			Pattern: m.d.GetHosted(),
+			Logs:    done.GetLogs(),
 			Passing: !lasting(m.d),
 		}}
 		if lasting(m.d) && m.stale == nil && !(m.d.GetQuery() && failure.GetKind() == pb.ErrorKind_ERROR_KIND_NOT_FOUND) {
@@ -401,7 +406,7 @@ func (m *making) snapshot(ctx context.Context, done *pb.RenderDone, sink *output
 	if err != nil {
 		return nil, err
 	}
-	next, _ := seen.observe(nil, m.checked(), false, false, 0)
+	next, _ := seen.observe(nil, m.checked(), nil, false, 0)
 	if err := m.c.putSightings(m.repo, m.d.GetPath(), next, false); err != nil {
 		return nil, err
 	}
@@ -426,10 +431,13 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 		return false, fmt.Errorf("reading what was seen before: %w", err)
 	}
 	if observed != m.d.GetPath() {
-		p.Floors, err = m.c.floorsElsewhere(m.repo, m.d, seen, facts, m.checked(), m.stale == nil)
+		if p.Floors, err = m.c.floorsElsewhere(m.repo, m.d, seen, facts, m.checked(), m.stale == nil); err != nil {
+			return false, err
+		}
+		p.Floors, err = m.c.withLogs(m.repo, p.Floors, facts)
 		return shown(p, facts), err
 	}
-	next, fresh := seen.observe(facts, m.checked(), m.repo.HoldUnknown, false, 2*m.c.policy.Longest())
+	next, fresh := seen.observe(facts, m.checked(), m.c.unknownSince(m.repo), false, 2*m.c.policy.Longest())
 	if m.d.GetHistory() {
 		next.remember(seen, facts, m.checked())
 		if seen == nil {
@@ -440,7 +448,9 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 			fresh = fresh || beside
 		}
 	}
-	p.Floors = next.floors()
+	if p.Floors, err = m.c.withLogs(m.repo, next.floors(), facts); err != nil {
+		return false, err
+	}
 	if shown(p, facts) {
 		return true, nil
 	}
@@ -454,12 +464,28 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 func (m *making) start(p *cooldown.Policy) *pb.RenderStart {
 	start := &pb.RenderStart{Repository: m.repo.wire(m.base), Path: m.d.GetPath(), Policy: policy.Wire(p)}
 	if m.d.GetHistory() {
-		start.Known = m.known.known()
+		start.Known = m.history()
 	}
 	if m.repo.Hosted != nil {
 		start.Ours = m.repo.Hosted.Names
 	}
 	return start
+}
+
+// history is what was seen before, with the sha256 of those files that are kept
+// here, which upstream may never have told.
+func (m *making) history() []*pb.Known {
+	known := m.known.known()
+	for _, k := range known {
+		f := k.GetFact()
+		if f.GetPath() == "" || slices.ContainsFunc(f.GetDigests(), func(d *pb.Digest) bool { return d.GetAlgorithm() == "sha256" }) {
+			continue
+		}
+		if a := m.c.knownArtifact(m.repo, artifactName(m.repo, f.GetPath())); a != nil {
+			f.Digests = append(f.Digests, &pb.Digest{Algorithm: "sha256", Sum: a.Digest[:]})
+		}
+	}
+	return known
 }
 
 // keep commits a rendering's outputs.

@@ -32,20 +32,21 @@ func partDigest(f *pb.Fact) (blobs.Digest, bool) {
 // part turns the plan of a snapshot's part into that of a file with a digest:
 // one with the digest that is asked for, or the part of the state whose root
 // clients got last, so that no switch comes between the two.
-func (c *Cache) part(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*pb.Artifact, *pb.Fact, error) {
+// Those of states to come are found for our own use only.
+func (c *Cache) part(ctx context.Context, repo *Repository, plan *pb.Artifact, base string, ours bool) (*pb.Artifact, *pb.Fact, error) {
 	s, err := c.snapshotAt(repo, plan.GetSnapshot())
 	if err != nil {
 		return nil, nil, err
 	}
 	var f *pb.Fact
 	if s != nil {
-		f = c.findPart(repo, s, plan)
+		f = c.findPart(repo, s, plan, ours)
 	}
 	if s == nil || f == nil && c.mayBeNewer(repo, plan, base) {
 		if s, err = c.newest(ctx, repo, plan.GetSnapshot(), base); err != nil {
 			return nil, nil, err
 		}
-		f = c.findPart(repo, s, plan)
+		f = c.findPart(repo, s, plan, ours)
 	}
 	if f == nil {
 		return nil, nil, notFound("%s is not part of %s as it is served", strings.TrimPrefix(plan.GetPath(), "/"), strings.TrimPrefix(s.Path, "/"))
@@ -87,7 +88,7 @@ func (c *Cache) newest(ctx context.Context, repo *Repository, root, base string)
 	return nil, notFound("upstream has no %s", strings.TrimPrefix(root, "/"))
 }
 
-func (c *Cache) findPart(repo *Repository, s *snapshot, plan *pb.Artifact) *pb.Fact {
+func (c *Cache) findPart(repo *Repository, s *snapshot, plan *pb.Artifact, ours bool) *pb.Fact {
 	at := c.stateInForce(repo, s)
 	if len(plan.GetDigest().GetSum()) == 0 {
 		if shown := c.lastShown(repo, s); shown >= 0 && shown < at {
@@ -96,6 +97,9 @@ func (c *Cache) findPart(repo *Repository, s *snapshot, plan *pb.Artifact) *pb.F
 		return s.part(s.States[at], plan.GetPath())
 	}
 	// Older states are for readers under way; newer ones are not served yet.
+	if ours {
+		at = len(s.States) - 1
+	}
 	for _, st := range slices.Backward(s.States[:at+1]) {
 		for _, f := range s.parts[st.Parts.Digest] {
 			for _, d := range f.GetDigests() {
@@ -152,7 +156,7 @@ func (c *Cache) adopt(repo *Repository, s *snapshot, plan *pb.Artifact, f *pb.Fa
 
 // partFile serves a part of a snapshot.
 func (c *Cache) partFile(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*File, error) {
-	resolved, f, err := c.part(ctx, repo, plan, base)
+	resolved, f, err := c.part(ctx, repo, plan, base, false)
 	if err != nil {
 		return nil, err
 	}
@@ -239,4 +243,5 @@ func (c *Cache) complete(ctx context.Context, repo *Repository, root string) {
 		}
 	}
 	_ = g.Wait() // no error comes of it
+	c.prepare(repo, s)
 }

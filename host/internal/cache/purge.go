@@ -55,8 +55,12 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 	if seen != nil {
 		x.FirstSeen = seen.First
 	}
+	floors, err := c.withLogs(repo, seen.floors(), set.facts)
+	if err != nil {
+		return nil, err
+	}
 	p := c.policy.For(repo.eco(), []string{name}, time.Now())
-	p.Floors = seen.floors()
+	p.Floors = floors
 	x.Why = "upstream lists no such version"
 	facts := versionIn(set.facts, name, version, d.GetHistory())
 	if len(facts) == 0 {
@@ -251,6 +255,7 @@ func (c *Cache) dropAll(keys []string) error {
 			c.artifacts.Invalidate(k)
 		case strings.HasPrefix(k, sourceKey):
 			c.sources.Invalidate(k)
+			change[absentPlace(k)] = nil
 		case strings.HasPrefix(k, renderingKey):
 			c.renderings.Invalidate(k)
 		case strings.HasPrefix(k, factsKey):

@@ -28,6 +28,9 @@ type Rendering struct {
 	freshUntil atomic.Int64
 	// unconfirmed is whether upstream could not confirm it the last time.
 	unconfirmed atomic.Bool
+	// complaint is why upstream could not confirm it the last time, as logged; nil:
+	// it could.
+	complaint atomic.Pointer[string]
 	// epoch of the policy that it was last found to agree with.
 	epoch atomic.Uint64
 	// hosted is the epoch of the catalogue likewise.
@@ -57,6 +60,8 @@ type renderingRecord struct {
 	// Hosted is the key of the packages of ours that are in it, Pattern that of
 	// their names.
 	Hosted, Pattern string `json:",omitempty"`
+	// Logs are how long logs are, as it told.
+	Logs []*pb.LogHead `json:",omitempty"`
 	// Passing marks an answer to a question, kept in memory only.
 	Passing bool `json:",omitempty"`
 }
@@ -157,10 +162,16 @@ func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, 
 	if d.GetSnapshot() {
 		return c.snapshotDocument(ctx, repo, d, base)
 	}
-	r, stale, hit, err := c.rendering(ctx, repo, d, base)
+	r, stale, hit, err := c.shownRendering(repo, d, base), false, true, error(nil)
+	if r == nil {
+		r, stale, hit, err = c.rendering(ctx, repo, d, base)
+	}
 	if err != nil {
 		c.Stats.Misses.Add(1)
 		return nil, err
+	}
+	if d.GetOutput() == "" && len(r.Outputs) > 1 {
+		c.readers.Set(renderingName(repo, d.GetPath(), base), r)
 	}
 	if hit {
 		c.Stats.Hits.Add(1)
@@ -190,6 +201,24 @@ func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, 
 	return &Answer{Rendering: r, Output: out, Stale: stale, Hit: hit}, nil
 }
 
+// readingTime is how long a client may take from a document's main output to what
+// is to be of the same rendering, as its checksum.
+const readingTime = time.Minute
+
+// shownRendering is the rendering whose main output clients got last, for those
+// who ask for what they read beside it; nil: nobody got one lately, or it must not
+// be shown any more.
+func (c *Cache) shownRendering(repo *Repository, d *pb.Document, base string) *Rendering {
+	if !d.GetBeside() {
+		return nil
+	}
+	r, ok := c.readers.GetIfPresent(renderingName(repo, d.GetPath(), base))
+	if !ok || r.Outputs[d.GetOutput()] == nil || r.Plugin != repo.generation() || r.Policy != c.policyKey(repo, r.Names) || !c.bodiesThere(r) {
+		return nil
+	}
+	return r
+}
+
 // rendering returns the rendering of a document: the kept one while it holds,
 // else a new one, else the kept one as a stale answer where that is allowed.
 func (c *Cache) rendering(ctx context.Context, repo *Repository, d *pb.Document, base string) (r *Rendering, stale, hit bool, err error) {
@@ -212,7 +241,7 @@ func (c *Cache) rendering(ctx context.Context, repo *Repository, d *pb.Document,
 			return r, true, true, nil
 		}
 		return nil, false, false, err
-	case !r.staleAt(now) && (!r.unconfirmed.Load() || c.withinMaxStale(repo, r)):
+	case !r.staleAt(now) && (!r.unconfirmed.Load() || r.missing() || c.withinMaxStale(repo, r)):
 		return r, r.unconfirmed.Load(), true, nil
 	default:
 		return c.revalidated(ctx, repo, d, base, name, r)
@@ -241,6 +270,7 @@ func (c *Cache) revalidated(ctx context.Context, repo *Repository, d *pb.Documen
 		if err != nil && upstreamFailed(err) && c.withinMaxStale(repo, old) {
 			old.unconfirmed.Store(true)
 			old.freshUntil.Store(time.Now().Add(retryRefresh).UnixMilli())
+			c.complain(repo, d, old, err)
 		}
 		return r, err
 	})
@@ -276,13 +306,22 @@ func (c *Cache) revalidated(ctx context.Context, repo *Repository, d *pb.Documen
 	}
 }
 
+// complain logs, once, why what upstream has now is not served in the place of
+// a rendering.
+func (c *Cache) complain(repo *Repository, d *pb.Document, old *Rendering, err error) {
+	text := err.Error()
+	if last := old.complaint.Swap(&text); last == nil || *last != text {
+		c.log.Warn("a document is served as it was: what upstream has now cannot be had or used", "repository", repo.Name, "document", d.GetPath(), "error", err)
+	}
+}
+
 func staleBetter(err error) bool {
 	return upstreamFailed(err) || errors.Is(err, plugins.ErrDown)
 }
 
 // withinMaxStale reports whether the sources of a rendering were confirmed
 // recently enough for it to be served unconfirmed. That something does not
-// exist is not believed beyond its time.
+// exist is not believed beyond its time, unless upstream could not be asked.
 func (c *Cache) withinMaxStale(repo *Repository, r *Rendering) bool {
 	if r.missing() {
 		return false
@@ -390,6 +429,10 @@ func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base
 		}
 		if unchanged && c.bodiesThere(old) {
 			old.unconfirmed.Store(m.stale != nil)
+			old.complaint.Store(nil)
+			if err := m.observeLogs(old.Logs); err != nil {
+				return nil, err
+			}
 			old.freshUntil.Store(m.freshUntil().UnixMilli())
 			if d.GetSnapshot() {
 				c.complete(ctx, repo, d.GetPath())

@@ -149,6 +149,10 @@ func marks(f *pb.Fact) (file [knownSize]byte, digests [][2][knownSize]byte) {
 	return shortHash(id), digests
 }
 
+// longestMemory is for how long what was seen is kept where no longer cool-down
+// needs it: one may be made longer.
+const longestMemory = 31 * 24 * time.Hour
+
 func versionMark(f *pb.Fact) [knownSize]byte {
 	return shortHash(key(f.GetName(), f.GetVersion(), ""))
 }
@@ -159,13 +163,12 @@ func shortHash(s string) [knownSize]byte {
 }
 
 // observe returns the sightings after a look at a document, and whether any
-// floor is new. At the first look what has no time gets a floor only if
-// holdUnknown says so. Floors older than keep are forgotten, but none of the
-// last month: windows may be made longer. Elsewhere says that the facts are of
+// floor is new. At the first look there is a floor only where unknown, unless it
+// is nil, gives one that is not zero. Floors older than keep are forgotten, but
+// none of the last month: windows may be made longer. Elsewhere says that the facts are of
 // another document than the one looked at, which may name versions without
 // their files.
-func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown, elsewhere bool, keep time.Duration) (*sightings, bool) {
-	const month = 31 * 24 * time.Hour
+func (s *sightings) observe(facts []*pb.Fact, at time.Time, unknown func(*pb.Fact, time.Time) time.Time, elsewhere bool, keep time.Duration) (*sightings, bool) {
 	next := &sightings{First: at, Last: at}
 	known := map[[knownSize]byte]bool{}
 	if s != nil {
@@ -177,7 +180,7 @@ func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown, elsewhe
 			known[[knownSize]byte(s.Known[i:])] = true
 		}
 		for _, f := range s.Floors {
-			if at.Sub(f.At) < max(keep, month) {
+			if at.Sub(f.At) < max(keep, longestMemory) {
 				next.Floors = append(next.Floors, f)
 			}
 		}
@@ -199,9 +202,10 @@ func (s *sightings) observe(facts []*pb.Fact, at time.Time, holdUnknown, elsewhe
 		switch {
 		case s != nil && !s.lost:
 			floorAt = s.Last
-		case f.GetPublishedMs() == 0 && holdUnknown:
-			floorAt = at
-		default:
+		case unknown != nil:
+			floorAt = unknown(f, at)
+		}
+		if floorAt.IsZero() {
 			continue
 		}
 		next.Floors = append(next.Floors, floor{k.Name, k.Version, k.Path, floorAt})

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -97,7 +98,7 @@ func (c *Cache) source(ctx context.Context, repo *Repository, s *pb.Source, acce
 	if err == nil {
 		return v.(*source), nil, nil
 	}
-	if old != nil && old.found() && time.Now().Before(old.Checked.Add(repo.TTL+repo.MaxStale)) && upstreamFailed(err) {
+	if old != nil && time.Now().Before(old.freshUntil(repo).Add(repo.MaxStale)) && upstreamFailed(err) {
 		return old, err, nil
 	}
 	return nil, nil, err
@@ -111,9 +112,13 @@ func upstreamFailed(err error) bool {
 
 func (c *Cache) knownSource(name string) *source {
 	return remembered(c.sources, name, func() (*source, bool) {
-		s := &source{}
 		value, err := c.dir.Cache.Get(name)
-		return s, err == nil && json.Unmarshal(value, s) == nil
+		if err != nil {
+			s := c.knownAbsent(name)
+			return s, s != nil
+		}
+		s := &source{}
+		return s, json.Unmarshal(value, s) == nil
 	})
 }
 
@@ -154,9 +159,11 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 		same.Checked = got.Checked
 		return &same, c.putSource(name, &same)
 	case resp.Missing():
-		// Kept in memory only: names that do not exist are without end.
 		if old != nil && old.found() {
 			return got, c.putSource(name, got)
+		}
+		if err := c.putAbsent(name, got); err != nil {
+			c.log.Debug("that upstream has no such document is remembered in memory only", "repository", repo.Name, "url", got.URL, "error", err)
 		}
 		return got, nil
 	case resp.Status != http.StatusOK:
@@ -202,7 +209,7 @@ func (c *Cache) here(ctx context.Context, repo *Repository, s *pb.Source, base s
 	if plan.GetArtifact() == nil {
 		return nil, fmt.Errorf("plugin %s: %s is no file here", repo.Plugin, s.GetUrl())
 	}
-	a, err := c.resolved(ctx, repo, plan.GetArtifact(), base)
+	a, err := c.resolved(ctx, repo, plan.GetArtifact(), base, true)
 	if err != nil {
 		return nil, err
 	}
@@ -246,6 +253,50 @@ func (c *Cache) putSource(name string, s *source) error {
 		return err
 	}
 	return c.dir.Cache.Apply(store.Change{name: record})
+}
+
+// Names that do not exist are without end, so that of what upstream does not
+// have, as many are remembered as there are places, each by its hash.
+const (
+	absentKey    = "no/"
+	absentPlaces = 1 << 16
+	absentLength = 1 << 10 // of names; longer ones are not remembered
+)
+
+// absentSource is what upstream said that it does not have.
+type absentSource struct {
+	Name string
+	source
+}
+
+func absentPlace(name string) string {
+	h := shortHash(name)
+	return fmt.Sprintf("%s%04x", absentKey, binary.BigEndian.Uint32(h[:])%absentPlaces)
+}
+
+// knownAbsent is what is remembered of a source that upstream does not have;
+// nil: nothing is.
+func (c *Cache) knownAbsent(name string) *source {
+	value, err := c.dir.Cache.Get(absentPlace(name))
+	if err != nil {
+		return nil
+	}
+	var a absentSource
+	if json.Unmarshal(value, &a) != nil || a.Name != name {
+		return nil
+	}
+	return &a.source
+}
+
+func (c *Cache) putAbsent(name string, s *source) error {
+	if len(name) > absentLength {
+		return nil
+	}
+	record, err := json.Marshal(absentSource{name, *s})
+	if err != nil {
+		return err
+	}
+	return c.dir.Cache.Apply(store.Change{absentPlace(name): record})
 }
 
 // document hands a source to a plugin.

@@ -165,6 +165,9 @@ func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifac
 					return nil, err
 				}
 			}
+			if floors, err = c.withLogs(repo, floors, []*pb.Fact{f.fact}); err != nil {
+				return nil, err
+			}
 			f.since, f.floored = sinceOf(f.fact, floors)
 			f.document = d.GetPath()
 			return f, nil
@@ -291,7 +294,7 @@ func (c *Cache) listedSince(repo *Repository, d *pb.Document, at time.Time) (tim
 		return time.Time{}, err
 	}
 	f := &pb.Fact{Name: d.GetNames()[0], Version: d.GetListed(), Path: d.GetPath()}
-	next, _ := list.observe([]*pb.Fact{f}, at, false, false, 2*c.policy.Longest())
+	next, _ := list.observe([]*pb.Fact{f}, at, nil, false, 2*c.policy.Longest())
 	return next.floors()[keyOf(f)], nil
 }
 

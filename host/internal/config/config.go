@@ -111,7 +111,8 @@ type Repository struct {
 	// MaxStale is how long after its TTL a document may still be served when
 	// upstream cannot be reached.
 	MaxStale time.Duration
-	// HoldUnknown holds what has no publish time at the first look.
+	// HoldUnknown holds what has no publish time at the first look, or only one
+	// that its author claims.
 	HoldUnknown bool
 	// ServeRemoved keeps serving cached files of versions gone upstream.
 	ServeRemoved bool

@@ -75,12 +75,16 @@ func (d *Daemon) sweepUnused(ctx context.Context) {
 	}
 }
 
-// watchSnapshots looks at snapshots also while nobody asks for them: what they
-// were earlier is what a cool-down serves.
+// watchSnapshots looks at snapshots, and at documents that plugins name, also
+// while nobody asks for them: what they were earlier is what a cool-down serves,
+// or judges by.
 func (d *Daemon) watchSnapshots(ctx context.Context) {
 	tick := time.NewTicker(15 * time.Minute)
 	defer tick.Stop()
 	for {
+		for _, repo := range d.repositories() {
+			d.cache.Watch(ctx, repo)
+		}
 		select {
 		case <-ctx.Done():
 			return

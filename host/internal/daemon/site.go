@@ -68,6 +68,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			continue
 		}
 		defaults, urgent, rules := describe.GetUpstreams(), describe.GetUrgent(), describe.GetNames()
+		var watch []string
 		if p.Running() {
 			resp, err := p.Configure(d.ctx, r.Name, options)
 			if err != nil {
@@ -79,7 +80,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			if more.HasErrors() {
 				continue
 			}
-			defaults, urgent, rules = resp.GetUpstreams(), resp.GetUrgent(), resp.GetNames()
+			defaults, urgent, rules, watch = resp.GetUpstreams(), resp.GetUrgent(), resp.GetNames(), resp.GetWatch()
 		}
 		diags = append(diags, checkRoles(r, defaults)...)
 		diags = append(diags, checkHosting(r, describe)...)
@@ -95,7 +96,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 		own := *r
 		own.Anonymous = c.AnonymousIn(r)
 		site.Repositories = append(site.Repositories, &cache.Repository{
-			Repository: &own, Ecosystem: p, Options: options, Upstreams: set, Describe: describe, Urgent: urgent, Names: wire.NamesOf(rules), Gate: d.scanner.Gate(&own),
+			Repository: &own, Ecosystem: p, Options: options, Upstreams: set, Describe: describe, Urgent: urgent, Watch: watch, Names: wire.NamesOf(rules), Gate: d.scanner.Gate(&own),
 		})
 	}
 	return site, diags

@@ -11,105 +11,20 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/sony/gobreaker/v2"
 )
 
-// Retries of one question, and what a breaker tolerates.
+// Retries of one question.
 const (
-	tries         = 3
-	firstPause    = 100 * time.Millisecond
-	faultsToTrip  = 5
-	breakerPause  = 10 * time.Second
-	longestPause  = 5 * time.Minute
-	defaultPause  = 5 * time.Second
-	shortestPause = time.Second
+	tries      = 3
+	firstPause = 100 * time.Millisecond
 )
 
-// breaker stops questions to an upstream that fails, and lets one try again
-// after a while. That it cannot be reached or says itself that it is down
-// counts always; that it stumbles over an address (500) counts once for that
-// address, so that one that is broken does not take the rest along. Our own
-// cancellations count for nothing.
-type breaker struct {
-	circuit *gobreaker.TwoStepCircuitBreaker[any]
-
-	mu     sync.Mutex
-	failed string // address that answered with an error last
-	reason error  // of the last failure
-}
-
-func newBreaker(name string) *breaker {
-	return &breaker{circuit: gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
-		Name:        name,
-		Timeout:     breakerPause,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= faultsToTrip },
-		IsExcluded:  func(err error) bool { return errors.Is(err, errNotCounted) },
-	})}
-}
-
-// errNotCounted is what is neither a success nor a failure of upstream.
-var errNotCounted = errors.New("not counted")
-
-// allow asks whether a question may be put; done must be called with how it
-// ended.
-func (b *breaker) allow(address string) (done func(error), err error) {
-	report, err := b.circuit.Allow()
-	if err != nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return nil, fmt.Errorf("it failed %d times in a row and is left alone for a moment; last: %w", faultsToTrip, b.reason)
-	}
-	return func(err error) { report(b.count(address, err)) }, nil
-}
-
-// down reports statuses by which an upstream, or what stands before it, says
-// that it does not work at all.
-func down(status int) bool {
-	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
-}
-
-// count is what a question's end counts for.
-func (b *breaker) count(address string, err error) error {
-	var failed *Error
-	switch {
-	case err == nil:
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.failed = ""
-		return nil
-	case !errors.As(err, &failed) || failed.RateLimited():
-		return errNotCounted
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.reason = err
-	if failed.Status != 0 && !down(failed.Status) {
-		if b.failed == address {
-			return errNotCounted
-		}
-		b.failed = address
-	}
-	return err
-}
-
-// pause remembers until when an upstream asked us to stay away.
-type pause struct{ until atomic.Int64 }
-
-func (p *pause) left() (time.Time, bool) {
-	until := time.UnixMilli(p.until.Load())
-	return until, time.Now().Before(until)
-}
-
-// ask puts one question to one upstream, again where that may help.
-func (s *Set) ask(ctx context.Context, reg *registry, client *http.Client, u *url.URL, r Request) (*Response, error) {
-	if until, ok := reg.limited.left(); ok {
-		return nil, &Error{Upstream: reg.base.String(), Status: http.StatusTooManyRequests, RetryAfter: until, Err: errors.New("still waiting")}
-	}
+// ask puts one question, again where that may help. The base is the upstream's,
+// for metrics.
+func (s *Set) ask(ctx context.Context, base string, client *http.Client, u *url.URL, r Request) (*Response, error) {
 	policy := backoff.NewExponentialBackOff()
 	policy.InitialInterval = firstPause
 	attempts := uint(tries)
@@ -117,12 +32,7 @@ func (s *Set) ask(ctx context.Context, reg *registry, client *http.Client, u *ur
 		attempts = 1 // a relay's body is read once
 	}
 	return backoff.Retry(ctx, func() (*Response, error) {
-		done, err := reg.breaker.allow(u.String())
-		if err != nil {
-			return nil, backoff.Permanent(&Error{Upstream: reg.base.String(), RetryAfter: time.Now().Add(breakerPause), Err: err})
-		}
-		resp, err := s.once(ctx, reg, client, u, r)
-		done(err)
+		resp, err := s.once(ctx, base, client, u, r)
 		if err != nil && !worthRetrying(ctx, err) {
 			return nil, backoff.Permanent(err)
 		}
@@ -135,10 +45,10 @@ func (s *Set) ask(ctx context.Context, reg *registry, client *http.Client, u *ur
 func worthRetrying(ctx context.Context, err error) bool {
 	var failed *Error
 	var slow net.Error
-	return errors.As(err, &failed) && !failed.RateLimited() && ctx.Err() == nil && !(errors.As(err, &slow) && slow.Timeout())
+	return errors.As(err, &failed) && !failed.unasked && !failed.RateLimited() && ctx.Err() == nil && !(errors.As(err, &slow) && slow.Timeout())
 }
 
-func (s *Set) once(ctx context.Context, reg *registry, client *http.Client, u *url.URL, r Request) (*Response, error) {
+func (s *Set) once(ctx context.Context, base string, client *http.Client, u *url.URL, r Request) (*Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	req, err := newRequest(ctx, u, r)
 	if err != nil {
@@ -156,15 +66,20 @@ func (s *Set) once(ctx context.Context, reg *registry, client *http.Client, u *u
 		if left != nil {
 			return nil, left
 		}
-		s.observe(reg.base.String(), time.Since(began), 0, err)
-		return nil, &Error{Upstream: reg.base.String(), Err: unwrapURL(err)}
-	}
-	s.observe(reg.base.String(), time.Since(began), resp.StatusCode, nil)
-	if failed := fault(reg, resp); failed != nil {
-		resp.Body.Close()
-		cancel(nil)
+		failed, known := errors.AsType[*Error](err)
+		if !known { // redirects without end
+			failed = &Error{Upstream: base, Err: unwrapURL(err)}
+		}
+		switch {
+		case failed.unasked:
+		case failed.Status != 0:
+			s.observe(base, time.Since(began), failed.Status, nil)
+		default:
+			s.observe(base, time.Since(began), 0, err)
+		}
 		return nil, failed
 	}
+	s.observe(base, time.Since(began), resp.StatusCode, nil)
 	answer := &Response{
 		Status: resp.StatusCode,
 		Header: resp.Header,
@@ -238,35 +153,6 @@ func newRequest(ctx context.Context, u *url.URL, r Request) (*http.Request, erro
 		}
 	}
 	return req, nil
-}
-
-// fault says whether an answer is upstream's own failure.
-func fault(reg *registry, resp *http.Response) *Error {
-	if resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusRequestTimeout {
-		return nil
-	}
-	e := &Error{Upstream: reg.base.String(), Status: resp.StatusCode, Err: errors.New(resp.Status)}
-	after, told := retryAfter(resp.Header.Get("Retry-After"))
-	if resp.StatusCode == http.StatusTooManyRequests {
-		if !told {
-			after = defaultPause
-		}
-		after = min(max(after, shortestPause), longestPause)
-		e.RetryAfter = time.Now().Add(after)
-		reg.limited.until.Store(e.RetryAfter.UnixMilli())
-	}
-	return e
-}
-
-// retryAfter reads a Retry-After header (RFC 9110, section 10.2.3).
-func retryAfter(h string) (time.Duration, bool) {
-	if seconds, err := strconv.Atoi(h); err == nil && seconds >= 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second, true
-	}
-	if at, err := http.ParseTime(h); err == nil {
-		return time.Until(at), true
-	}
-	return 0, false
 }
 
 func unwrapURL(err error) error {

@@ -1,11 +1,9 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,63 +13,6 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
-
-func TestBreakerCountsFaultsInARowAndClosesAfterAWhile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBreaker("a")
-		n := 0
-		use := func(result error) {
-			t.Helper()
-			n++
-			done, err := b.allow(strconv.Itoa(n))
-			if err != nil {
-				t.Fatal(err)
-			}
-			done(result)
-		}
-		fault := &Error{Upstream: "a", Status: 500, Err: errors.New("500")}
-		for range 10 {
-			for range faultsToTrip - 1 {
-				use(fault)
-			}
-			use(nil) // a success between
-		}
-		for range 100 {
-			use(context.Canceled) // our own doing
-		}
-		for range 100 { // one broken address
-			done, err := b.allow("broken")
-			if err != nil {
-				t.Fatal(err)
-			}
-			done(fault)
-		}
-		for range faultsToTrip - 1 {
-			use(fault)
-		}
-		if _, err := b.allow("x"); err == nil || !strings.Contains(err.Error(), "500") {
-			t.Fatalf("after %d faults in a row: %v", faultsToTrip, err)
-		}
-		time.Sleep(breakerPause + time.Second)
-		done, err := b.allow("x")
-		if err != nil {
-			t.Fatalf("a while later nothing may be tried: %v", err)
-		}
-		if _, err := b.allow("x"); err == nil {
-			t.Error("two requests try at once whether upstream is back")
-		}
-		done(fault)
-		if _, err := b.allow("x"); err == nil {
-			t.Error("a failed try closes the breaker")
-		}
-		time.Sleep(breakerPause + time.Second)
-		use(nil)
-		for range faultsToTrip - 1 {
-			use(fault)
-		}
-		use(nil)
-	})
-}
 
 func TestRetryAfterIsReadInBothForms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -144,7 +144,7 @@ func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, er
 	return d.DialContext(ctx, network, address)
 }
 
-func newClient(g *guard, u *config.Upstream, agent string) (*http.Client, error) {
+func newClient(s *Set, g *guard, u *config.Upstream, agent string) (*http.Client, error) {
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            g.dial,
@@ -172,7 +172,7 @@ func newClient(g *guard, u *config.Upstream, agent string) (*http.Client, error)
 		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
 	return &http.Client{
-		Transport:     &credentials{next: t, upstream: u, agent: agent, guard: g, granted: newGrants()},
+		Transport:     &credentials{next: &watched{next: t, set: s}, upstream: u, agent: agent, guard: g, granted: newGrants()},
 		CheckRedirect: checkRedirect,
 	}, nil
 }

@@ -1,10 +1,10 @@
 // Package upstream asks public and private registries on behalf of clients.
 //
 // A [Set] is the upstreams of one repository. It tries them in order, retries
-// what may pass, keeps a circuit breaker each that counts only upstream's own
-// faults, sends an upstream's credentials to nothing but what lies below its
-// base address, and refuses addresses inside our own network that nobody
-// configured.
+// what may pass, keeps a circuit breaker for each, and one for each host that it
+// is led to, which counts nothing but what is wrong there, sends an upstream's
+// credentials to nothing but what lies below its base address, and refuses
+// addresses inside our own network that nobody configured.
 package upstream
 
 import (
@@ -25,7 +25,7 @@ import (
 
 // Error is a failure that is upstream's, or of the way to it.
 type Error struct {
-	// Upstream is the base address asked.
+	// Upstream is the base address asked, or the host that it led to.
 	Upstream string
 	// Status that it answered; 0: none.
 	Status int
@@ -33,6 +33,9 @@ type Error struct {
 	RetryAfter time.Time
 	// Err is the reason.
 	Err error
+
+	// unasked says that it was left alone.
+	unasked bool
 }
 
 // Error says which upstream failed and how.
@@ -116,8 +119,7 @@ type registry struct {
 	base     *url.URL
 	failover bool
 	client   *http.Client
-	breaker  *breaker
-	limited  pause
+	health   *health
 }
 
 // Set is the upstreams of a repository, in order.
@@ -129,7 +131,7 @@ type Set struct {
 	stall      time.Duration
 
 	mu    sync.Mutex
-	hosts map[string]*registry // named by documents only
+	hosts map[string]*health // of what is below no upstream
 }
 
 // Options of a set.
@@ -185,7 +187,7 @@ func New(o Options) (*Set, error) {
 				role = u.Name
 			}
 		}
-		client, err := newClient(guard, u, o.UserAgent)
+		client, err := newClient(s, guard, u, o.UserAgent)
 		if err != nil {
 			return nil, fmt.Errorf("upstream %q: %w", u.Name, err)
 		}
@@ -195,14 +197,14 @@ func New(o Options) (*Set, error) {
 			base:     u.URL,
 			failover: u.Failover,
 			client:   client,
-			breaker:  newBreaker(u.URL.String()),
+			health:   newHealth(u.URL),
 		})
 	}
 	if len(s.registries) > 0 && !s.Role(s.main) {
 		s.main = s.registries[0].role
 	}
 	var err error
-	s.other, err = newClient(guard, &config.Upstream{Timeout: config.DefaultTimeout}, o.UserAgent)
+	s.other, err = newClient(s, guard, &config.Upstream{Timeout: config.DefaultTimeout}, o.UserAgent)
 	return s, err
 }
 
@@ -230,7 +232,7 @@ func (s *Set) Get(ctx context.Context, r Request) (*Response, error) {
 		if r.From != u.base.String() {
 			asked.ETag, asked.LastModified = "", ""
 		}
-		last, lastErr = s.ask(ctx, u, u.client, join(u.base, source), asked)
+		last, lastErr = s.ask(ctx, u.base.String(), u.client, join(u.base, source), asked)
 		if last != nil {
 			last.From = u.base.String()
 		}
@@ -254,29 +256,11 @@ func (s *Set) getAbsolute(ctx context.Context, r Request) (*Response, error) {
 	}
 	for _, reg := range s.registries {
 		if below(reg.base, u) {
-			return s.ask(ctx, reg, reg.client, u, r)
+			return s.ask(ctx, reg.base.String(), reg.client, u, r)
 		}
 	}
-	return s.ask(ctx, s.foreign(u), s.other, u, r)
-}
-
-// maxForeign bounds how many hosts out of documents are remembered.
-const maxForeign = 1024
-
-// foreign is a host that a document named, with what is known of its health.
-func (s *Set) foreign(u *url.URL) *registry {
-	base := &url.URL{Scheme: u.Scheme, Host: u.Host}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	reg, ok := s.hosts[base.String()]
-	if !ok {
-		reg = &registry{base: base, client: s.other, breaker: newBreaker(base.String())}
-		if s.hosts == nil || len(s.hosts) >= maxForeign {
-			s.hosts = map[string]*registry{}
-		}
-		s.hosts[base.String()] = reg
-	}
-	return reg
+	host := &url.URL{Scheme: u.Scheme, Host: u.Host}
+	return s.ask(ctx, host.String(), s.other, u, r)
 }
 
 // Role reports whether an upstream of a role is configured.

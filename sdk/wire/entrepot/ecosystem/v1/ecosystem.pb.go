@@ -269,7 +269,7 @@ func (x Operation_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Operation_Kind.Descriptor instead.
 func (Operation_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{56, 0}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{57, 0}
 }
 
 // DescribeRequest introduces the host.
@@ -1130,7 +1130,10 @@ type ConfigureResponse struct {
 	// these options.
 	Urgent []string `protobuf:"bytes,3,rep,name=urgent,proto3" json:"urgent,omitempty"`
 	// Which spellings of a package's name are the same, under these options.
-	Names         *NameRules `protobuf:"bytes,4,opt,name=names,proto3" json:"names,omitempty"`
+	Names *NameRules `protobuf:"bytes,4,opt,name=names,proto3" json:"names,omitempty"`
+	// Paths of documents that are to be looked at also while nobody asks for them,
+	// because what they were is needed to judge others.
+	Watch         []string `protobuf:"bytes,5,rep,name=watch,proto3" json:"watch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1189,6 +1192,13 @@ func (x *ConfigureResponse) GetUrgent() []string {
 func (x *ConfigureResponse) GetNames() *NameRules {
 	if x != nil {
 		return x.Names
+	}
+	return nil
+}
+
+func (x *ConfigureResponse) GetWatch() []string {
+	if x != nil {
+		return x.Watch
 	}
 	return nil
 }
@@ -2044,7 +2054,8 @@ type Document struct {
 	// facts are one state, and the state in force is served until a newer one is
 	// old enough.
 	Snapshot bool `protobuf:"varint,7,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
-	// Whether facts seen earlier are remembered and handed to its renderings.
+	// Whether facts seen earlier are remembered and handed to its renderings; of a
+	// query those of the listing that judges it are handed to it.
 	History bool `protobuf:"varint,8,opt,name=history,proto3" json:"history,omitempty"`
 	// Which hosted packages its rendering gets besides those of its names: those
 	// with names that match the pattern; empty: no more.
@@ -2060,7 +2071,10 @@ type Document struct {
 	// The version of that fact.
 	Listed string `protobuf:"bytes,13,opt,name=listed,proto3" json:"listed,omitempty"`
 	// As Artifact.probe, which the artifact that it ends in has too.
-	Probe         bool `protobuf:"varint,14,opt,name=probe,proto3" json:"probe,omitempty"`
+	Probe bool `protobuf:"varint,14,opt,name=probe,proto3" json:"probe,omitempty"`
+	// Whether clients read the output beside the main one, as its checksum: it is
+	// that of the main one which they got last.
+	Beside        bool `protobuf:"varint,15,opt,name=beside,proto3" json:"beside,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2189,6 +2203,13 @@ func (x *Document) GetListed() string {
 func (x *Document) GetProbe() bool {
 	if x != nil {
 		return x.Probe
+	}
+	return false
+}
+
+func (x *Document) GetBeside() bool {
+	if x != nil {
+		return x.Beside
 	}
 	return false
 }
@@ -3221,7 +3242,7 @@ func (x *RenderStart) GetOurs() []string {
 // Known is a fact that was seen at an earlier time.
 type Known struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The fact.
+	// The fact, with the sha256 of a file that is kept.
 	Fact *Fact `protobuf:"bytes,1,opt,name=fact,proto3" json:"fact,omitempty"`
 	// When it was first seen, in milliseconds since 1970.
 	FirstMs       int64 `protobuf:"varint,2,opt,name=first_ms,json=firstMs,proto3" json:"first_ms,omitempty"`
@@ -3719,7 +3740,14 @@ type Fact struct {
 	Part bool `protobuf:"varint,12,opt,name=part,proto3" json:"part,omitempty"`
 	// Of a part: canonical path of the document that tells facts of the files
 	// which the part lists; empty: it lists none.
-	Index         string `protobuf:"bytes,13,opt,name=index,proto3" json:"index,omitempty"`
+	Index string `protobuf:"bytes,13,opt,name=index,proto3" json:"index,omitempty"`
+	// Whether published_ms is only what its author claims.
+	Claimed bool `protobuf:"varint,14,opt,name=claimed,proto3" json:"claimed,omitempty"`
+	// Name of an append-only log that has the version; empty: none has. What the
+	// log did not have yet when it was seen is no older than that.
+	Log string `protobuf:"bytes,15,opt,name=log,proto3" json:"log,omitempty"`
+	// Which entry of the log it is, from 0 on.
+	Entry         int64 `protobuf:"varint,16,opt,name=entry,proto3" json:"entry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3845,6 +3873,27 @@ func (x *Fact) GetIndex() string {
 	return ""
 }
 
+func (x *Fact) GetClaimed() bool {
+	if x != nil {
+		return x.Claimed
+	}
+	return false
+}
+
+func (x *Fact) GetLog() string {
+	if x != nil {
+		return x.Log
+	}
+	return ""
+}
+
+func (x *Fact) GetEntry() int64 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
+}
+
 // RenderDone ends a rendering.
 type RenderDone struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3854,7 +3903,9 @@ type RenderDone struct {
 	// reply.
 	Answer *PlanResponse `protobuf:"bytes,2,opt,name=answer,proto3" json:"answer,omitempty"`
 	// The state that a snapshot is in.
-	State         *State `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	State *State `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// How long logs are that facts name.
+	Logs          []*LogHead `protobuf:"bytes,4,rep,name=logs,proto3" json:"logs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3910,6 +3961,68 @@ func (x *RenderDone) GetState() *State {
 	return nil
 }
 
+func (x *RenderDone) GetLogs() []*LogHead {
+	if x != nil {
+		return x.Logs
+	}
+	return nil
+}
+
+// LogHead says how long an append-only log is.
+type LogHead struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the log.
+	Log string `protobuf:"bytes,1,opt,name=log,proto3" json:"log,omitempty"`
+	// How many entries it has.
+	Size          int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogHead) Reset() {
+	*x = LogHead{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogHead) ProtoMessage() {}
+
+func (x *LogHead) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogHead.ProtoReflect.Descriptor instead.
+func (*LogHead) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *LogHead) GetLog() string {
+	if x != nil {
+		return x.Log
+	}
+	return ""
+}
+
+func (x *LogHead) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 // State is what a snapshot says of itself.
 type State struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3925,7 +4038,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3937,7 +4050,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[42]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3950,7 +4063,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{42}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *State) GetVersion() string {
@@ -3993,7 +4106,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4005,7 +4118,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4018,7 +4131,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{43}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *InspectRequest) GetMessage() isInspectRequest_Message {
@@ -4109,7 +4222,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4121,7 +4234,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4134,7 +4247,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{44}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Part) GetName() string {
@@ -4166,7 +4279,7 @@ type Measured struct {
 
 func (x *Measured) Reset() {
 	*x = Measured{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4178,7 +4291,7 @@ func (x *Measured) String() string {
 func (*Measured) ProtoMessage() {}
 
 func (x *Measured) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[45]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4191,7 +4304,7 @@ func (x *Measured) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Measured.ProtoReflect.Descriptor instead.
 func (*Measured) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{45}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Measured) GetPart() *Part {
@@ -4234,7 +4347,7 @@ type PackageFile struct {
 
 func (x *PackageFile) Reset() {
 	*x = PackageFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4246,7 +4359,7 @@ func (x *PackageFile) String() string {
 func (*PackageFile) ProtoMessage() {}
 
 func (x *PackageFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[46]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4259,7 +4372,7 @@ func (x *PackageFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageFile.ProtoReflect.Descriptor instead.
 func (*PackageFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{46}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PackageFile) GetRepository() *Repository {
@@ -4310,7 +4423,7 @@ type MemberHeader struct {
 
 func (x *MemberHeader) Reset() {
 	*x = MemberHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4322,7 +4435,7 @@ func (x *MemberHeader) String() string {
 func (*MemberHeader) ProtoMessage() {}
 
 func (x *MemberHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[47]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4335,7 +4448,7 @@ func (x *MemberHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHeader.ProtoReflect.Descriptor instead.
 func (*MemberHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{47}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *MemberHeader) GetName() string {
@@ -4371,7 +4484,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4383,7 +4496,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[48]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4396,7 +4509,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{48}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *InspectResponse) GetEntry() *Entry {
@@ -4461,7 +4574,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4473,7 +4586,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[49]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4486,7 +4599,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{49}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Entry) GetVersion() *Version {
@@ -4574,7 +4687,7 @@ type HostedPackage struct {
 
 func (x *HostedPackage) Reset() {
 	*x = HostedPackage{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4586,7 +4699,7 @@ func (x *HostedPackage) String() string {
 func (*HostedPackage) ProtoMessage() {}
 
 func (x *HostedPackage) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[50]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4599,7 +4712,7 @@ func (x *HostedPackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostedPackage.ProtoReflect.Descriptor instead.
 func (*HostedPackage) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{50}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *HostedPackage) GetName() string {
@@ -4665,7 +4778,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4677,7 +4790,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4690,7 +4803,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{51}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AcceptRequest) GetMessage() isAcceptRequest_Message {
@@ -4801,7 +4914,7 @@ type AcceptStart struct {
 
 func (x *AcceptStart) Reset() {
 	*x = AcceptStart{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4813,7 +4926,7 @@ func (x *AcceptStart) String() string {
 func (*AcceptStart) ProtoMessage() {}
 
 func (x *AcceptStart) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4826,7 +4939,7 @@ func (x *AcceptStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptStart.ProtoReflect.Descriptor instead.
 func (*AcceptStart) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{52}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AcceptStart) GetRepository() *Repository {
@@ -4870,7 +4983,7 @@ type FieldHeader struct {
 
 func (x *FieldHeader) Reset() {
 	*x = FieldHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4882,7 +4995,7 @@ func (x *FieldHeader) String() string {
 func (*FieldHeader) ProtoMessage() {}
 
 func (x *FieldHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4895,7 +5008,7 @@ func (x *FieldHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldHeader.ProtoReflect.Descriptor instead.
 func (*FieldHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{53}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *FieldHeader) GetName() string {
@@ -4933,7 +5046,7 @@ type UploadedFile struct {
 
 func (x *UploadedFile) Reset() {
 	*x = UploadedFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4945,7 +5058,7 @@ func (x *UploadedFile) String() string {
 func (*UploadedFile) ProtoMessage() {}
 
 func (x *UploadedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4958,7 +5071,7 @@ func (x *UploadedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadedFile.ProtoReflect.Descriptor instead.
 func (*UploadedFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{54}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *UploadedFile) GetName() string {
@@ -5021,7 +5134,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5033,7 +5146,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5046,7 +5159,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{55}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AcceptResponse) GetOperations() []*Operation {
@@ -5115,7 +5228,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[56]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5127,7 +5240,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[56]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5140,7 +5253,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{56}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Operation) GetKind() Operation_Kind {
@@ -5313,12 +5426,13 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"repository\x18\x01 \x01(\tR\n" +
 	"repository\x12!\n" +
-	"\foptions_json\x18\x02 \x01(\tR\voptionsJson\"\xe7\x01\n" +
+	"\foptions_json\x18\x02 \x01(\tR\voptionsJson\"\xfd\x01\n" +
 	"\x11ConfigureResponse\x12C\n" +
 	"\vdiagnostics\x18\x01 \x03(\v2!.entrepot.ecosystem.v1.DiagnosticR\vdiagnostics\x12=\n" +
 	"\tupstreams\x18\x02 \x03(\v2\x1f.entrepot.ecosystem.v1.UpstreamR\tupstreams\x12\x16\n" +
 	"\x06urgent\x18\x03 \x03(\tR\x06urgent\x126\n" +
-	"\x05names\x18\x04 \x01(\v2 .entrepot.ecosystem.v1.NameRulesR\x05names\">\n" +
+	"\x05names\x18\x04 \x01(\v2 .entrepot.ecosystem.v1.NameRulesR\x05names\x12\x14\n" +
+	"\x05watch\x18\x05 \x03(\tR\x05watch\">\n" +
 	"\n" +
 	"Diagnostic\x12\x16\n" +
 	"\x06option\x18\x01 \x01(\tR\x06option\x12\x18\n" +
@@ -5382,7 +5496,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05probe\x18\f \x01(\bR\x05probe\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf2\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8a\x04\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\x12\x14\n" +
@@ -5399,7 +5513,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\aheaders\x18\v \x03(\v2,.entrepot.ecosystem.v1.Document.HeadersEntryR\aheaders\x12\x18\n" +
 	"\alisting\x18\f \x01(\tR\alisting\x12\x16\n" +
 	"\x06listed\x18\r \x01(\tR\x06listed\x12\x14\n" +
-	"\x05probe\x18\x0e \x01(\bR\x05probe\x1a:\n" +
+	"\x05probe\x18\x0e \x01(\bR\x05probe\x12\x16\n" +
+	"\x06beside\x18\x0f \x01(\bR\x06beside\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x01\n" +
@@ -5508,7 +5623,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\":\n" +
 	"\x05Facts\x121\n" +
-	"\x05facts\x18\x01 \x03(\v2\x1b.entrepot.ecosystem.v1.FactR\x05facts\"\xd0\x02\n" +
+	"\x05facts\x18\x01 \x03(\v2\x1b.entrepot.ecosystem.v1.FactR\x05facts\"\x92\x03\n" +
 	"\x04Fact\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -5523,12 +5638,19 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	" \x01(\bR\x04kept\x12\x14\n" +
 	"\x05extra\x18\v \x01(\fR\x05extra\x12\x12\n" +
 	"\x04part\x18\f \x01(\bR\x04part\x12\x14\n" +
-	"\x05index\x18\r \x01(\tR\x05index\"\xb7\x01\n" +
+	"\x05index\x18\r \x01(\tR\x05index\x12\x18\n" +
+	"\aclaimed\x18\x0e \x01(\bR\aclaimed\x12\x10\n" +
+	"\x03log\x18\x0f \x01(\tR\x03log\x12\x14\n" +
+	"\x05entry\x18\x10 \x01(\x03R\x05entry\"\xeb\x01\n" +
 	"\n" +
 	"RenderDone\x128\n" +
 	"\afailure\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\x12;\n" +
 	"\x06answer\x18\x02 \x01(\v2#.entrepot.ecosystem.v1.PlanResponseR\x06answer\x122\n" +
-	"\x05state\x18\x03 \x01(\v2\x1c.entrepot.ecosystem.v1.StateR\x05state\"c\n" +
+	"\x05state\x18\x03 \x01(\v2\x1c.entrepot.ecosystem.v1.StateR\x05state\x122\n" +
+	"\x04logs\x18\x04 \x03(\v2\x1e.entrepot.ecosystem.v1.LogHeadR\x04logs\"/\n" +
+	"\aLogHead\x12\x10\n" +
+	"\x03log\x18\x01 \x01(\tR\x03log\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"c\n" +
 	"\x05State\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12!\n" +
 	"\fpublished_ms\x18\x02 \x01(\x03R\vpublishedMs\x12\x1d\n" +
@@ -5692,7 +5814,7 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP() []byte {
 }
 
 var file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(ErrorKind)(0),            // 0: entrepot.ecosystem.v1.ErrorKind
 	(Step)(0),                 // 1: entrepot.ecosystem.v1.Step
@@ -5739,31 +5861,32 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(*Facts)(nil),             // 42: entrepot.ecosystem.v1.Facts
 	(*Fact)(nil),              // 43: entrepot.ecosystem.v1.Fact
 	(*RenderDone)(nil),        // 44: entrepot.ecosystem.v1.RenderDone
-	(*State)(nil),             // 45: entrepot.ecosystem.v1.State
-	(*InspectRequest)(nil),    // 46: entrepot.ecosystem.v1.InspectRequest
-	(*Part)(nil),              // 47: entrepot.ecosystem.v1.Part
-	(*Measured)(nil),          // 48: entrepot.ecosystem.v1.Measured
-	(*PackageFile)(nil),       // 49: entrepot.ecosystem.v1.PackageFile
-	(*MemberHeader)(nil),      // 50: entrepot.ecosystem.v1.MemberHeader
-	(*InspectResponse)(nil),   // 51: entrepot.ecosystem.v1.InspectResponse
-	(*Entry)(nil),             // 52: entrepot.ecosystem.v1.Entry
-	(*HostedPackage)(nil),     // 53: entrepot.ecosystem.v1.HostedPackage
-	(*AcceptRequest)(nil),     // 54: entrepot.ecosystem.v1.AcceptRequest
-	(*AcceptStart)(nil),       // 55: entrepot.ecosystem.v1.AcceptStart
-	(*FieldHeader)(nil),       // 56: entrepot.ecosystem.v1.FieldHeader
-	(*UploadedFile)(nil),      // 57: entrepot.ecosystem.v1.UploadedFile
-	(*AcceptResponse)(nil),    // 58: entrepot.ecosystem.v1.AcceptResponse
-	(*Operation)(nil),         // 59: entrepot.ecosystem.v1.Operation
-	nil,                       // 60: entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
-	nil,                       // 61: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	nil,                       // 62: entrepot.ecosystem.v1.ErrorFormat.CodesEntry
-	nil,                       // 63: entrepot.ecosystem.v1.Request.HeadersEntry
-	nil,                       // 64: entrepot.ecosystem.v1.Artifact.HeadersEntry
-	nil,                       // 65: entrepot.ecosystem.v1.Document.HeadersEntry
-	nil,                       // 66: entrepot.ecosystem.v1.Reply.HeadersEntry
-	nil,                       // 67: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	nil,                       // 68: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	nil,                       // 69: entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	(*LogHead)(nil),           // 45: entrepot.ecosystem.v1.LogHead
+	(*State)(nil),             // 46: entrepot.ecosystem.v1.State
+	(*InspectRequest)(nil),    // 47: entrepot.ecosystem.v1.InspectRequest
+	(*Part)(nil),              // 48: entrepot.ecosystem.v1.Part
+	(*Measured)(nil),          // 49: entrepot.ecosystem.v1.Measured
+	(*PackageFile)(nil),       // 50: entrepot.ecosystem.v1.PackageFile
+	(*MemberHeader)(nil),      // 51: entrepot.ecosystem.v1.MemberHeader
+	(*InspectResponse)(nil),   // 52: entrepot.ecosystem.v1.InspectResponse
+	(*Entry)(nil),             // 53: entrepot.ecosystem.v1.Entry
+	(*HostedPackage)(nil),     // 54: entrepot.ecosystem.v1.HostedPackage
+	(*AcceptRequest)(nil),     // 55: entrepot.ecosystem.v1.AcceptRequest
+	(*AcceptStart)(nil),       // 56: entrepot.ecosystem.v1.AcceptStart
+	(*FieldHeader)(nil),       // 57: entrepot.ecosystem.v1.FieldHeader
+	(*UploadedFile)(nil),      // 58: entrepot.ecosystem.v1.UploadedFile
+	(*AcceptResponse)(nil),    // 59: entrepot.ecosystem.v1.AcceptResponse
+	(*Operation)(nil),         // 60: entrepot.ecosystem.v1.Operation
+	nil,                       // 61: entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
+	nil,                       // 62: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	nil,                       // 63: entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	nil,                       // 64: entrepot.ecosystem.v1.Request.HeadersEntry
+	nil,                       // 65: entrepot.ecosystem.v1.Artifact.HeadersEntry
+	nil,                       // 66: entrepot.ecosystem.v1.Document.HeadersEntry
+	nil,                       // 67: entrepot.ecosystem.v1.Reply.HeadersEntry
+	nil,                       // 68: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	nil,                       // 69: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	nil,                       // 70: entrepot.ecosystem.v1.HostedPackage.TagsEntry
 }
 var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	6,   // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
@@ -5772,14 +5895,14 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	9,   // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
 	10,  // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
 	11,  // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
-	60,  // 6: entrepot.ecosystem.v1.DescribeResponse.scopes:type_name -> entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
+	61,  // 6: entrepot.ecosystem.v1.DescribeResponse.scopes:type_name -> entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
 	5,   // 7: entrepot.ecosystem.v1.DescribeResponse.names:type_name -> entrepot.ecosystem.v1.NameRules
-	61,  // 8: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	62,  // 9: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	62,  // 8: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	63,  // 9: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
 	14,  // 10: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
 	6,   // 11: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
 	5,   // 12: entrepot.ecosystem.v1.ConfigureResponse.names:type_name -> entrepot.ecosystem.v1.NameRules
-	63,  // 13: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
+	64,  // 13: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
 	15,  // 14: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
 	16,  // 15: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
 	19,  // 16: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
@@ -5793,11 +5916,11 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	19,  // 24: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
 	20,  // 25: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
 	21,  // 26: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
-	64,  // 27: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
+	65,  // 27: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
 	26,  // 28: entrepot.ecosystem.v1.Artifact.missing:type_name -> entrepot.ecosystem.v1.Failure
 	20,  // 29: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
-	65,  // 30: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
-	66,  // 31: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
+	66,  // 30: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
+	67,  // 31: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
 	20,  // 32: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
 	0,   // 33: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
 	1,   // 34: entrepot.ecosystem.v1.Upload.step:type_name -> entrepot.ecosystem.v1.Step
@@ -5814,71 +5937,72 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	35,  // 45: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
 	38,  // 46: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
 	37,  // 47: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
-	53,  // 48: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
+	54,  // 48: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
 	15,  // 49: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
 	31,  // 50: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
 	36,  // 51: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
 	43,  // 52: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
 	20,  // 53: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
-	67,  // 54: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	68,  // 54: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
 	40,  // 55: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
 	41,  // 56: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
 	42,  // 57: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
 	44,  // 58: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
 	20,  // 59: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
-	68,  // 60: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	69,  // 60: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
 	43,  // 61: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
 	21,  // 62: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
 	26,  // 63: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
 	18,  // 64: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
-	45,  // 65: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
-	49,  // 66: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
-	50,  // 67: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
-	48,  // 68: entrepot.ecosystem.v1.InspectRequest.measured:type_name -> entrepot.ecosystem.v1.Measured
-	47,  // 69: entrepot.ecosystem.v1.Measured.part:type_name -> entrepot.ecosystem.v1.Part
-	21,  // 70: entrepot.ecosystem.v1.Measured.digests:type_name -> entrepot.ecosystem.v1.Digest
-	15,  // 71: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
-	21,  // 72: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	52,  // 73: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
-	26,  // 74: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	59,  // 75: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	47,  // 76: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
-	19,  // 77: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
-	21,  // 78: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
-	69,  // 79: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
-	52,  // 80: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
-	55,  // 81: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
-	56,  // 82: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
-	57,  // 83: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
-	53,  // 84: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
-	15,  // 85: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	16,  // 86: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
-	21,  // 87: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	52,  // 88: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
-	26,  // 89: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
-	59,  // 90: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	24,  // 91: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	26,  // 92: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	2,   // 93: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
-	19,  // 94: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
-	47,  // 95: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
-	3,   // 96: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
-	12,  // 97: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
-	17,  // 98: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
-	34,  // 99: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
-	46,  // 100: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
-	54,  // 101: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
-	4,   // 102: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
-	13,  // 103: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
-	18,  // 104: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
-	39,  // 105: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
-	51,  // 106: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
-	58,  // 107: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
-	102, // [102:108] is the sub-list for method output_type
-	96,  // [96:102] is the sub-list for method input_type
-	96,  // [96:96] is the sub-list for extension type_name
-	96,  // [96:96] is the sub-list for extension extendee
-	0,   // [0:96] is the sub-list for field type_name
+	46,  // 65: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
+	45,  // 66: entrepot.ecosystem.v1.RenderDone.logs:type_name -> entrepot.ecosystem.v1.LogHead
+	50,  // 67: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
+	51,  // 68: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
+	49,  // 69: entrepot.ecosystem.v1.InspectRequest.measured:type_name -> entrepot.ecosystem.v1.Measured
+	48,  // 70: entrepot.ecosystem.v1.Measured.part:type_name -> entrepot.ecosystem.v1.Part
+	21,  // 71: entrepot.ecosystem.v1.Measured.digests:type_name -> entrepot.ecosystem.v1.Digest
+	15,  // 72: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
+	21,  // 73: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	53,  // 74: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
+	26,  // 75: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	60,  // 76: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	48,  // 77: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
+	19,  // 78: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
+	21,  // 79: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
+	70,  // 80: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	53,  // 81: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
+	56,  // 82: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
+	57,  // 83: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
+	58,  // 84: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
+	54,  // 85: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
+	15,  // 86: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	16,  // 87: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
+	21,  // 88: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	53,  // 89: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
+	26,  // 90: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
+	60,  // 91: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	24,  // 92: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	26,  // 93: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	2,   // 94: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
+	19,  // 95: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
+	48,  // 96: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
+	3,   // 97: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
+	12,  // 98: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
+	17,  // 99: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
+	34,  // 100: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
+	47,  // 101: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
+	55,  // 102: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
+	4,   // 103: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
+	13,  // 104: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
+	18,  // 105: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
+	39,  // 106: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
+	52,  // 107: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
+	59,  // 108: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
+	103, // [103:109] is the sub-list for method output_type
+	97,  // [97:103] is the sub-list for method input_type
+	97,  // [97:97] is the sub-list for extension type_name
+	97,  // [97:97] is the sub-list for extension extendee
+	0,   // [0:97] is the sub-list for field type_name
 }
 
 func init() { file_entrepot_ecosystem_v1_ecosystem_proto_init() }
@@ -5913,13 +6037,13 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 		(*RenderResponse_Facts)(nil),
 		(*RenderResponse_Done)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[43].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[44].OneofWrappers = []any{
 		(*InspectRequest_File)(nil),
 		(*InspectRequest_Member)(nil),
 		(*InspectRequest_Piece)(nil),
 		(*InspectRequest_Measured)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[51].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[52].OneofWrappers = []any{
 		(*AcceptRequest_Start)(nil),
 		(*AcceptRequest_Field)(nil),
 		(*AcceptRequest_Piece)(nil),
@@ -5932,7 +6056,7 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc), len(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   67,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
