@@ -59,6 +59,7 @@ type Store struct {
 	reserve  atomic.Int64
 	used     atomic.Int64
 	evicted  atomic.Int64
+	futile   atomic.Int64 // until when no look for space finds any, in Unix seconds
 	pinned   func(Digest) bool
 	kick     chan struct{}
 

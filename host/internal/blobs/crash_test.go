@@ -194,3 +194,30 @@ func TestLostRecordsAreMadeUpFor(t *testing.T) {
 		t.Errorf("it is done again, or not at all: %v", err)
 	}
 }
+
+// TestAFullDiskIsLookedThroughNowAndThen writes while there is no space to be
+// had.
+func TestAFullDiskIsLookedThroughNowAndThen(t *testing.T) {
+	t.Parallel()
+	d := openDir(t, t.TempDir())
+	defer d.Close()
+	s := openStore(t, d, Options{Limit: 1 << 20, Reserve: 1 << 60})
+	asked := func() bool {
+		if _, err := s.Create(); err == nil {
+			t.Fatal("there is space")
+		}
+		select {
+		case <-s.kick:
+			return true
+		default:
+			return false
+		}
+	}
+	if !asked() {
+		t.Fatal("nobody looks for space")
+	}
+	s.evict()
+	if asked() {
+		t.Error("it is looked for again although there was none")
+	}
+}

@@ -134,6 +134,10 @@ func (s *Store) flush(all bool) {
 	}
 }
 
+// futileFor is for how long nobody looks for space again after there was none to
+// be had: that takes a look at all records, and each write would ask for it.
+const futileFor = 10 * time.Second
+
 // evict removes the least recently used bodies until they take nine tenths of
 // their bound and the disk has its reserve.
 func (s *Store) evict() {
@@ -171,6 +175,7 @@ func (s *Store) evict() {
 			// Something else fills the disk. What is cached can still be served.
 			s.log.Warn("the disk lacks more space than all cached bodies take; none is evicted for it", "lacking", lacking, "cached", total)
 			lacking = 0
+			s.futile.Store(time.Now().Add(futileFor).Unix())
 		}
 		over = max(over, lacking)
 	}
@@ -189,6 +194,10 @@ func (s *Store) evict() {
 		s.evicted.Add(1)
 		n++
 		freed += b.size
+	}
+	if n == 0 {
+		s.futile.Store(time.Now().Add(futileFor).Unix())
+		return
 	}
 	s.log.Info("evicted the least recently used bodies", "bodies", n, "bytes", freed, "limit", limit)
 }

@@ -98,7 +98,9 @@ func (s *Store) room(size int64) error {
 	if err != nil || free-size >= reserve {
 		return nil // where free space is unknown, writing tells
 	}
-	s.Evict()
+	if time.Now().Unix() >= s.futile.Load() {
+		s.Evict()
+	}
 	return fmt.Errorf("%w: %d bytes free on the disk of %s, %d are reserved", ErrNoSpace, free, filepath.Dir(s.dir), reserve)
 }
 

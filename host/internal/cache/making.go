@@ -204,8 +204,12 @@ func (m *making) freshUntil() time.Time {
 // forever is how long what never changes is believed.
 const forever = 10 * 365 * 24 * time.Hour
 
-// whole reports whether all of the sources are known to have come whole.
+// whole reports whether all of the sources are there and are known to have come
+// whole.
 func (m *making) whole() bool {
+	if m.lack != nil {
+		return false
+	}
 	for _, s := range m.used {
 		if s.Unframed {
 			return false
@@ -331,7 +335,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 		done, err := m.repo.Ecosystem.Render(ctx, m.start(p), m.hosted, m.d.GetSources(), m.fetch, sink)
 		failure := done.GetFailure()
 		if m.d.GetSnapshot() && err == nil {
-			return m.snapshot(ctx, done, sink, p, generation)
+			return m.snapshot(ctx, done, sink, p, generation, hostedKey)
 		}
 		if err == nil && sink.tooMany {
 			err = fmt.Errorf("plugin %s tells more than %d facts of %s", m.repo.Plugin, maxFacts, m.d.GetPath())
@@ -388,9 +392,9 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 
 // snapshot keeps what a snapshot's root was rendered to. It is judged as a
 // whole, when it is served.
-func (m *making) snapshot(ctx context.Context, done *pb.RenderDone, sink *outputs, p *cooldown.Policy, generation string) (*Rendering, error) {
+func (m *making) snapshot(ctx context.Context, done *pb.RenderDone, sink *outputs, p *cooldown.Policy, generation, hostedKey string) (*Rendering, error) {
 	r := &Rendering{renderingRecord: renderingRecord{
-		Plugin: generation, Policy: policy.Key(p), Names: m.d.GetNames(), Sources: m.order,
+		Plugin: generation, Policy: policy.Key(p), Names: m.d.GetNames(), Sources: m.order, Hosted: hostedKey, Pattern: m.d.GetHosted(),
 	}}
 	if done.GetFailure().GetKind() == pb.ErrorKind_ERROR_KIND_UPSTREAM {
 		sink.abort()

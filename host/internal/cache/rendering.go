@@ -394,14 +394,21 @@ func (c *Cache) knownRendering(name string) *Rendering {
 	})
 }
 
+// remake makes a rendering, or waits for one that is being made, once more where
+// that was begun under rules that have changed since.
 func (c *Cache) remake(ctx context.Context, repo *Repository, d *pb.Document, base, name string, accept func(*source) bool) (*Rendering, error) {
-	v, err := c.shared(ctx, key("remake", name), func(ctx context.Context) (any, error) {
-		return c.make(ctx, repo, d, base, name, accept)
-	})
-	if err != nil {
-		return nil, err
+	for tries := renderTries; ; tries-- {
+		v, err := c.shared(ctx, key("remake", name), func(ctx context.Context) (any, error) {
+			return c.make(ctx, repo, d, base, name, accept)
+		})
+		if err != nil {
+			return nil, err
+		}
+		r := v.(*Rendering)
+		if tries == 1 || r.epoch.Load() == c.policy.Epoch() || c.agrees(repo, r, time.Now()) {
+			return r, nil
+		}
 	}
-	return v.(*Rendering), nil
 }
 
 // anyKept accepts every source that is kept.

@@ -213,7 +213,10 @@ func (c *Cache) here(ctx context.Context, repo *Repository, s *pb.Source, base s
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.landed(ctx, repo, a, base)
+	body, err := c.own(ctx, repo, a)
+	if body.Digest.Zero() && err == nil {
+		body, err = c.landed(ctx, repo, a, base)
+	}
 	if isNotFound(err) {
 		return &source{Status: http.StatusNotFound, Checked: time.Now()}, nil
 	}
@@ -224,6 +227,31 @@ func (c *Cache) here(ctx context.Context, repo *Repository, s *pb.Source, base s
 		return nil, fmt.Errorf("%w: %s is larger than max_document (%d bytes)", errUpstreamBody, s.GetUrl(), repo.MaxDocument)
 	}
 	return &source{Status: http.StatusOK, URL: s.GetUrl(), Digest: body.Digest, Size: body.Size, Checked: time.Now()}, nil
+}
+
+// own is the body of a file that is hosted; zero: there is none, and upstream may
+// be asked for it.
+func (c *Cache) own(ctx context.Context, repo *Repository, plan *pb.Artifact) (Body, error) {
+	f, err := c.hostedFile(ctx, repo, plan)
+	if f == nil || err != nil {
+		return Body{}, err
+	}
+	defer f.Content.Close()
+	if f.Content.plain == nil {
+		return Body{Digest: f.Digest, Size: f.Size}, nil
+	}
+	// It lies in a directory.
+	w, err := c.blobs.Create()
+	if err != nil {
+		return Body{}, err
+	}
+	defer w.Abort()
+	if _, err := io.Copy(w, f.Reader()); err != nil {
+		return Body{}, err
+	}
+	size := w.Size()
+	digest, err := w.Commit(nil, false)
+	return Body{Digest: digest, Size: size}, err
 }
 
 // ask asks upstream. What knows no HEAD is asked for the beginning of an

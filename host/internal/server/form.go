@@ -6,17 +6,21 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // maxFormBytes bounds a form by which a document is asked for.
-const maxFormBytes = 64 << 10
+const maxFormBytes = 16 << 10
 
 // formTarget is the target of the GET that a POST of a form stands for: the
 // form's fields are its query. Some clients ask for documents so. False: there
 // is no form.
-func formTarget(r *http.Request, target string) (string, bool) {
+func formTarget(w http.ResponseWriter, r *http.Request, target string) (string, bool) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.Method != http.MethodPost || err != nil || kind != "application/x-www-form-urlencoded" {
+		return "", false
+	}
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(relayTime)); err != nil {
 		return "", false
 	}
 	form, err := io.ReadAll(io.LimitReader(r.Body, maxFormBytes+1))

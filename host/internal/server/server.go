@@ -219,7 +219,7 @@ func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, t
 		return
 	}
 	if rt.plan.GetDocument() != nil {
-		if asked, ok := formTarget(r, target); ok {
+		if asked, ok := formTarget(w, r, target); ok {
 			k.method, k.target = http.MethodGet, asked
 			if rt, err = s.plan(r.Context(), k, base+m.prefix, r); err != nil {
 				s.fail(w, r, m.repo, err)

@@ -109,7 +109,11 @@ func (r *Response) Missing() bool {
 	return false
 }
 
-// Observer is told of every request made, for metrics.
+// elsewhere stands for hosts that documents name.
+const elsewhere = "elsewhere"
+
+// Observer is told of every request made, for metrics; of an upstream by its base
+// address, of all other hosts together as "elsewhere".
 type Observer func(upstream string, took time.Duration, status int, err error)
 
 // registry is one upstream.
@@ -153,6 +157,13 @@ func New(o Options) (*Set, error) {
 	s := &Set{main: "main", observe: o.Observe, stall: config.DefaultTimeout}
 	if s.observe == nil {
 		s.observe = func(string, time.Duration, int, error) {}
+	}
+	told := s.observe
+	s.observe = func(base string, took time.Duration, status int, err error) {
+		if !slices.Contains(s.Bases(), base) {
+			base = elsewhere // hosts that documents name are without end
+		}
+		told(base, took, status, err)
 	}
 	roles := map[string]bool{}
 	for i, d := range o.Defaults {
