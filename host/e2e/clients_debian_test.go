@@ -335,7 +335,7 @@ func TestDebianSupersededFiles(t *testing.T) {
 	}
 	a.remove(tide11.file())
 	state := fixtureNow.Add(-second.age).UTC().Format("20060102T150405Z")
-	if out, err := h.Run(t, "exempt", "pkg:deb/sea/stable@"+state, "--reason", "as if it were old enough", "--expires", "1d"); err != nil {
+	if out, err := h.Run(t, "exempt", "pkg:deb/sea/dists/stable@"+state, "--reason", "as if it were old enough", "--expires", "1d"); err != nil {
 		t.Fatalf("exempt: %v\n%s", err, out)
 	}
 	newApt(t, h.URL, a, "stable").installsTide(t, tide11)
