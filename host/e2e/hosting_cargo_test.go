@@ -388,6 +388,7 @@ func TestHostingCargoSurvivesRestarts(t *testing.T) {
 	config := f.config("3d", `hosted { names = ["acme-*"] }`)
 	h := startHostIn(t, dir, config)
 	token := h.token(t, "alice", "--allow", "publish,delete,admin:cargo")
+	h.token(t, "bob")
 	file := tarball(t, map[string][]byte{"acme-tide-1.0.0/Cargo.toml": []byte("[package]\nname = \"acme-tide\"\nversion = \"1.0.0\"\n")})
 	if status, body := hostingCargoPut(t, mount(h, f), token, hostingCargoFrame(t, hostingCargoMetadata("acme-tide", "1.0.0"), file)); status != http.StatusOK {
 		t.Fatal(status, body)

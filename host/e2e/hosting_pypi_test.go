@@ -266,12 +266,12 @@ func TestHostingPyPIPublishesWithUV(t *testing.T) {
 	if out, err := publish(); err != nil {
 		t.Errorf("uv publish of the same files again: %v\n%s", err, out)
 	}
-	hostingPyPIPacksAnew(t, p, "dist/acme_tide-1.0.0.tar.gz")
-	out, err := publish()
-	uvClient.fails(t, out, err, "publishes a file twice", `409`)
 	if out, err := publish("--check-url", p.url+"/simple/"); err != nil || !strings.Contains(out, "already exists") {
 		t.Errorf("uv publish --check-url: %v\n%s", err, out)
 	}
+	hostingPyPIPacksAnew(t, p, "dist/acme_tide-1.0.0.tar.gz")
+	out, err := publish()
+	uvClient.fails(t, out, err, "publishes a file twice", `409`)
 	p = uvClient.project(t, mount(h, f))
 	hostingPyPIDist(t, p, release{name: "tide", version: "2.0.0"})
 	out, err = publish()

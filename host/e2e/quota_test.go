@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // bodiesOn counts the bodies and temporary files on a host's disk.
@@ -95,6 +96,9 @@ repository "npm" {
 			t.Fatal(err)
 		}
 		defer c.Close()
+		if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
 		fmt.Fprintf(c, "PUT %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", path, token, size)
 		line, err := bufio.NewReader(c).ReadString('\n')
 		if err != nil {

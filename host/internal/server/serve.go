@@ -364,11 +364,12 @@ func (s *Server) serveReply(w *recorder, r *http.Request, repo *cache.Repository
 }
 
 func (s *Server) serveRelay(w *recorder, r *http.Request, repo *cache.Repository, relay *pb.Relay) error {
-	r.Body = http.MaxBytesReader(w, r.Body, maxRelayed)
+	bounded := r.WithContext(r.Context())
+	bounded.Body = http.MaxBytesReader(w, r.Body, maxRelayed)
 	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(relayTime)); err != nil {
 		return err
 	}
-	resp, err := s.cache.Relay(r.Context(), repo, relay, r)
+	resp, err := s.cache.Relay(r.Context(), repo, relay, bounded)
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_BAD_REQUEST, Message: "the request's body is larger than 16 MiB"}

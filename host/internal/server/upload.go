@@ -16,14 +16,15 @@ const uploadStall = time.Minute
 
 // serveUpload carries an upload or a change out.
 func (s *Server) serveUpload(w *recorder, r *http.Request, repo *cache.Repository, rt *route, target string, u *pb.Upload) error {
-	r.Body = http.MaxBytesReader(w, &patient{r.Body, http.NewResponseController(w)}, publish.MaxBody(repo))
+	bounded := r.WithContext(r.Context()) // the server knows by the body of its own what it need not ask for
+	bounded.Body = http.MaxBytesReader(w, &patient{r.Body, http.NewResponseController(w)}, publish.MaxBody(repo))
 	path, query, _ := strings.Cut(target, "?")
 	reply, err := s.publisher.Do(r.Context(), publish.Request{
 		Repository: repo,
 		Base:       rt.base,
 		Plan:       u,
 		Asked:      &pb.Request{Method: r.Method, Path: path, Query: query, Headers: varied(repo, r)},
-		HTTP:       r,
+		HTTP:       bounded,
 		User:       w.identity.User(),
 		Allowed:    func(names []string) error { return s.mayChange(w, repo, uploadAction(u), names) },
 		Rights: publish.Rights{
