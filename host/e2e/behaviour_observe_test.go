@@ -17,7 +17,14 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	faultGet(t, h.URL+"/npm"+v.path(), v.Body)
 	faultGet(t, h.URL+"/npm"+v.path(), v.Body)
 	faultTry(t, http.MethodGet, h.URL+"/npm/nobody")
-	status, header, body := get(t, h.URL+"/metrics")
+	var status int
+	var header http.Header
+	var body []byte
+	// An answer is counted once it is sent.
+	eventually(t, "to count the last request", func() bool {
+		status, header, body = get(t, h.URL+"/metrics")
+		return strings.Contains(string(body), `entrepot_request_seconds_count{repository="npm"} 3`)
+	})
 	if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "text/plain") {
 		t.Fatalf("%d %s", status, header.Get("Content-Type"))
 	}

@@ -89,7 +89,12 @@ func (g *guard) checkName(host string) error {
 	}
 	name := strings.TrimSuffix(strings.ToLower(host), ".")
 	last := name[strings.LastIndexByte(name, '.')+1:]
-	if !g.named[name] && (last == "" || last == "localhost" || number(last)) {
+	switch {
+	case g.named[name]:
+		return nil
+	case last == "localhost": // RFC 6761, section 6.3
+		return fmt.Errorf("%w: %s is a private address that the configuration does not name", ErrBlocked, host)
+	case last == "", number(last):
 		return fmt.Errorf("%w: %q is no name of a registry", ErrBlocked, host)
 	}
 	return nil
