@@ -302,11 +302,6 @@ func (c *contestant) fetch(path string, gzip bool) (int64, error) {
 	return read(c.request(path, gzip), http.StatusOK)
 }
 
-// fetch reads an address and returns how many bytes came.
-func fetch(url string, gzip bool) (int64, error) {
-	return (&contestant{url: url}).fetch("", gzip)
-}
-
 // read reads the answer to a request, which must have a status.
 func read(req *http.Request, status int) (int64, error) {
 	resp, err := client.Do(req)
