@@ -110,12 +110,12 @@ type Route struct {
 
 // Snippet is one way to set a client up.
 type Snippet struct {
-	// Client is the program: "npm", "pip".
+	// Client is the program: "npm", "pip". It is required.
 	Client string
 	// File is what the text goes into; empty: the text is a shell command.
 	File string
-	// Text has {url} for the repository's address, {host} for its host and
-	// port.
+	// Text is required. It has {url} for the repository's address, {host} for its
+	// host and port.
 	Text string
 }
 
@@ -136,17 +136,19 @@ type ErrorFormat struct {
 
 // Ungated is a route that policy cannot judge.
 type Ungated struct {
-	// Route is the pattern, as in [Route.Match].
+	// Route is the pattern, as a [Route.Match] of the same Ecosystem has it.
 	Route string
-	// Reason is why.
+	// Reason is why; it is required.
 	Reason string
 }
 
 // Version is a version of a package, with what a listing says of it.
 type Version struct {
-	// Name is the package's name in the ecosystem's canonical form.
+	// Name is the package's name in the ecosystem's canonical form; it is required
+	// by [Input.Keep].
 	Name string
-	// Version is the version as the ecosystem writes it.
+	// Version is the version as the ecosystem writes it; empty: none in
+	// particular.
 	Version string
 	// Published is when the registry says it was published; zero: unknown, so
 	// that its age is counted from when the host last saw the listing without

@@ -40,9 +40,11 @@ type Package struct {
 
 // Entry is what Inspect makes of a package file.
 type Entry struct {
-	// Version that it is a file of, with its Name in canonical form.
+	// Version that it is a file of, with its Name in canonical form; both are
+	// required.
 	Version Version
-	// Path is its canonical address here, relative to the mount.
+	// Path is its canonical address here, relative to the mount; it is required of
+	// what has a file.
 	Path string
 	// Extra is what renderings find again in [Hosted.Extra]; nil: nothing.
 	Extra []byte

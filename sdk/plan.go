@@ -71,8 +71,12 @@ type Document struct {
 	// checksum, and that it must fit: for a while it is that of the rendering of
 	// which clients got the main one last.
 	Beside bool
-	// Name is the package it is about; empty: several, or not known yet.
+	// Name is the package it is about, by which the host knows whether upstream
+	// may be asked; empty: one of Several, Query and Hosted says why.
 	Name string
+	// Several says that it is about more than one package, about none, or about
+	// one that only rendering it tells.
+	Several bool
 	// From is what is asked of upstream at the start; nil: nothing.
 	From []Source
 	// Query marks what is no listing of a package: the answer to a search, or a

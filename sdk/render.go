@@ -248,6 +248,7 @@ type output struct {
 	headers           map[string]string
 }
 
+// Write adds to the output.
 func (o *output) Write(p []byte) (int, error) {
 	if len(o.in.missing) > 0 {
 		return len(p), nil // dropped: Render is going to be run again

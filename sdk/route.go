@@ -14,6 +14,7 @@ import (
 // pattern is a compiled Route.Match.
 type pattern struct {
 	method string
+	route  string // the path as it is written
 	path   *regexp.Regexp
 	names  []string
 	atoms  []atom
@@ -41,7 +42,7 @@ func compile(match string) (*pattern, error) {
 	if strings.ContainsAny(path, "?#") {
 		return nil, errors.New("a path has no query: Request.Param has its parameters")
 	}
-	p := &pattern{method: method}
+	p := &pattern{method: method, route: path}
 	var expr strings.Builder
 	expr.WriteString("^")
 	last := 0
@@ -99,6 +100,14 @@ func (p *pattern) match(path string) map[string]string {
 	return captures
 }
 
+// fill is a path in which something stands for each name.
+func (p *pattern) fill(with func(name string, across bool) string) string {
+	return capture.ReplaceAllStringFunc(p.route, func(braced string) string {
+		m := capture.FindStringSubmatch(braced)
+		return with(m[1], m[2] != "")
+	})
+}
+
 // router is an Ecosystem with its patterns compiled.
 type router struct {
 	Ecosystem
@@ -125,23 +134,31 @@ func (r *router) plan(req Request) (Plan, Request) {
 	if complaint := malformed(req.Path, req.Query); complaint != "" {
 		return BadRequest(complaint), req
 	}
-	otherMethod := false
+	i, captures, otherMethod := r.find(req)
+	switch {
+	case i >= 0:
+		req.captures = captures
+		return r.Routes[i].Plan(req), req
+	case otherMethod:
+		return Failure{Kind: KindMethod, Message: req.Method + " does not fit this address"}, req
+	}
+	return NotFound("no such address in a repository of " + r.Name + " packages"), req
+}
+
+// find is the first route that matches, and what it captures; -1: none does,
+// but perhaps one of another method.
+func (r *router) find(req Request) (i int, captures map[string]string, otherMethod bool) {
 	for i, p := range r.patterns {
 		captures := p.match(req.Path)
 		if captures == nil {
 			continue
 		}
-		if p.method != req.Method {
-			otherMethod = true
-			continue
+		if p.method == req.Method {
+			return i, captures, false
 		}
-		req.captures = captures
-		return r.Routes[i].Plan(req), req
+		otherMethod = true
 	}
-	if otherMethod {
-		return Failure{Kind: KindMethod, Message: req.Method + " does not fit this address"}, req
-	}
-	return NotFound("no such address in a repository of " + r.Name + " packages"), req
+	return -1, nil, otherMethod
 }
 
 // malformed says what is wrong with an address that no plugin needs to see:

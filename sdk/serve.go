@@ -56,6 +56,9 @@ func Serve[C any](open func(C) (Ecosystem, error)) {
 	server.log = Logger()
 	if len(os.Args) == 2 && os.Args[1] == "describe" {
 		d, err := server.Describe(context.Background(), nil)
+		if err == nil {
+			err = server.defaults.probe()
+		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -78,6 +81,7 @@ func Serve[C any](open func(C) (Ecosystem, error)) {
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true}),
 	}
 	if len(os.Args) == 2 && os.Args[1] == "debug" {
+		server.debugged = true
 		debugged(serve)
 		return
 	}

@@ -25,6 +25,7 @@ type server struct {
 	open     func(optionsJSON string) (*router, error)
 	defaults *router
 	log      hclog.Logger // gets panics; nil: only whoever asks is told
+	debugged bool         // breakpoints are for requests, and not for what is tried
 
 	mu      sync.Mutex
 	routers map[string]*router // by options: opening is pure, so this is no state
@@ -103,9 +104,13 @@ func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 	return d, nil
 }
 
-// Configure opens the ecosystem with a repository's options.
+// Configure opens the ecosystem with a repository's options, and tries what it
+// plans.
 func (s *server) Configure(_ context.Context, c *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
 	r, err := s.router(c.GetOptionsJson())
+	if err == nil && !s.debugged {
+		err = r.probe()
+	}
 	if err != nil {
 		d := &pb.Diagnostic{Message: err.Error()}
 		var option OptionError

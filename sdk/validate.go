@@ -173,7 +173,10 @@ func planComplaint(plan Plan) string {
 		return "returned no plan: return sdk.NotFound(…) where there is nothing"
 	case Document:
 		if p.Render == nil {
-			return "returned a Document without Render"
+			return "returned a Document without Render: write the function that makes it of upstream's documents"
+		}
+		if p.Name == "" && p.Hosted == "" && !p.Query && !p.Several {
+			return "returned a Document that names no package: write its Name, as Name: r.Get(\"name\"), so that upstream is not asked for names that are ours, or Several: true where it is about more than one or none"
 		}
 	case Upload:
 		return p.complaint()

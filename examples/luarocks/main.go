@@ -14,7 +14,7 @@ type options struct {
 }
 
 func open(o options) (sdk.Ecosystem, error) {
-	index := sdk.Document{Path: "/manifest-" + o.Lua, From: sdk.From("/manifest-" + o.Lua), Render: render}
+	index := sdk.Document{Path: "/manifest-" + o.Lua, Several: true, From: sdk.From("/manifest-" + o.Lua), Render: render}
 	return sdk.Ecosystem{
 		Name:      "luarocks",
 		Title:     "LuaRocks",

@@ -327,6 +327,11 @@ func TestPluginThatCannotStartIsNamedWithTheReason(t *testing.T) {
 		"dies":    "my licence has expired",
 		"renamed": `it says that its name is "somebody-else"`,
 		"absent":  "build or copy it there",
+
+		"misrouted":     `plugin misrouted: route "GET boxes/{name}": the path must begin with a slash`,
+		"mounted-twice": `plugin mounted-twice: mount "/boxes" stands twice`,
+		"unhelpful":     `plugin unhelpful: option light has no help text: write help:"…"`,
+		"nameless":      `plugin nameless: the route "GET /boxes/{name}", asked for /boxes/example, returned a Document that names no package: write its Name`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -359,7 +364,11 @@ func TestPluginThatCannotStartIsNamedWithTheReason(t *testing.T) {
 			}
 			out, err := h.Run(t, "validate")
 			if err == nil || !strings.Contains(out, want) {
-				t.Errorf("validate ends with %v and says %s, not %q", err, out, want)
+				t.Fatalf("validate ends with %v and says %s, not %q", err, out, want)
+			}
+			out, err = h.Run(t, "serve", "--data-dir", t.TempDir())
+			if err == nil || !strings.Contains(out, want) {
+				t.Errorf("serve ends with %v and says %s, not %q", err, out, want)
 			}
 		})
 	}
@@ -380,14 +389,14 @@ repository "noisy" {}
 	}{
 		"/bad/panic":          {503, "the bad plugin failed; entrepot's log says why, at the request id "},
 		"/bad/nothing":        {503, "the bad plugin failed"},
-		"/bad/exit":           {503, "plugin"},
+		"/bad/exit/now":       {503, "plugin"},
 		"/bad/render-panic":   {503, "the bad plugin failed"},
 		"/bad/render-exit":    {503, "plugin"},
 		"/bad/render-nothing": {503, "renders no output"},
 		"/bad/asks-for-ever":  {503, "documents in"},
 		"/bad/many-outputs":   {503, "more than 1024 outputs"},
 		"/bad/endless-output": {503, "four times max_document"},
-		"/bad/noise":          {200, "done"},
+		"/bad/noise/now":      {200, "done"},
 		"/noisy/fine":         {200, "fine"},
 		"/bad/unknown":        {404, "no such address"},
 	} {

@@ -190,8 +190,9 @@ const upstreamsOwn = "upstream"
 // planKeys serves the keys that sign packages, as upstream has them.
 func planKeys(sdk.Request) sdk.Plan {
 	return sdk.Document{
-		Path: "/-/npm/v1/keys",
-		From: sdk.From("-/npm/v1/keys"),
+		Path:    "/-/npm/v1/keys",
+		Several: true,
+		From:    sdk.From("-/npm/v1/keys"),
 		Render: func(in *sdk.Input) error {
 			_, err := in.Output("", jsonType).Write(in.Docs()[0].Body)
 			return err

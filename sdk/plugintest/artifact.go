@@ -22,8 +22,9 @@ func (h *host) artifact(a *pb.Artifact) (*answer, error) {
 	if a.GetSnapshot() != "" {
 		return h.part(a)
 	}
-	if body, ok := h.script.catalogue.files[a.GetPath()]; ok {
-		return &answer{status: 200, header: map[string]string{"content-type": or(a.GetContentType(), "application/octet-stream")}, body: body}, nil
+	if f, ok := h.catalogue.files[a.GetPath()]; ok {
+		contentType := or(f.contentType, or(a.GetContentType(), "application/octet-stream"))
+		return &answer{status: 200, header: map[string]string{"content-type": contentType}, body: f.body}, nil
 	}
 	fact, err := h.judge(a)
 	if err != nil {

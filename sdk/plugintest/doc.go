@@ -54,9 +54,32 @@
 //	-- hosted NAME VERSION [PATH] --
 //
 // is a file of a package of ours, in the order in which they were published.
-// The text is both the extra that its entry has and the bytes of the file. A
-// request that changes something is decided on with an empty body, which where the
-// whole body is a file is an empty file, and changes nothing here.
+// The text is both the extra that its entry has and the bytes of the file.
+//
+// # Uploads
+//
+//	-- file NAME --
+//	-- file NAME MEMBER --
+//	-- PUT /path < NAME [Header: value] --
+//	-- POST /path < version=NAME @content=NAME --
+//
+// sends a file: one that stands there, or an archive of members, whose kind its
+// name tells (.tar, .tar.gz, .tgz or .zip; a slash at its end: a folder that
+// stands for one). A body of several parts ("form",
+// "json:", "u32le:") is written as the host takes it apart: fields as
+// FIELD=NAME, files as @FIELD=NAME. Without any the body is empty.
+//
+// What Accept orders is done, and the requests below find it so. The steps of an
+// upload in several requests work as well; {session} is 1 for the first upload
+// that a script opens, 2 for the second, and so on.
+//
+//	-- directory NAME --
+//
+// has a directory of the repository hold the file NAME, which may have folders
+// before it: [sdk.Package] says what it is, by Unpack if there is one or else by
+// Inspect, and that is served from then on. The text is what is stored, a line
+// each, as "store NAME VERSION PATH" and "tag NAME VERSION TAG", or the 400 of a
+// file that is no package.
 //
 // # Upstream
 //

@@ -144,12 +144,12 @@ func TestLawsCatchWhatPassesAtFirstSight(t *testing.T) {
 		}},
 		{"a route that no script asks", "mutilated addresses", "GET /-/forgotten/a: plugin failed: plugin shelf: the route of GET /-/forgotten/a returned no plan",
 			route(sdk.Route{Match: "GET /-/forgotten/{x}", Plan: func(sdk.Request) sdk.Plan { return nil }})},
-		{"an upload that nothing accepts", "mutilated addresses", "the route of PUT /-/upload returned an Upload without Accept",
+		{"an upload that nothing accepts", "mutilated addresses", "plugin shelf: the route \"PUT /-/upload\", asked for /-/upload, returned an Upload without Accept",
 			route(sdk.Route{Match: "PUT /-/upload", Plan: func(sdk.Request) sdk.Plan { return sdk.Upload{Body: "raw"} }})},
-		{"a document without a name", "documents say what they are about", "the document /lamp is about lamp, but its Document.Name is empty: set it", func(p *parts) {
+		{"a document without a name", "documents say what they are about", "the document /lamp is about lamp, but its Document.Name is empty: write it", func(p *parts) {
 			p.list = jsonListing(strict, lastOf)
 			p.plan = func(r sdk.Request) sdk.Plan {
-				return sdk.Document{Path: "/lamp", From: sdk.From("lamp"), Render: func(in *sdk.Input) error { return p.list(in, "lamp") }}
+				return sdk.Document{Path: "/lamp", Several: true, From: sdk.From("lamp"), Render: func(in *sdk.Input) error { return p.list(in, "lamp") }}
 			}
 		}},
 	} {

@@ -27,7 +27,10 @@ type host struct {
 	repository *pb.Repository
 	upstreams  map[string]bool // roles
 	kept       map[string]*rendering
-	hangs      bool // a question was not answered in time
+	catalogue  catalogue         // the script's, with what its requests changed
+	sessions   map[string][]byte // what was uploaded in several requests so far
+	begun      int               // sessions
+	hangs      bool              // a question was not answered in time
 	// cut is how much of a document's body upstream sends; nil: all.
 	cut func(address string, body []byte) []byte
 }
@@ -55,6 +58,12 @@ type output struct {
 type failure struct {
 	kind                          pb.ErrorKind
 	message, name, version, until string
+	code                          string // the ecosystem's own; empty: the one of its kind
+}
+
+// failed is a plugin's failure.
+func failed(f *pb.Failure) *failure {
+	return &failure{kind: f.GetKind(), message: f.GetMessage(), code: f.GetCode()}
 }
 
 // Error returns the message.
@@ -74,7 +83,7 @@ func newHost(s *script, start starter) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host{script: s, client: client, close: stop, upstreams: map[string]bool{}, kept: map[string]*rendering{}}
+	h := &host{script: s, client: client, close: stop, upstreams: map[string]bool{}, kept: map[string]*rendering{}, catalogue: s.catalogue.clone(), sessions: map[string][]byte{}}
 	if err := h.configure(); err != nil {
 		stop()
 		return nil, err
@@ -117,6 +126,13 @@ func (h *host) configure() error {
 // ask asks a question of the script. An error says that the plugin broke its
 // contract.
 func (h *host) ask(e *exchange) (*answer, error) {
+	if e.found != "" {
+		got, err := h.directory(e.found)
+		if f, ok := errors.AsType[*failure](err); ok {
+			return h.refuse(f), nil
+		}
+		return got, err
+	}
 	for name := range e.header {
 		varies := func(v string) bool { return strings.EqualFold(v, name) }
 		if !slices.ContainsFunc(h.about.GetVary(), varies) {
@@ -193,7 +209,7 @@ func (h *host) carryOut(plan *pb.PlanResponse) (*answer, error) {
 	case *pb.PlanResponse_Upload:
 		return nil, nil // ask does it, with the request
 	case *pb.PlanResponse_Failure:
-		return nil, &failure{kind: p.Failure.GetKind(), message: p.Failure.GetMessage()}
+		return nil, failed(p.Failure)
 	}
 	return nil, fmt.Errorf("the plan %T is none that plugintest can carry out", plan.GetPlan())
 }
@@ -257,7 +273,7 @@ func (h *host) render(d *pb.Document) (*rendering, error) {
 	r := &rendering{path: d.GetPath(), query: d.GetQuery(), named: len(d.GetNames()) > 0 || d.GetHosted() != ""}
 	sink := &sink{rendering: r}
 	sink.Reset()
-	start := &pb.RenderStart{Repository: h.repository, Path: d.GetPath(), Policy: h.script.policy, Ours: h.script.catalogue.ours}
+	start := &pb.RenderStart{Repository: h.repository, Path: d.GetPath(), Policy: h.script.policy, Ours: h.catalogue.ours}
 	hosted := h.hosted(d)
 	fetch := func(_ context.Context, sources []*pb.Source) ([]wire.Document, error) {
 		return h.fetch(r, sources, h.own(d), len(hosted) > 0)
@@ -273,7 +289,7 @@ func (h *host) render(d *pb.Document) (*rendering, error) {
 		return nil, fmt.Errorf("rendering %s: %w", d.GetPath(), err)
 	}
 	if refused := done.GetFailure(); refused != nil {
-		r.failure = &failure{kind: refused.GetKind(), message: refused.GetMessage()}
+		r.failure = failed(refused)
 	}
 	r.answer, r.state = done.GetAnswer(), done.GetState()
 	h.kept[d.GetPath()] = r

@@ -1,40 +1,20 @@
 package plugintest
 
 import (
-	"context"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"golang.org/x/tools/txtar"
 
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
-	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
-
-// catalogue is what a script hosts.
-type catalogue struct {
-	packages map[string]*pb.HostedPackage
-	files    map[string][]byte // by path
-	ours     []string          // patterns of names that upstream is not asked for
-	merge    []string          // patterns of names that both have
-}
-
-func (c *catalogue) of(name string) *pb.HostedPackage {
-	if c.packages == nil {
-		c.packages, c.files = map[string]*pb.HostedPackage{}, map[string][]byte{}
-	}
-	if c.packages[name] == nil {
-		c.packages[name] = &pb.HostedPackage{Name: name, Revision: 1, Tags: map[string]string{}}
-	}
-	return c.packages[name]
-}
 
 // parseHosted reads a section "hosted NAME VERSION [PATH]", whose text is both
 // the entry's extra and the bytes of its file.
@@ -48,7 +28,7 @@ func (s *script) parseHosted(title string, f txtar.File) error {
 	if len(words) == 3 {
 		e.Path, e.Size = words[2], int64(len(f.Data))
 		e.Digests = digestsOf(f.Data)
-		s.catalogue.files[e.Path] = f.Data
+		s.catalogue.files[e.Path] = hostedFile{body: f.Data}
 	}
 	p.Entries = append(p.Entries, e)
 	return nil
@@ -98,8 +78,8 @@ func (s *script) yank() {
 // hosted are the packages of ours that a document is about.
 func (h *host) hosted(d *pb.Document) []*pb.HostedPackage {
 	var out []*pb.HostedPackage
-	for _, name := range sortedNames(h.script.catalogue.packages) {
-		p := h.script.catalogue.packages[name]
+	for _, name := range sortedKeys(h.catalogue.packages) {
+		p := h.catalogue.packages[name]
 		if len(p.GetEntries()) > 0 && (slices.Contains(d.GetNames(), name) || d.GetHosted() != "" && cooldown.Match(d.GetHosted(), name)) {
 			out = append(out, p)
 		}
@@ -107,19 +87,12 @@ func (h *host) hosted(d *pb.Document) []*pb.HostedPackage {
 	return out
 }
 
-func sortedNames(packages map[string]*pb.HostedPackage) []string {
-	var names []string
-	for name := range packages {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func sortedKeys[V any](all map[string]V) []string { return slices.Sorted(maps.Keys(all)) }
 
 // own reports whether a document is only about names that upstream is not asked
 // for.
 func (h *host) own(d *pb.Document) bool {
-	c := &h.script.catalogue
+	c := &h.catalogue
 	for _, name := range d.GetNames() {
 		if h.names.Any(c.merge, name) || !h.names.Any(c.ours, name) && !h.hosts(name) {
 			return false
@@ -131,28 +104,12 @@ func (h *host) own(d *pb.Document) bool {
 // hosts reports whether the script hosts a package of a name, or of one that is
 // the same.
 func (h *host) hosts(name string) bool {
-	for hosted, p := range h.script.catalogue.packages {
+	for hosted, p := range h.catalogue.packages {
 		if h.names.Fold(hosted) == h.names.Fold(name) && len(p.GetEntries()) > 0 {
 			return true
 		}
 	}
 	return false
-}
-
-// emptyFile is the one file of a body that is empty, as the plugin sees it.
-func (h *host) emptyFile(u *pb.Upload) (*pb.UploadedFile, error) {
-	digests := digestsOf(nil)
-	f := &pb.UploadedFile{Digests: digests}
-	if u.GetUnread() || !h.about.GetCapabilities().GetHost() {
-		return f, nil
-	}
-	var said *pb.InspectResponse
-	err := h.patiently(func(ctx context.Context) (err error) {
-		said, err = h.client.Inspect(ctx, &pb.PackageFile{Repository: h.repository, Digests: digests}, nil)
-		return err
-	})
-	f.Entry, f.Failure = said.GetEntry(), said.GetFailure()
-	return f, err
 }
 
 // digestsOf are the digests that a host knows of a file.
@@ -162,46 +119,4 @@ func digestsOf(body []byte) []*pb.Digest {
 		{Algorithm: "md5", Sum: md5sum[:]}, {Algorithm: "sha1", Sum: sha1sum[:]},
 		{Algorithm: "sha256", Sum: sha256sum[:]}, {Algorithm: "sha512", Sum: sha512sum[:]},
 	}
-}
-
-// upload asks for a decision on a change whose body is empty, with the packages
-// that the script hosts. Nothing is changed by it.
-func (h *host) upload(u *pb.Upload, e *exchange) (*answer, error) {
-	p := wire.Publication{Start: &pb.AcceptStart{
-		Repository: h.repository,
-		Request:    &pb.Request{Method: e.method, Path: escapeBytes(e.path), Query: escapeBytes(e.query), Headers: e.header},
-		NowMs:      h.script.policy.GetNowMs(),
-	}}
-	if kind, _, _ := strings.Cut(u.GetBody(), ":"); kind == "raw" || kind == "bytes" {
-		f, err := h.emptyFile(u)
-		if err != nil {
-			return nil, err
-		}
-		p.Files = []*pb.UploadedFile{f}
-	}
-	needed := u.GetNames()
-	for range 4 {
-		for _, name := range needed {
-			state := h.script.catalogue.packages[name]
-			if state == nil {
-				state = &pb.HostedPackage{Name: name}
-			}
-			p.Packages = append(p.Packages, state)
-		}
-		var said *pb.AcceptResponse
-		err := h.patiently(func(ctx context.Context) (err error) {
-			said, err = h.client.Accept(ctx, p)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		if f := said.GetFailure(); f != nil {
-			return nil, &failure{kind: f.GetKind(), message: f.GetMessage()}
-		}
-		if needed = said.GetNeeded(); len(needed) == 0 {
-			return reply(said.GetReply()), nil
-		}
-	}
-	return nil, fmt.Errorf("%s %s: Accept asks for packages again and again", e.method, e.path)
 }

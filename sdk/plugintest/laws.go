@@ -86,12 +86,17 @@ func sameAnswer(r reporter, s *script, start starter) {
 type saying struct {
 	plan      *pb.PlanResponse
 	rendering *rendering // nil: the plan is no document
+	found     string     // what is stored of a file in a directory
 }
 
 // transcript asks all of a script.
 func (h *host) transcript(r reporter) []saying {
 	var all []saying
 	for _, e := range h.script.exchanges {
+		if e.found != "" {
+			all = append(all, saying{found: h.toldOf(r, e)})
+			continue
+		}
 		plan, err := h.plan(e.method, e.path, e.query, e.header)
 		x := saying{plan: plan}
 		if err == nil && plan.GetDocument() != nil {
@@ -109,7 +114,9 @@ func (h *host) transcript(r reporter) []saying {
 func (h *host) sameAs(r reporter, want []saying) {
 	for i, got := range h.transcript(r) {
 		title := h.script.exchanges[i].title
-		if !proto.Equal(got.plan, want[i].plan) {
+		if got.found != want[i].found {
+			r.Errorf("%s is understood in two ways:\n%s\n%s\nUnpack and Inspect must be pure functions of the file.", title, got.found, want[i].found)
+		} else if !proto.Equal(got.plan, want[i].plan) {
 			r.Errorf("%s has two plans:\n%v\n%v\nA plan must be a pure function of the request.", title, got.plan, want[i].plan)
 		} else if difference := got.rendering.differs(want[i].rendering); difference != "" {
 			r.Errorf("%s was rendered twice from the same documents, and %s. Render must be a pure function of its input: look for a map that is iterated over, a clock, or state.", title, difference)
@@ -194,7 +201,7 @@ func documentsAreNamed(r reporter, h *host) {
 		others := slices.ContainsFunc(x.facts, func(f *pb.Fact) bool { return f.GetName() != name })
 		path, _, _ := strings.Cut(x.path, "?")
 		if plain, err := url.PathUnescape(path); err == nil && !others && slices.Contains(strings.Split(plain, "/"), name) {
-			r.Errorf("the document %s is about %s, but its Document.Name is empty: set it, or upstream is asked also where that name is one of ours", x.path, name)
+			r.Errorf("the document %s is about %s, but its Document.Name is empty: write it, or upstream is asked also where that name is one of ours", x.path, name)
 		}
 	}
 }

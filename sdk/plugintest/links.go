@@ -24,7 +24,7 @@ func linksLead(r reporter, h *host) {
 		for _, f := range x.facts {
 			names[f.GetName()] = true
 		}
-		for name := range h.script.catalogue.packages {
+		for name := range h.catalogue.packages {
 			names[name] = true
 		}
 		for _, output := range slices.Sorted(maps.Keys(x.outputs)) {
@@ -48,7 +48,7 @@ func (h *host) follow(r reporter, from, link string, names map[string]bool) {
 	if a == nil {
 		return
 	}
-	if _, ours := h.script.catalogue.files[a.GetPath()]; ours {
+	if _, ours := h.catalogue.files[a.GetPath()]; ours {
 		return
 	}
 	name := a.GetVersion().GetName()

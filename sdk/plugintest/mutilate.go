@@ -51,6 +51,9 @@ func mutilatedAddresses(r reporter, h *host) {
 // addresses are all that a script's plugin knows, and the methods asked with.
 func (h *host) addresses() (addresses, methods []string) {
 	for _, e := range h.script.exchanges {
+		if e.found != "" {
+			continue
+		}
 		address := e.path
 		if e.query != "" {
 			address += "?" + e.query

@@ -196,7 +196,7 @@ func TestLawsCatchBrokenPlugins(t *testing.T) {
 		}},
 		{"an address is not canonical", "canonical addresses", "Document.Path must lead to the same document", func(p *parts) {
 			p.plan = func(r sdk.Request) sdk.Plan {
-				return sdk.Document{Path: r.Path + "x", From: sdk.From("lamp"), Render: listingOf("lamp")}
+				return sdk.Document{Name: "lamp", Path: r.Path + "x", From: sdk.From("lamp"), Render: listingOf("lamp")}
 			}
 		}},
 		{"a plan panics", "mutilated addresses", "panic", func(p *parts) {
@@ -204,12 +204,12 @@ func TestLawsCatchBrokenPlugins(t *testing.T) {
 				if r.Get("name") != "lamp" {
 					panic("what is that?")
 				}
-				return sdk.Document{From: sdk.From("lamp"), Render: listingOf("lamp")}
+				return sdk.Document{Name: "lamp", From: sdk.From("lamp"), Render: listingOf("lamp")}
 			}
 		}},
 		{"upstream is asked what no address is", "mutilated addresses", "escape them", func(p *parts) {
 			p.plan = func(r sdk.Request) sdk.Plan {
-				return sdk.Document{From: sdk.From(r.Get("name")), Render: listingOf("lamp")}
+				return sdk.Document{Name: "lamp", From: sdk.From(r.Get("name")), Render: listingOf("lamp")}
 			}
 		}},
 		{"a cut document panics", "documents cut off", "panic", func(p *parts) {

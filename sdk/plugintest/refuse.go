@@ -19,6 +19,9 @@ var statuses = map[pb.ErrorKind]int{
 	pb.ErrorKind_ERROR_KIND_METHOD:       405,
 	pb.ErrorKind_ERROR_KIND_RATE_LIMITED: 429,
 	pb.ErrorKind_ERROR_KIND_UNAVAILABLE:  503,
+	pb.ErrorKind_ERROR_KIND_CONFLICT:     409,
+	pb.ErrorKind_ERROR_KIND_TOO_LARGE:    413,
+	pb.ErrorKind_ERROR_KIND_RANGE:        416,
 }
 
 // refuse writes a failure in the plugin's form.
@@ -35,6 +38,7 @@ func (h *host) refuse(f *failure) *answer {
 	var pairs []string
 	for _, p := range [][2]string{
 		{"{message}", f.message}, {"{name}", f.name}, {"{version}", f.version}, {"{until}", f.until}, {"{kind}", kind},
+		{"{code}", or(f.code, format.GetCodes()[kind])},
 	} {
 		value := p[1]
 		if strings.Contains(format.GetContentType(), "json") {

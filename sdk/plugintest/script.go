@@ -26,6 +26,7 @@ type script struct {
 	options   string                  // JSON; empty: none
 	upstream  map[string]*upstreamDoc // by absolute address
 	exchanges []*exchange
+	files     map[string]*scriptFile
 	catalogue catalogue
 	yanked    [][]string // arguments of the directives
 
@@ -47,6 +48,8 @@ type exchange struct {
 	title               string
 	method, path, query string
 	header              map[string]string // names in lower case
+	body                []bodyPart        // what is sent; nil: nothing
+	found               string            // the file that a directory has instead of a request; empty: it is one
 	want                expectation
 }
 
@@ -84,9 +87,11 @@ func readScript(file string) (*script, error) {
 
 func parseScript(data []byte) (*script, error) {
 	s := &script{
-		archive:  txtar.Parse(data),
-		policy:   defaultPolicy(),
-		upstream: map[string]*upstreamDoc{},
+		archive:   txtar.Parse(data),
+		policy:    defaultPolicy(),
+		upstream:  map[string]*upstreamDoc{},
+		files:     map[string]*scriptFile{},
+		catalogue: catalogue{packages: map[string]*pb.HostedPackage{}, files: map[string]hostedFile{}},
 	}
 	if err := s.parseComment(string(s.archive.Comment)); err != nil {
 		return nil, err
@@ -97,6 +102,8 @@ func parseScript(data []byte) (*script, error) {
 			err = s.parseUpstream(title, f.Data)
 		} else if title, ok := strings.CutPrefix(f.Name, "hosted "); ok {
 			err = s.parseHosted(title, f)
+		} else if title, ok := strings.CutPrefix(f.Name, "file "); ok {
+			err = s.parseFile(title, f.Data)
 		} else {
 			err = s.parseExchange(i, f)
 		}
@@ -105,6 +112,16 @@ func parseScript(data []byte) (*script, error) {
 		}
 	}
 	s.yank()
+	if err := s.pack(); err != nil {
+		return nil, err
+	}
+	for _, e := range s.exchanges {
+		for _, p := range append(e.body, bodyPart{file: e.found}) {
+			if p.file != "" && s.files[p.file] == nil {
+				return nil, fmt.Errorf("section %q: there is no section -- file %s --", e.title, p.file)
+			}
+		}
+	}
 	if len(s.exchanges) == 0 {
 		return nil, errors.New("the script asks nothing: add a section as -- GET /path --")
 	}
@@ -120,7 +137,7 @@ func (s *script) parseComment(comment string) error {
 		if first, _ := utf8.DecodeRuneInString(paragraph); unicode.IsUpper(first) {
 			prose = true
 			for line := range strings.Lines(paragraph) {
-				if known, err := (&script{policy: &pb.Policy{}}).directive(strings.TrimSpace(line)); known && err == nil {
+				if known, err := (&script{policy: &pb.Policy{}, catalogue: catalogue{packages: map[string]*pb.HostedPackage{}}}).directive(strings.TrimSpace(line)); known && err == nil {
 					return fmt.Errorf("put an empty line before the directive %q", strings.TrimSpace(line))
 				}
 			}
@@ -240,19 +257,22 @@ func (s *script) parseUpstream(title string, body []byte) error {
 	return nil
 }
 
-var question = regexp.MustCompile(`^([A-Z]+) (/\S*)$`)
+var question = regexp.MustCompile(`^([A-Z]+) (/\S*)(?: < (\S.*))?$`)
 
 func (s *script) parseExchange(i int, f txtar.File) error {
 	title, header, err := cutHeader(f.Name)
 	if err != nil {
 		return err
 	}
-	m := question.FindStringSubmatch(title)
-	if m == nil {
-		return errors.New("write it as -- upstream PATH -- or as -- GET /path?query [Header: value] --")
+	e := &exchange{section: i, title: f.Name, header: header}
+	if name, ok := strings.CutPrefix(title, "directory "); ok {
+		e.found = name
+	} else if m := question.FindStringSubmatch(title); m != nil {
+		e.method, e.body = m[1], parseBody(m[3])
+		e.path, e.query, _ = strings.Cut(m[2], "?")
+	} else {
+		return errors.New("write it as -- upstream PATH -- or as -- GET /path?query [Header: value] --, or what sends a file as -- PUT /path < NAME --")
 	}
-	e := &exchange{section: i, title: f.Name, method: m[1], header: header}
-	e.path, e.query, _ = strings.Cut(m[2], "?")
 	if e.want, err = parseExpectation(string(f.Data)); err != nil {
 		return err
 	}

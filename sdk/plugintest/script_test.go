@@ -20,6 +20,12 @@ func TestScriptErrors(t *testing.T) {
 		{"an unknown section", "Prose.\n-- upstraem /a --\n-- GET / --\n", `section "upstraem /a"`},
 		{"an answer given twice", "Prose.\n-- upstream /a --\n-- upstream main a --\n-- GET / --\n", "answered twice"},
 		{"an open header", "Prose.\n-- GET / [Accept: a --\n", "headers are written as"},
+		{"a file that is not there", "Prose.\n-- PUT /a < b --\n", "there is no section -- file b --"},
+		{"a part that is not there", "Prose.\n-- PUT /a < name=b --\n", "there is no section -- file b --"},
+		{"a directory of nothing", "Prose.\n-- directory b.tar --\n", "there is no section -- file b.tar --"},
+		{"a file given twice", "Prose.\n-- file a --\n-- file a --\n-- GET / --\n", "the file a stands twice"},
+		{"a member of no archive", "Prose.\n-- file a.txt b --\n-- GET / --\n", "a.txt is no archive with members"},
+		{"a member given twice", "Prose.\n-- file a.zip b --\n-- file a.zip b --\n-- GET / --\n", "the member b stands twice"},
 		{"a body after a status", "Prose.\n-- GET / --\n200\nbody\n", "is no header line"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -43,12 +49,12 @@ func TestContractBreaches(t *testing.T) {
 		{"a header that does not vary", "GET /lamp [Cookie: a]", "not in Ecosystem.Vary", func(*parts) {}},
 		{"an unknown role", "GET /lamp", "no upstream in the role of mirror", func(p *parts) {
 			p.plan = func(sdk.Request) sdk.Plan {
-				return sdk.Document{From: []sdk.Source{{URL: "lamp", Role: "mirror"}}, Render: listingOf("lamp")}
+				return sdk.Document{Name: "lamp", From: []sdk.Source{{URL: "lamp", Role: "mirror"}}, Render: listingOf("lamp")}
 			}
 		}},
 		{"an output that is not written", "GET /lamp", `has no output "short"`, func(p *parts) {
 			p.plan = func(sdk.Request) sdk.Plan {
-				return sdk.Document{Output: "short", From: sdk.From("lamp"), Render: listingOf("lamp")}
+				return sdk.Document{Name: "lamp", Output: "short", From: sdk.From("lamp"), Render: listingOf("lamp")}
 			}
 		}},
 		{"facts that are no document", "GET /files/lamp-1.0.box", "which is no document", func(p *parts) {

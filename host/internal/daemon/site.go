@@ -135,8 +135,11 @@ func fromEnvironment(defaults []*pb.Upstream) []*pb.Upstream {
 func configured(r *config.Repository, resp *pb.ConfigureResponse) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, d := range resp.GetDiagnostics() {
-		at := r.OptionRange(d.GetOption())
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Plugin " + r.Plugin + " refuses the options", Detail: d.GetMessage(), Subject: &at})
+		at, what := r.OptionRange(d.GetOption()), "its options"
+		if d.GetOption() == "" {
+			what = "to serve this repository"
+		}
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Plugin " + r.Plugin + " refuses " + what, Detail: d.GetMessage(), Subject: &at})
 	}
 	return diags
 }

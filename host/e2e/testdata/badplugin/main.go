@@ -30,6 +30,13 @@ func main() {
 		name = "somebody-else"
 	case "noisy":
 		noise()
+	case "unhelpful":
+		type options struct {
+			Light string `hcl:"light"`
+		}
+		sdk.Serve(func(options) (sdk.Ecosystem, error) { return sdk.Ecosystem{Name: name}, nil })
+	case "misrouted", "mounted-twice", "nameless":
+		sdk.Serve(func(struct{}) (sdk.Ecosystem, error) { return mistaken(name), nil })
 	}
 	sdk.Serve(func(struct{}) (sdk.Ecosystem, error) {
 		return sdk.Ecosystem{
@@ -44,8 +51,18 @@ func main() {
 					fmt.Sscan(r.Get("n"), &n)
 					return sdk.Reply{Status: n, Header: map[string]string{"X-Odd": "a\r\nSet-Cookie: b=c"}}
 				}},
-				{Match: "GET /exit", Plan: func(sdk.Request) sdk.Plan { os.Exit(7); return nil }},
-				{Match: "GET /noise", Plan: func(sdk.Request) sdk.Plan { noise(); return sdk.Reply{Body: []byte("done\n")} }},
+				{Match: "GET /exit/{when}", Plan: func(r sdk.Request) sdk.Plan {
+					if r.Get("when") == "now" {
+						os.Exit(7)
+					}
+					return nil
+				}},
+				{Match: "GET /noise/{when}", Plan: func(r sdk.Request) sdk.Plan {
+					if r.Get("when") == "now" {
+						noise()
+					}
+					return sdk.Reply{Body: []byte("done\n")}
+				}},
 				document("render-panic", func(*sdk.Input) error { panic("oh no") }),
 				document("render-exit", func(*sdk.Input) error { os.Exit(7); return nil }),
 				document("render-nothing", func(*sdk.Input) error { return nil }),
@@ -80,6 +97,26 @@ func main() {
 
 func document(name string, render func(*sdk.Input) error) sdk.Route {
 	return sdk.Route{Match: "GET /" + name, Plan: func(sdk.Request) sdk.Plan { return sdk.Document{Name: name, Render: render} }}
+}
+
+// mistaken is a plugin with a mistake that its author could make.
+func mistaken(name string) sdk.Ecosystem {
+	e := sdk.Ecosystem{Name: name, Upstreams: []sdk.Upstream{{URL: "http://127.0.0.1:1"}}}
+	boxes := sdk.Route{Match: "GET /boxes/{name}", Plan: func(r sdk.Request) sdk.Plan {
+		return sdk.Document{Path: r.Path, Name: r.Get("name"), From: sdk.From(r.Path), Render: func(*sdk.Input) error { return nil }}
+	}}
+	switch name {
+	case "misrouted":
+		boxes.Match = "GET boxes/{name}"
+	case "mounted-twice":
+		e.Mounts = []string{"/boxes/", "/boxes"}
+	case "nameless":
+		boxes.Plan = func(r sdk.Request) sdk.Plan {
+			return sdk.Document{Path: r.Path, From: sdk.From(r.Path), Render: func(*sdk.Input) error { return nil }}
+		}
+	}
+	e.Routes = []sdk.Route{boxes}
+	return e
 }
 
 // noise is what a log could be full of.
