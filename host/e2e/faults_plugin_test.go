@@ -430,7 +430,7 @@ repository "noisy" {}
 	log := h.log.String()
 	for _, want := range []string{
 		"noisy: plain words", "bad: plain words", "well-formed", "the end of the noise", "no such level", "unfinished",
-		"bad: panic: oh no: stack=\"main.main.func1", "plugin failed: panic: oh no, in main.", "returned no plan",
+		"bad: panic: oh no: stack=\"main.main.func", "plugin failed: panic: oh no, in main.", "returned no plan",
 	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks the plugin's %q", want)

@@ -64,6 +64,30 @@ func TestPluginThatNobodyAsksIsStoppedAndStartsAgainWhenAsked(t *testing.T) {
 	}
 }
 
+// TestStoppedPluginIsAskedAboutANewConfiguration has a plugin refuse options that
+// were written while it was stopped because nobody asked.
+func TestStoppedPluginIsAskedAboutANewConfiguration(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, "plugin \"oci\" { idle = \"1s\" }\nrepository \"oci\" {}\n")
+	h.wait(t, "the plugin to be stopped", func() bool { return strings.Contains(h.log.String(), "because nobody asks it") })
+	file := filepath.Join(h.Dir, "config.hcl")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append(text, "repository \"more\" {\n  plugin = \"oci\"\n  options { prefixes = [\"a b\"] }\n}\n"...)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	h.wait(t, "to refuse it", func() bool { return strings.Contains(h.log.String(), "the configuration was not changed") })
+	if want := "Plugin oci refuses its options: write the first part of a repository's name"; !strings.Contains(h.log.String(), want) {
+		t.Errorf("the log does not say %q:\n%s", want, h.log.tail(3000))
+	}
+}
+
 func TestPluginIsBoundInMemory(t *testing.T) {
 	t.Parallel()
 	h := startHost(t, "plugin \"npm\" { memory = \"100MiB\" }\n"+unreachable)

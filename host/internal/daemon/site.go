@@ -69,7 +69,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 		}
 		defaults, urgent, rules := describe.GetUpstreams(), describe.GetUrgent(), describe.GetNames()
 		var watch []string
-		if p.Running() {
+		if p.Running() || p.Idle() {
 			resp, err := p.Configure(d.ctx, r.Name, options)
 			if err != nil {
 				diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Plugin does not answer", Detail: err.Error(), Subject: &r.Range})
