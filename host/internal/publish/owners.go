@@ -22,7 +22,8 @@ type Rights struct {
 
 // checkOwners holds what is to be changed against who owns it: a package that
 // has owners is changed by them alone, and by administrators. Of one that has
-// none, only these say who owns it, but for who publishes it first.
+// none, only these say who owns it, but for who publishes it first, and only
+// these leave one without.
 func (p *Publisher) checkOwners(r Request, operations []*pb.Operation) error {
 	var deleted []string
 	for _, name := range catalog.Names(operations) {
@@ -34,6 +35,7 @@ func (p *Publisher) checkOwners(r Request, operations []*pb.Operation) error {
 			known = &catalog.Package{}
 		}
 		owned := slices.Contains(known.Owners, r.User)
+		left := slices.Clone(known.Owners)
 		if len(known.Owners) > 0 && !owned && !r.Rights.Administer(name) {
 			return refusal(name, "%s is changed by its owners only, who are %s; one of them, or an administrator, can add others", name, strings.Join(known.Owners, ", "))
 		}
@@ -49,12 +51,19 @@ func (p *Publisher) checkOwners(r Request, operations []*pb.Operation) error {
 					return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_BAD_REQUEST, Name: name,
 						Message: fmt.Sprintf("%s cannot own %s: no token has this name", o.GetValue(), name)}
 				}
+				left = append(left, o.GetValue())
 				fallthrough
 			case pb.Operation_KIND_DISOWN:
 				if len(known.Owners) == 0 && known.Revision > 0 && !r.Rights.Administer(name) {
 					return refusal(name, "%s has no owners, so an administrator says who they are", name)
 				}
+				if o.GetKind() == pb.Operation_KIND_DISOWN {
+					left = slices.DeleteFunc(left, func(owner string) bool { return owner == o.GetValue() })
+				}
 			}
+		}
+		if len(left) == 0 && len(known.Owners) > 0 && !r.Rights.Administer(name) {
+			return refusal(name, "without %s nobody would own %s, and anybody could change it; add another owner first", strings.Join(known.Owners, ", "), name)
 		}
 	}
 	if len(deleted) > 0 {
