@@ -189,6 +189,10 @@ type Options struct {
 	Log hclog.Logger
 }
 
+// factMemory bounds facts kept in memory, in bytes: most are asked for right
+// after their document.
+const factMemory = 8 << 20
+
 // Bodies up to this size are kept in memory.
 const smallBody = 32 << 10
 
@@ -211,7 +215,7 @@ func New(o Options) (*Cache, error) {
 		return nil, err
 	}
 	if c.readers, err = otter.New(&otter.Options[string, *Rendering]{
-		MaximumSize: 20_000, ExpiryCalculator: otter.ExpiryWriting[string, *Rendering](readingTime),
+		MaximumSize: 20_000, ExpiryCalculator: otter.ExpiryWriting[string, *Rendering](readingTime + noteAgain),
 	}); err != nil {
 		return nil, err
 	}
@@ -225,7 +229,7 @@ func New(o Options) (*Cache, error) {
 		return nil, err
 	}
 	if c.factSets, err = otter.New(&otter.Options[string, *factSet]{
-		MaximumWeight: 32 << 20,
+		MaximumWeight: factMemory,
 		Weigher:       func(_ string, f *factSet) uint32 { return f.weight() },
 	}); err != nil {
 		return nil, err

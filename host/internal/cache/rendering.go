@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,9 @@ type Rendering struct {
 	epoch atomic.Uint64
 	// hosted is the epoch of the catalogue likewise.
 	hosted atomic.Uint64
+
+	// read is when it was noted last that a client got it, in Unix milliseconds.
+	read atomic.Int64
 
 	encode sync.Mutex // one encoding at a time is made
 }
@@ -152,7 +156,15 @@ func renderingName(repo *Repository, path, base string) string {
 	return key(renderingKey+repo.Name, path, base)
 }
 
+// generation is what renderings and plans of a repository depend on besides what
+// was asked: the plugin's binary and its options.
 func (r *Repository) generation() string { return r.Ecosystem.Sum() + " " + r.Options }
+
+// made reports whether something is of the repository's generation.
+func (r *Repository) made(generation string) bool {
+	rest, ok := strings.CutPrefix(generation, r.Ecosystem.Sum())
+	return ok && len(rest) > 0 && rest[0] == ' ' && rest[1:] == r.Options
+}
 
 // Document answers a document plan.
 func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, base string) (*Answer, error) {
@@ -171,7 +183,7 @@ func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, 
 		return nil, err
 	}
 	if d.GetOutput() == "" && len(r.Outputs) > 1 {
-		c.readers.Set(renderingName(repo, d.GetPath(), base), r)
+		c.noteReader(repo, d, base, r)
 	}
 	if hit {
 		c.Stats.Hits.Add(1)
@@ -202,8 +214,21 @@ func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, 
 }
 
 // readingTime is how long a client may take from a document's main output to what
-// is to be of the same rendering, as its checksum.
-const readingTime = time.Minute
+// is to be of the same rendering, as its checksum. That a client got one need not
+// be noted again within noteAgain.
+const (
+	readingTime = time.Minute
+	noteAgain   = 5 * time.Second
+)
+
+// noteReader notes that a client got a document's main output.
+func (c *Cache) noteReader(repo *Repository, d *pb.Document, base string, r *Rendering) {
+	now := time.Now().UnixMilli()
+	if last := r.read.Load(); now-last < noteAgain.Milliseconds() || !r.read.CompareAndSwap(last, now) {
+		return
+	}
+	c.readers.Set(renderingName(repo, d.GetPath(), base), r)
+}
 
 // shownRendering is the rendering whose main output clients got last, for those
 // who ask for what they read beside it; nil: nobody got one lately, or it must not
@@ -213,7 +238,7 @@ func (c *Cache) shownRendering(repo *Repository, d *pb.Document, base string) *R
 		return nil
 	}
 	r, ok := c.readers.GetIfPresent(renderingName(repo, d.GetPath(), base))
-	if !ok || r.Outputs[d.GetOutput()] == nil || r.Plugin != repo.generation() || r.Policy != c.policyKey(repo, r.Names) || !c.bodiesThere(r) {
+	if !ok || r.Outputs[d.GetOutput()] == nil || !repo.made(r.Plugin) || r.Policy != c.policyKey(repo, r.Names) || !c.bodiesThere(r) {
 		return nil
 	}
 	return r
@@ -361,11 +386,11 @@ func (c *Cache) agrees(repo *Repository, r *Rendering, now time.Time) bool {
 	}
 	epoch := c.policy.Epoch()
 	if r.epoch.Load() == epoch {
-		return r.Plugin == repo.generation()
+		return repo.made(r.Plugin)
 	}
 	// The key holds what of the rules concerns these packages, exemptions that
 	// have ended excluded.
-	if r.Plugin != repo.generation() || r.Policy != policy.Key(c.policy.For(repo.eco(), r.Names, now)) {
+	if !repo.made(r.Plugin) || r.Policy != policy.Key(c.policy.For(repo.eco(), r.Names, now)) {
 		return false
 	}
 	r.epoch.Store(epoch)

@@ -20,9 +20,11 @@ func limitMemory(c *config.Config) {
 }
 
 // How much garbage there may be before the collector runs: half of what is in
-// use, but not so little that it runs all the time.
+// use, but not so little that it runs all the time. A busy host has it run every
+// two seconds, where that is not too much.
 const (
 	leastGarbage = 6 << 20
+	mostGarbage  = 64 << 20 // for being busy
 	lookAtHeap   = time.Second
 )
 
@@ -34,15 +36,18 @@ func pace(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
 	tick := time.NewTicker(lookAtHeap)
 	defer tick.Stop()
+	var before uint64
 	for last := 0; ; {
 		metrics.Read(sample)
-		if percent := garbage(sample[0].Value.Uint64()); percent != last {
+		live, allocated := sample[0].Value.Uint64(), sample[1].Value.Uint64()
+		if percent := garbage(live, allocated-before); percent != last {
 			debug.SetGCPercent(percent)
 			last = percent
 		}
+		before = allocated
 		select {
 		case <-ctx.Done():
 			return
@@ -52,8 +57,9 @@ func pace(ctx context.Context) {
 }
 
 // garbage is how much there may be, in per cent of the heap that was live when it
-// was looked at last, which is 0 before the first look.
-func garbage(live uint64) int {
+// was looked at last, which is 0 before the first look. Allocated is how many
+// bytes were allocated within the last second.
+func garbage(live, allocated uint64) int {
 	live = max(live, store.Reserved)
-	return int(100 * max(leastGarbage, (live-store.Reserved)/2) / live)
+	return int(100 * max(leastGarbage, (live-store.Reserved)/2, min(2*allocated, mostGarbage)) / live)
 }

@@ -10,14 +10,17 @@ import (
 func TestGarbage(t *testing.T) {
 	t.Parallel()
 	const mib = 1 << 20
-	for besides, want := range map[uint64]uint64{0: 6 * mib, 4 * mib: 6 * mib, 12 * mib: 6 * mib, 100 * mib: 50 * mib, 1000 * mib: 500 * mib} {
-		live := store.Reserved + besides
-		got := uint64(garbage(live)) * live / 100
-		if got > want || got < want-live/100 {
-			t.Errorf("with %d bytes besides there may be %d bytes of garbage, want %d", besides, got, want)
+	for _, c := range []struct{ besides, allocated, want uint64 }{
+		{0, 0, 6 * mib}, {4 * mib, 0, 6 * mib}, {12 * mib, 0, 6 * mib}, {100 * mib, 0, 50 * mib}, {1000 * mib, 0, 500 * mib},
+		{0, mib, 6 * mib}, {0, 10 * mib, 20 * mib}, {0, 500 * mib, 64 * mib}, {100 * mib, 10 * mib, 50 * mib},
+	} {
+		live := store.Reserved + c.besides
+		got := uint64(garbage(live, c.allocated)) * live / 100
+		if got > c.want || got < c.want-live/100 {
+			t.Errorf("with %d bytes besides and %d allocated within a second there may be %d bytes of garbage, want %d", c.besides, c.allocated, got, c.want)
 		}
 	}
-	if garbage(0) <= 0 {
+	if garbage(0, 0) <= 0 {
 		t.Error("before the first look the collector runs all the time")
 	}
 }

@@ -443,16 +443,6 @@ func cut(s string) string { return s[:min(len(s), 2048)] }
 
 // setPrivate keeps an answer out of caches that several people share.
 func setPrivate(h http.Header) {
-	if v := h["Cache-Control"]; len(v) == 1 { // without an allocation for what is usual
-		switch v[0] {
-		case immutable[0]:
-			h["Cache-Control"] = privateImmutable
-			return
-		case mutable[0]:
-			h["Cache-Control"] = privateMutable
-			return
-		}
-	}
 	control := h.Get("Cache-Control")
 	if strings.Contains(control, "no-store") || strings.Contains(control, "private") {
 		return

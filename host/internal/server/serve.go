@@ -72,7 +72,7 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 		}
 	}
 	h["Content-Type"] = []string{answer.Output.Type}
-	h["Cache-Control"] = mutable
+	h["Cache-Control"] = w.control(mutable)
 	vary := "Accept-Encoding"
 	if names := repo.Describe.GetVary(); len(names) > 0 {
 		vary += ", " + strings.Join(names, ", ")
@@ -246,6 +246,19 @@ var (
 	privateMutable   = []string{"private, no-cache"}
 )
 
+// control is a Cache-Control, for a client alone where the answer is private. It
+// is put in place at once: a header of eight fields would grow by one that is
+// replaced.
+func (w *recorder) control(value []string) []string {
+	switch {
+	case !w.private:
+		return value
+	case value[0] == immutable[0]:
+		return privateImmutable
+	}
+	return privateMutable
+}
+
 // lifetime is the Cache-Control of an artifact: the path of a snapshot's part
 // stands for other bytes in another state.
 func lifetime(a *pb.Artifact) []string {
@@ -272,7 +285,7 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 		h.Set(name, value)
 	}
 	h["Content-Type"] = []string{f.Type}
-	h["Cache-Control"] = control
+	h["Cache-Control"] = w.control(control)
 	if f.Content != nil {
 		defer f.Content.Close()
 		w.cached = hit
