@@ -307,10 +307,15 @@ func (p *Plugin) process(settings Settings) (*wire.Process, error) {
 	if settings.Attach != "" {
 		return wire.Attach(p.Name, settings.Attach)
 	}
+	sum, err := p.sum(settings)
+	if err != nil {
+		return nil, err
+	}
 	return wire.Start(wire.Options{
 		Path:      p.path(),
 		SocketDir: p.o.SocketDir,
 		SHA256:    settings.SHA256,
+		Sum:       sum,
 		Memory:    settings.Memory,
 		Wrap:      p.o.Wrap,
 		Logger:    p.log,
@@ -423,7 +428,7 @@ func (p *Plugin) answersFor(settings Settings, g *generation) bool {
 	if settings.Attach != "" {
 		return true
 	}
-	sum, err := wire.Checksum(p.path())
+	sum, err := p.sum(settings)
 	return err == nil && sum == g.sum && (settings.SHA256 == "" || settings.SHA256 == sum)
 }
 
