@@ -258,10 +258,10 @@ func (c *contestant) settle() {
 }
 
 // rss is the resident memory of a process in MiB, private the part of it that
-// the process has written itself: the rest is its program, and can be read
-// again.
+// the process has written itself: the rest is of files, as its program, which may
+// be just built and not yet on disk.
 func rss(pid int) float64     { return rollup(pid, "Rss") }
-func private(pid int) float64 { return rollup(pid, "Private_Dirty") }
+func private(pid int) float64 { return rollup(pid, "Anonymous") }
 
 // rollup adds figures of a process's memory, in MiB. One that has ended has
 // none.

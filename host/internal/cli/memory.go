@@ -20,8 +20,8 @@ func limitMemory(c *config.Config) {
 }
 
 // How much garbage there may be before the collector runs: half of what is in
-// use, but not so little that it runs all the time. A busy host has it run every
-// two seconds, where that is not too much.
+// use, but not so little that it runs all the time. Of a busy host it may be as
+// much as is in use, within bounds, so that it runs every two seconds.
 const (
 	leastGarbage = 6 << 20
 	mostGarbage  = 64 << 20 // for being busy
@@ -61,5 +61,6 @@ func pace(ctx context.Context) {
 // bytes were allocated within the last second.
 func garbage(live, allocated uint64) int {
 	live = max(live, store.Reserved)
-	return int(100 * max(leastGarbage, (live-store.Reserved)/2, min(2*allocated, mostGarbage)) / live)
+	used := live - store.Reserved
+	return int(100 * max(leastGarbage, used/2, min(2*allocated, used, mostGarbage)) / live)
 }
