@@ -45,7 +45,11 @@ func (serveCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer func() {
+		if err := d.Close(); err != nil {
+			log.Error("not everything could be closed", "error", err)
+		}
+	}()
 	go func() {
 		for {
 			select {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -103,15 +104,36 @@ func (d *Dir) open(log hclog.Logger) error {
 	return nil
 }
 
-// Close closes the databases and unlocks the directory.
-func (d *Dir) Close() error {
-	var errs []error
-	for _, db := range []*DB{d.Cache, d.Keep} {
+// closeTime bounds how long Close waits for each database. What was
+// acknowledged is in its log by then.
+const closeTime = 20 * time.Second
+
+// Close closes the databases and unlocks the directory. An error says that one
+// of them could not write what it had: with its files gone Badger would try for
+// ever.
+func (d *Dir) Close() error { return d.closeWithin(closeTime) }
+
+func (d *Dir) closeWithin(bound time.Duration) error {
+	var errs [2]error
+	var all sync.WaitGroup
+	for i, db := range []*DB{d.Cache, d.Keep} {
 		if db != nil {
-			errs = append(errs, db.badger.Close())
+			all.Go(func() { errs[i] = db.close(bound) })
 		}
 	}
-	return errors.Join(append(errs, d.lock.Unlock())...)
+	all.Wait()
+	return errors.Join(errs[0], errs[1], d.lock.Unlock())
+}
+
+func (db *DB) close(bound time.Duration) error {
+	closed := make(chan error, 1)
+	go func() { closed <- db.badger.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(bound):
+		return fmt.Errorf("the database %s could not be closed within %s: are its files still there?", db.path, bound)
+	}
 }
 
 // DB is one database.

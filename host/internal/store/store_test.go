@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -125,5 +126,24 @@ func TestRecords(t *testing.T) {
 	}
 	if v, err := d.Cache.Get("q"); err != nil || len(v) != 0 {
 		t.Errorf("an empty value is %q (%v)", v, err)
+	}
+}
+
+// TestCloseEnds closes a data directory that was deleted meanwhile.
+func TestCloseEnds(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "data")
+	d, err := Open(path, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Cache.Apply(Change{"a": []byte("b")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.closeWithin(100 * time.Millisecond); err == nil {
+		t.Error("it says that all was written")
 	}
 }
