@@ -131,5 +131,5 @@ repository "oci" {}
 # plugin "npm" {
 #   sha256 = "…"             # refuse any other binary
 #   memory = "256MiB"        # what its garbage collector keeps within
-#   idle   = "10m"           # stopped when nobody asks, started again by the next question
+#   idle   = "5m"            # stopped when nobody asks, started again by the next question; "0": never
 # }

@@ -52,7 +52,7 @@ type Config struct {
 	SandboxWithout []string
 	// Cooldown holds new versions back.
 	Cooldown Cooldown
-	// Plugins has settings of plugins, by name.
+	// Plugins has settings of plugins that have a block, by name.
 	Plugins map[string]Plugin
 	// Repositories in the order of the file.
 	Repositories []*Repository
@@ -86,12 +86,25 @@ type Plugin struct {
 	SHA256 string
 	// Memory is what its garbage collector keeps within, in bytes; 0: no bound.
 	Memory int64
-	// Idle is after how long without a question it is stopped; 0: never.
+	// Idle is after how long without a question it is stopped, to be started
+	// again by the next; 0: never.
 	Idle time.Duration
 	// Attach is a process to use instead of starting one; empty: none.
 	Attach string
 	// Range is where it is configured.
 	Range hcl.Range
+}
+
+// idle is after how long plugins are stopped unless the configuration says
+// otherwise. What they said is kept, and to start one takes some 50 ms.
+const idle = 5 * time.Minute
+
+// Plugin is how a plugin is run, also one that has no block.
+func (c *Config) Plugin(name string) Plugin {
+	if p, ok := c.Plugins[name]; ok {
+		return p
+	}
+	return Plugin{Name: name, Idle: idle}
 }
 
 // Repository is one mount.

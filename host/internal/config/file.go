@@ -188,7 +188,7 @@ func (r *reader) config(f *file) *Config {
 			r.fail(p.Range, "Duplicate plugin", fmt.Sprintf("Plugin %q is configured twice; keep one block.", p.Name))
 		}
 		c.Plugins[p.Name] = Plugin{
-			Name: p.Name, SHA256: r.sha256(p.SHA256), Memory: r.size(p.Memory, 0), Idle: r.duration(p.Idle, 0), Attach: or(p.Attach, ""), Range: p.Range,
+			Name: p.Name, SHA256: r.sha256(p.SHA256), Memory: r.size(p.Memory, 0), Idle: r.duration(p.Idle, idle), Attach: or(p.Attach, ""), Range: p.Range,
 		}
 	}
 	names, paths := map[string]bool{}, map[string]string{}

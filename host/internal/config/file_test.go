@@ -24,7 +24,7 @@ func diagnosed(text string) (*Config, []string) {
 
 func TestParseFillsInDefaults(t *testing.T) {
 	t.Parallel()
-	c, all := diagnosed("repository \"a\" {}\nrepository \"b\" {\n  plugin = \"a\"\n  path = \"/x/y/\"\n}\n")
+	c, all := diagnosed("repository \"a\" {}\nrepository \"b\" {\n  plugin = \"a\"\n  path = \"/x/y/\"\n}\nplugin \"c\" {}\nplugin \"d\" {\n  idle = \"0\"\n}\n")
 	if len(all) > 0 {
 		t.Fatal(all)
 	}
@@ -37,6 +37,9 @@ func TestParseFillsInDefaults(t *testing.T) {
 	}
 	if names := c.PluginNames(); len(names) != 1 || names[0] != "a" {
 		t.Errorf("plugins are %v", names)
+	}
+	if a, c, d := c.Plugin("a"), c.Plugin("c"), c.Plugin("d"); a.Idle != 5*time.Minute || c.Idle != a.Idle || d.Idle != 0 {
+		t.Errorf("plugins are stopped after %s, %s and %s", a.Idle, c.Idle, d.Idle)
 	}
 }
 

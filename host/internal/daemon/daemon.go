@@ -350,7 +350,7 @@ func (d *Daemon) startPlugins(c *config.Config) (fresh map[string]*plugins.Plugi
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, name := range c.PluginNames() {
-		said := c.Plugins[name]
+		said := c.Plugin(name)
 		settings := plugins.Settings{SHA256: said.SHA256, Memory: said.Memory, Idle: said.Idle, Attach: said.Attach}
 		p := d.state.Load().plugins[name]
 		isNew := p == nil
