@@ -179,6 +179,9 @@ func (x registry) acceptManifest(p *sdk.Publication, im image, digest string, ta
 	for _, d := range m.blobs() {
 		entry.Needs = append(entry.Needs, im.blobPath(d.Digest))
 	}
+	for _, d := range m.Manifests { // which may have been pushed as blobs
+		entry.Needs = append(entry.Needs, im.manifestPath(d.Digest), im.blobPath(d.Digest))
+	}
 	p.Store(file, entry, true)
 	for _, tag := range tags {
 		if at := ours.Tags[tag]; at != "" && at != got && x.fixed(tag) {
