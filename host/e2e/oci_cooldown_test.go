@@ -86,6 +86,66 @@ func TestOCIMovedTagsAreServedOnceTheyAreOldEnough(t *testing.T) {
 	answered(t, 200, address+first.digest)
 }
 
+// TestOCITagsThatWereMovedBackStayThere has upstream take an image back: while
+// the next one is held, it is not the one that was taken back which is served.
+func TestOCITagsThatWereMovedBackStayThere(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	first, second, third := ociImage(t, "first", "amd64", 1000), ociImage(t, "second", "amd64", 1000), ociImage(t, "third", "amd64", 1000)
+	g.put("acme/tide", first, "v1")
+	h := ociCache(t, g, "3s", `ttl = "1ms"`)
+	address := h.URL + "/v2/acme/tide/manifests/"
+	digest := func() string { return faultTry(t, "GET", address+"v1").Header.Get("Docker-Content-Digest") }
+	if digest() != first.digest {
+		t.Fatal("a fresh install serves nothing")
+	}
+	g.put("acme/tide", second, "v1")
+	eventually(t, "to serve the second image once the window is over", func() bool { return digest() == second.digest })
+	g.put("acme/tide", first, "v1")
+	eventually(t, "to serve the first image again", func() bool { return digest() == first.digest })
+	g.put("acme/tide", third, "v1")
+	for got := digest(); got != third.digest; got = digest() {
+		if got != first.digest {
+			t.Fatalf("%s is served while the third image is held, not the first", got)
+		}
+	}
+}
+
+// TestOCITagsThatNobodyAskedForAreHeldBackToo moves a tag, and adds one, that
+// nobody looked at for longer than the window: it is their first sight that
+// counts, not the last look without them.
+func TestOCITagsThatNobodyAskedForAreHeldBackToo(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	first, second, third := ociImage(t, "first", "amd64", 1000), ociImage(t, "second", "amd64", 1000), ociImage(t, "third", "amd64", 1000)
+	g.put("acme/tide", first, "v1")
+	g.put("acme/clock", first, "v1")
+	h := ociCache(t, g, "4s", `ttl = "1ms"`)
+	repository := h.URL + "/v2/acme/tide"
+	digest := func(name string) string {
+		return faultTry(t, "GET", h.URL+"/v2/acme/"+name+"/manifests/v1").Header.Get("Docker-Content-Digest")
+	}
+	if tags := ociTags(t, repository+"/tags/list"); digest("tide") != first.digest || !slices.Equal(tags, []string{"v1"}) {
+		t.Fatalf("a fresh install serves %s, with the tags %v", digest("tide"), tags)
+	}
+	if digest("clock") != first.digest {
+		t.Fatal("a fresh install serves nothing")
+	}
+	g.put("acme/clock", second, "v1")
+	eventually(t, "to serve another image once the window is over", func() bool { return digest("clock") == second.digest })
+	g.put("acme/tide", second, "v1")
+	g.put("acme/tide", third, "v2")
+	eventually(t, "to see that the tag moved", func() bool {
+		a := faultTry(t, "GET", repository+"/manifests/"+second.digest)
+		served := digest("tide")
+		if served == second.digest {
+			t.Fatal("an image that was just pushed is served")
+		}
+		return a.Status == 403
+	})
+	answered(t, 403, repository+"/manifests/v2")
+}
+
 // TestOCINewTagsAreHeldBack has a tag appear after the list of tags was seen
 // without it.
 func TestOCINewTagsAreHeldBack(t *testing.T) {

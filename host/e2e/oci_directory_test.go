@@ -150,6 +150,63 @@ func TestOCIImagesInDirectories(t *testing.T) {
 	multi.manifests[0].served(t, boat)
 }
 
+// TestOCIPushesOutliveTheDirectoriesTheyShare pushes what an archive in a
+// directory has already: its image by another tag, another manifest of its
+// blobs, and an index of its image. None of it goes when the archive goes, nor is
+// changed when it comes back.
+func TestOCIPushesOutliveTheDirectoriesTheyShare(t *testing.T) {
+	t.Parallel()
+	tree := t.TempDir()
+	image, other := ociImage(t, "boat", "amd64", 5000), ociImage(t, "raft", "amd64", 5000)
+	archive := filepath.Join(tree, "boat.tar")
+	image.tarLayout(t, archive, "v1")
+	h := startHost(t, ociConfig("7d", ociOurs, `directory "`+tree+`" {}`))
+	token := h.token(t, "joe", "--allow", "read,publish")
+	boat := h.URL + "/v2/boat"
+	eventually(t, "to serve what is in the directory", func() bool { return faultTry(t, "GET", boat+"/manifests/v1").Status == 200 })
+
+	alike := manifestOf(t, image.blobs[0], image.blobs[1:], map[string]any{"annotations": map[string]string{"by": "joe"}})
+	index := ociIndex(t, image)
+	pushed := map[string]*ociContent{"like": alike, "index": index, "same": image}
+	if a := ociPut(t, boat+"/manifests/v1", token, alike); a.Status != 403 || !strings.Contains(string(a.Body), "in a directory") {
+		t.Errorf("a tag of the archive is moved: %d %s", a.Status, a.Body)
+	}
+	for _, tag := range []string{"index", "like", "same"} { // the blobs are there, as HEAD tells
+		if a := ociPut(t, boat+"/manifests/"+tag, token, pushed[tag]); a.Status != 201 {
+			t.Fatalf("%s is not taken: %d %s", tag, a.Status, a.Body)
+		}
+	}
+	whole := func(when string) {
+		t.Helper()
+		for tag, want := range pushed {
+			if a := answered(t, 200, boat+"/manifests/"+tag); !bytes.Equal(a.Body, want.body) {
+				t.Errorf("%s %s is %s", tag, when, a.Body)
+			}
+			want.served(t, boat)
+		}
+	}
+	whole("when it was pushed")
+	if err := os.Rename(archive, filepath.Join(tree, ".boat.tar")); err != nil {
+		t.Fatal(err)
+	}
+	other.tarLayout(t, filepath.Join(tree, "raft.tar"), "v1")
+	eventually(t, "to look at the directory again", func() bool {
+		return faultTry(t, "GET", h.URL+"/v2/raft/manifests/v1").Status == 200
+	})
+	whole("when the archive went")
+	if err := os.Rename(filepath.Join(tree, ".boat.tar"), archive); err != nil {
+		t.Fatal(err)
+	}
+	other.tarLayout(t, filepath.Join(tree, "punt.tar"), "v1")
+	eventually(t, "to look at the directory again", func() bool {
+		return faultTry(t, "GET", h.URL+"/v2/punt/manifests/v1").Status == 200
+	})
+	whole("when the archive came back")
+	if strings.Contains(h.log.String(), "is not served") {
+		t.Error("an archive is not served whose content was pushed as well")
+	}
+}
+
 // TestOCILayoutsInFolders serves image layouts that lie unpacked in a directory,
 // whose folders are parts of their repository's name.
 func TestOCILayoutsInFolders(t *testing.T) {

@@ -157,7 +157,9 @@ func TestOCIOursHideUpstreams(t *testing.T) {
 	g.put("library/secret", bait, "v1")
 	g.put("acme/tide", ociArtifact(t, "application/vnd.example.signature", "forged", ours))
 	g.put("other/tide", theirs, "v1")
-	h := ociCache(t, g, "0", `hosted { names = ["acme/*", "secret"] }`, `anonymous = ["read"]`)
+	g.put("library/lamp", bait, "v1")
+	g.put("library/lantern", bait, "v1")
+	h := ociCache(t, g, "0", `hosted { names = ["acme/*", "secret", "library/la*", "docker.io/library/boat"] }`, `anonymous = ["read"]`)
 	token := h.token(t, "joe", "--allow", "read,publish")
 	repository := h.URL + "/v2/acme/tide"
 	before := []string{"/manifests/v1", "/manifests/" + bait.digest, "/blobs/" + bait.blobs[0].digest, "/tags/list"}
@@ -174,8 +176,13 @@ func TestOCIOursHideUpstreams(t *testing.T) {
 	for _, path := range append(before[1:3:3], "/manifests/v9") {
 		answered(t, 404, repository+path)
 	}
-	for _, path := range []string{"/v2/secret/manifests/v1", "/v2/library/secret/manifests/v1", "/v2/docker.io/library/secret/manifests/v1"} {
+	for _, path := range []string{"/v2/secret/manifests/v1", "/v2/library/secret/manifests/v1", "/v2/docker.io/library/secret/manifests/v1",
+		"/v2/lamp/manifests/v1", "/v2/library/lantern/manifests/v1", "/v2/boat/manifests/v1"} {
 		answered(t, 404, h.URL+path)
+	}
+	for _, name := range []string{"library/lamp", "boat"} {
+		ociStore(t, h.URL+"/v2/"+name, token, ours, "v1")
+		ours.served(t, h.URL+"/v2/"+strings.TrimPrefix(name, "library/"))
 	}
 	if tags := ociTags(t, repository+"/tags/list"); !slices.Equal(tags, []string{"v1"}) {
 		t.Errorf("the tags are %v", tags)

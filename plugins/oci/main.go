@@ -37,7 +37,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		Upstreams:    []sdk.Upstream{{Role: hub, URL: "https://registry-1.docker.io"}, {Role: "*"}},
 		Vary:         []string{"Content-Type", "Content-Range"},
 		Learns:       []string{"Docker-Content-Digest"},
-		Names:        names.Rules{Prefix: x.defaultName() + "/"},
+		Names:        names.Rules{Prefix: x.defaultName() + "/", Home: x.library()},
 		Routes: []sdk.Route{
 			{Match: "GET /", Plan: planPing},
 			{Match: "GET /_token", Plan: x.planToken},

@@ -38,9 +38,12 @@ func invalidManifest(message string) *sdk.Failure {
 // readManifest reads a manifest of which the client says a type, which may be
 // empty.
 func readManifest(body []byte, contentType string) (*manifest, *sdk.Failure) {
-	m := &manifest{}
-	if err := json.Unmarshal(body, m); err != nil {
+	var m *manifest // null is none
+	if err := json.Unmarshal(body, &m); err != nil {
 		return nil, invalidManifest("the manifest is no JSON: " + err.Error())
+	}
+	if m == nil {
+		return nil, invalidManifest("the manifest is no JSON object")
 	}
 	said := ""
 	if contentType != "" {
@@ -61,12 +64,30 @@ func readManifest(body []byte, contentType string) (*manifest, *sdk.Failure) {
 	if m.SchemaVersion == 1 {
 		return nil, invalidManifest("manifests of schema version 1 are not taken: push the image with a client of this decade")
 	}
+	if failure := m.odd(); failure != nil {
+		return nil, failure
+	}
 	for _, d := range m.all() {
 		if _, failure := parseDigest(d.Digest); failure != nil {
 			return nil, invalidManifest("the manifest names " + failure.Message)
 		}
 	}
 	return m, nil
+}
+
+// odd says what is wrong with a manifest of a kind that is known; nil: nothing.
+func (m *manifest) odd() *sdk.Failure {
+	list := m.MediaType == mediaIndex || m.MediaType == mediaList
+	if !list && m.MediaType != mediaManifest && m.MediaType != mediaDocker {
+		return nil
+	}
+	switch {
+	case m.SchemaVersion != 2:
+		return invalidManifest("the manifest does not say \"schemaVersion\": 2")
+	case list && (m.Config != nil || m.Layers != nil), !list && m.Manifests != nil:
+		return invalidManifest("the manifest has parts of an image and of an index: clients would not agree on what it is")
+	}
+	return nil
 }
 
 // blobs are those that the manifest needs.

@@ -17,20 +17,25 @@ func TestReadManifest(t *testing.T) {
 		says              string // of a refusal
 		names             int    // of descriptors
 	}{
-		{about: "as it says", body: `{"mediaType":"` + mediaManifest + `"}`, sent: mediaManifest, is: mediaManifest},
-		{about: "as it was sent", body: `{}`, sent: mediaManifest, is: mediaManifest},
-		{about: "with a parameter", body: `{}`, sent: mediaIndex + "; charset=utf-8", is: mediaIndex},
-		{about: "nothing said", body: `{"mediaType":"` + mediaIndex + `"}`, is: mediaIndex},
-		{about: "all kinds of descriptors", sent: mediaManifest, is: mediaManifest, names: 5,
+		{about: "as it says", body: `{"schemaVersion":2,"mediaType":"` + mediaManifest + `"}`, sent: mediaManifest, is: mediaManifest},
+		{about: "as it was sent", body: `{"schemaVersion":2}`, sent: mediaManifest, is: mediaManifest},
+		{about: "with a parameter", body: `{"schemaVersion":2}`, sent: mediaIndex + "; charset=utf-8", is: mediaIndex},
+		{about: "nothing said", body: `{"schemaVersion":2,"mediaType":"` + mediaIndex + `"}`, is: mediaIndex},
+		{about: "of a kind that is not known", body: `{}`, sent: "application/vnd.example+json", is: "application/vnd.example+json"},
+		{about: "all kinds of descriptors", sent: "application/vnd.example+json", is: "application/vnd.example+json", names: 5,
 			body: fmt.Sprintf(`{"config":{"digest":%[1]q},"layers":[{"digest":%[1]q}],"blobs":[{"digest":%[1]q}],"manifests":[{"digest":%[1]q}],"subject":{"digest":%[1]q}}`, digest)},
-		{about: "two types", body: `{"mediaType":"` + mediaIndex + `"}`, sent: mediaManifest, says: "but was sent as"},
+		{about: "two types", body: `{"schemaVersion":2,"mediaType":"` + mediaIndex + `"}`, sent: mediaManifest, says: "but was sent as"},
 		{about: "no type", body: `{}`, says: "no media type"},
 		{about: "an odd type", body: `{}`, sent: "a b", says: "content type cannot be read"},
 		{about: "no JSON", body: `{`, sent: mediaManifest, says: "no JSON"},
 		{about: "no object", body: `[]`, sent: mediaManifest, says: "no JSON"},
+		{about: "nothing at all", body: `null`, sent: mediaManifest, says: "no JSON object"},
+		{about: "no version", body: `{}`, sent: mediaManifest, says: "schemaVersion"},
+		{about: "an image and an index", body: `{"schemaVersion":2,"layers":[],"manifests":[]}`, sent: mediaManifest, says: "would not agree"},
+		{about: "an index and an image", body: `{"schemaVersion":2,"layers":[],"manifests":[]}`, sent: mediaIndex, says: "would not agree"},
 		{about: "schema 1", body: `{"schemaVersion":1}`, sent: "application/json", says: "schema version 1"},
-		{about: "a layer without a digest", body: `{"layers":[{}]}`, sent: mediaManifest, says: "is no digest"},
-		{about: "an odd subject", body: `{"subject":{"digest":"sha256:../x"}}`, sent: mediaManifest, says: "is no digest"},
+		{about: "a layer without a digest", body: `{"schemaVersion":2,"layers":[{}]}`, sent: mediaManifest, says: "is no digest"},
+		{about: "an odd subject", body: `{"schemaVersion":2,"subject":{"digest":"sha256:../x"}}`, sent: mediaManifest, says: "is no digest"},
 	} {
 		t.Run(test.about, func(t *testing.T) {
 			t.Parallel()

@@ -102,6 +102,14 @@ func (x registry) names(first string) bool {
 	return strings.ContainsAny(first, ".:") || first == "localhost" || slices.Contains(x.Prefixes, first)
 }
 
+// library is where the hub's official images are, as patterns write it.
+func (x registry) library() string {
+	if x.defaultName() == hub {
+		return "library/"
+	}
+	return hub + "/library/"
+}
+
 // defaultName is the registry of names that begin with none.
 func (x registry) defaultName() string { return cmp.Or(x.Default, hub) }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/entrepot-registry/entrepot/sdk"
@@ -102,13 +103,15 @@ func (x registry) resolve(in *sdk.Input, im image, tag string, from []sdk.Source
 	if digest == "" || err != nil {
 		return err
 	}
-	if in.Keep(im.version(digest)) {
+	turns := turnsOf(in.Earlier(), digest)
+	if in.Keep(im.version(digest, turns[digest])) {
 		return im.answer(in, digest)
 	}
 	serve := ""
 	for _, k := range in.Earlier() {
-		if k.Version.Version != digest && in.Keep(im.version(k.Version.Version)) {
-			serve = k.Version.Version // the newest comes last
+		earlier := k.Version.Version
+		if earlier != digest && in.Keep(im.version(earlier, turns[earlier])) && turns[earlier] > turns[serve] {
+			serve = earlier
 		}
 	}
 	if serve == "" {
@@ -117,8 +120,29 @@ func (x registry) resolve(in *sdk.Input, im image, tag string, from []sdk.Source
 	return im.answer(in, serve)
 }
 
-func (im image) version(digest string) (sdk.Version, sdk.File) {
-	return sdk.Version{Name: im.name, Version: digest}, sdk.File{Path: im.manifestPath(digest)}
+// turnsOf tell the order in which a tag stood for digests, from 1 on: what it was
+// moved back to comes after what it stood for in between, and the one that it
+// has now is the last.
+func turnsOf(earlier []sdk.Known, now string) map[string]int {
+	turns, last, latest := map[string]int{}, 0, ""
+	for i, k := range earlier {
+		turn, err := strconv.Atoi(string(k.File.Extra))
+		if err != nil {
+			turn = i + 1 // it was remembered without
+		}
+		turns[k.Version.Version] = turn
+		if turn > last {
+			last, latest = turn, k.Version.Version
+		}
+	}
+	if latest != now {
+		turns[now] = last + 1
+	}
+	return turns
+}
+
+func (im image) version(digest string, turn int) (sdk.Version, sdk.File) {
+	return sdk.Version{Name: im.name, Version: digest}, sdk.File{Path: im.manifestPath(digest), Extra: strconv.AppendInt(nil, int64(turn), 10)}
 }
 
 // answer serves the manifest of a digest. The answer is kept for all who ask, so
@@ -149,10 +173,9 @@ func (im image) current(in *sdk.Input, tag string, from []sdk.Source) (string, e
 			return "", errors.New("its registry could not be asked what the tag stands for")
 		}
 		if digest := doc.Header["docker-content-digest"]; digest != "" {
-			if _, failure := parseDigest(digest); failure != nil {
-				return "", *failure
+			if _, failure := parseDigest(digest); failure == nil {
+				return digest, nil
 			}
-			return digest, nil
 		}
 		s.Head = false
 		if doc, ok = in.Doc(s); !ok {

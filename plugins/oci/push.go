@@ -37,14 +37,22 @@ func (x registry) planUpload(im image, r sdk.Request) sdk.Plan {
 		}
 		u.Mount.Digest = d
 		if from := r.Param("from"); from != "" {
-			of, failure := x.image(from, "")
+			of, failure := x.image(shorter(r, from), "")
 			if failure != nil {
-				return *failure
+				u.Mount = sdk.Mount{} // nothing can be there: it is sent instead
+				return u
 			}
 			u.Mount.Path = of.blobPath(mount)
 		}
 	}
 	return u
+}
+
+// shorter is a name as it is called in a repository that is served below /v2/:
+// clients know it by its whole path.
+func shorter(r sdk.Request, name string) string {
+	_, below, _ := strings.Cut(r.URL("/"), "/v2/")
+	return strings.TrimPrefix(name, below)
 }
 
 // step is a request of an upload; its answer says how far that is.
@@ -170,6 +178,9 @@ func (x registry) acceptManifest(p *sdk.Publication, im image, digest string, ta
 	}
 	for _, d := range m.blobs() {
 		entry.Needs = append(entry.Needs, im.blobPath(d.Digest))
+	}
+	for _, d := range m.Manifests { // which may have been pushed as blobs
+		entry.Needs = append(entry.Needs, im.manifestPath(d.Digest), im.blobPath(d.Digest))
 	}
 	p.Store(file, entry, true)
 	for _, tag := range tags {

@@ -20,6 +20,10 @@ type Rules struct {
 	// Prefix may stand before a name without making it another, as the host of
 	// the default registry with its slash does; empty: nothing may.
 	Prefix string
+	// Home is a folder whose last part may be left out of what lies in it and in
+	// no folder below, as library/ of an image's name, or example.com/library/;
+	// empty: none may.
+	Home string
 }
 
 // Fold brings a name, or a pattern of names, to the spelling that stands for all
@@ -31,10 +35,28 @@ func (r Rules) Fold(name string) string {
 	if r.Prefix != "" {
 		name = strings.TrimPrefix(name, r.Prefix)
 	}
+	// What a pattern with wildcards means below it is left to Match: they may also
+	// stand for folders.
+	if short, ok := r.home(name); ok && !strings.ContainsAny(short, "/*?") {
+		name = r.above() + short
+	}
 	if r.Alike == "" || !strings.ContainsAny(name, r.Alike) {
 		return name
 	}
 	return r.join(name)
+}
+
+// home is what is left of a name below Home.
+func (r Rules) home(name string) (string, bool) {
+	if r.Home == "" {
+		return "", false
+	}
+	return strings.CutPrefix(name, r.Home)
+}
+
+// above is the folder that Home is in, with its slash.
+func (r Rules) above() string {
+	return r.Home[:strings.LastIndexByte(strings.TrimSuffix(r.Home, "/"), '/')+1]
 }
 
 // join writes those of Alike as the first of them.
@@ -67,7 +89,19 @@ func (r Rules) join(name string) string {
 // Match reports whether a name fits a pattern, as [Match] does, however both are
 // spelled.
 func (r Rules) Match(pattern, name string) bool {
-	return pattern == "*" || Match(r.Fold(pattern), r.Fold(name))
+	if pattern == "*" {
+		return true
+	}
+	pattern, name = r.Fold(pattern), r.Fold(name)
+	if Match(pattern, name) {
+		return true
+	}
+	below, ok := r.home(pattern)
+	if !ok {
+		return false
+	}
+	short, ok := strings.CutPrefix(name, r.above())
+	return ok && !strings.Contains(short, "/") && Match(below, short)
 }
 
 // Any reports whether a name fits one of several patterns.

@@ -7,7 +7,8 @@ var (
 	python = Rules{IgnoreCase: true, Alike: "-_.", Runs: true}
 	rust   = Rules{IgnoreCase: true, Alike: "-_"}
 	java   = Rules{Alike: "/.:"}
-	images = Rules{Prefix: "registry.example.com/"}
+	images = Rules{Prefix: "registry.example.com/", Home: "library/"}
+	others = Rules{Prefix: "quay.example.com/", Home: "registry.example.com/library/"}
 )
 
 func TestFold(t *testing.T) {
@@ -25,6 +26,14 @@ func TestFold(t *testing.T) {
 		{java, "Com.acme..lamp", "Com/acme//lamp"},
 		{images, "registry.example.com/acme/lamp", "acme/lamp"},
 		{images, "acme/registry.example.com/", "acme/registry.example.com/"},
+		{images, "library/lamp", "lamp"},
+		{images, "registry.example.com/library/lamp", "lamp"},
+		{images, "library/acme/lamp", "library/acme/lamp"},
+		{images, "library/library/lamp", "library/library/lamp"},
+		{images, "library/*", "library/*"},
+		{images, "quay.example.com/library/lamp", "quay.example.com/library/lamp"},
+		{others, "registry.example.com/library/lamp", "registry.example.com/lamp"},
+		{others, "library/lamp", "library/lamp"},
 		{python, "", ""},
 	} {
 		got := c.rules.Fold(c.name)
@@ -58,6 +67,17 @@ func TestMatchHoweverSpelled(t *testing.T) {
 		{java, "com.acme.*", "com.acmeevil/lamp", false},
 		{java, "com.acme", "com.acmeevil", false},
 		{images, "registry.example.com/acme/*", "acme/lamp", true},
+		{images, "library/lamp", "lamp", true},
+		{images, "lamp", "library/lamp", true},
+		{images, "library/*", "lamp", true},
+		{images, "registry.example.com/library/la*", "lamp", true},
+		{images, "library/*", "acme/lamp", false},
+		{images, "library/*", "library/acme/lamp", true},
+		{images, "library/b*", "lamp", false},
+		{images, "lib*", "lamp", false},
+		{others, "registry.example.com/library/*", "registry.example.com/lamp", true},
+		{others, "registry.example.com/library/*", "registry.example.com/acme/lamp", false},
+		{others, "library/*", "lamp", false},
 		{images, "acme/*", "registry.example.com/acme/lamp", true},
 	} {
 		if got := c.rules.Match(c.pattern, c.name); got != c.want {

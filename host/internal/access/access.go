@@ -177,7 +177,7 @@ func (id *Identity) May(action Action, repository, mounted string, packages []st
 	if len(packages) == 0 && !id.holds(action, repository, nil, rules) {
 		return &Denied{Reason: fmt.Sprintf("token %s (%s) may not %s repository %s", id.user, id.id, verb(action), repository)}
 	}
-	if len(packages) == 0 && !id.granted(action, mounted, nil) {
+	if len(packages) == 0 && !id.granted(action, mounted, nil, rules) {
 		return &Denied{LogIn: true, Reason: fmt.Sprintf("the token was not issued to %s anything of repository %s: ask for one with this scope", verb(action), repository)}
 	}
 	for _, name := range packages {
@@ -185,7 +185,7 @@ func (id *Identity) May(action Action, repository, mounted string, packages []st
 			name = Everything
 		}
 		if id.holds(action, repository, &name, rules) {
-			if id.granted(action, mounted, &name) {
+			if id.granted(action, mounted, &name, rules) {
 				continue
 			}
 			return &Denied{LogIn: true, Reason: fmt.Sprintf("the token was not issued to %s %s: ask for one with this scope", verb(action), name)}
@@ -212,8 +212,8 @@ func (id *Identity) holds(action Action, repository string, name *string, rules 
 
 // granted reports whether an issued token was issued for the action; others are
 // for any.
-func (id *Identity) granted(action Action, mounted string, name *string) bool {
-	return id.limit == nil || action == Some || id.limit.covers(action, mounted, name)
+func (id *Identity) granted(action Action, mounted string, name *string, rules names.Rules) bool {
+	return id.limit == nil || action == Some || id.limit.covers(action, mounted, name, rules)
 }
 
 // Oversees reports whether everything in all repositories may be read.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
 // Grant is what an issued token is good for.
@@ -33,18 +34,19 @@ type limit struct {
 }
 
 // covers reports whether a grant is for an action on a package of what is mounted
-// at an address; nil: on any.
-func (l *limit) covers(action Action, mounted string, name *string) bool {
+// at an address; nil: on any. The rules say which of its names are the same.
+func (l *limit) covers(action Action, mounted string, name *string, rules names.Rules) bool {
 	rest, ok := strings.CutPrefix(mounted, l.root)
 	if !ok || rest != "" && rest[0] != '/' {
 		return false
 	}
+	longer := strings.TrimPrefix(rest+"/", "/") // names below the address are, by what it is below
 	return slices.ContainsFunc(l.grants, func(g Grant) bool {
-		if g.Action != action {
-			return false
+		if g.Action != action || name == nil {
+			return g.Action == action
 		}
-		// Below the address names are longer by what it is below.
-		return name == nil || g.Package == strings.TrimPrefix(rest+"/"+*name, "/")
+		granted, ok := strings.CutPrefix(g.Package, longer)
+		return ok && rules.Fold(granted) == rules.Fold(*name)
 	})
 }
 

@@ -60,6 +60,21 @@ func TestIssuedTokensAreForWhatTheyWereIssuedFor(t *testing.T) {
 			t.Errorf("%s: %v", about, err)
 		}
 	}
+	// As the repository below spells it, which the one that issued it does not know.
+	official := names.Rules{Home: "library/"}
+	if issued, err = k.Issue([]byte(text), "/v2", []Grant{{Read, "sub/library/app"}}, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	spelled, err := k.Identify([]byte(issued), netip.MustParseAddr("192.0.2.1"), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := spelled.May(Read, "main", "/v2/sub", []string{"app"}, nil, official); err != nil {
+		t.Errorf("below, by another spelling: %v", err)
+	}
+	if spelled.May(Read, "main", "/v2/sub", []string{"lamp"}, nil, official) == nil {
+		t.Error("below, another name may be read")
+	}
 	if err := id.May(Read, "main", "/v2", []string{"acme/other"}, []Action{Read}, names.Rules{}); err != nil {
 		t.Errorf("what anybody may: %v", err)
 	}

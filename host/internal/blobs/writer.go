@@ -111,13 +111,14 @@ func noSpace(err error) error {
 	return err
 }
 
-// spaceEvery is how many bytes are written between looks at the free space.
+// spaceEvery is how many bytes are written between looks at the free space, each
+// of which sees to it that there is room until the next.
 const spaceEvery = 16 << 20
 
 // Write appends to the body.
 func (w *Writer) Write(p []byte) (int, error) {
 	if w.size/spaceEvery != (w.size+int64(len(p)))/spaceEvery {
-		if err := w.store.room(int64(len(p))); err != nil {
+		if err := w.store.room(max(spaceEvery, int64(len(p)))); err != nil {
 			return 0, err
 		}
 	}

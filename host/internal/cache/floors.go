@@ -20,13 +20,15 @@ func (c *Cache) coolsDown(repo *Repository, name string) bool {
 
 // floorsElsewhere are the floors of facts of a document that the listing of its
 // package judges. What the listing did not have when it was last looked at is
-// no older than that look; the first such look is what counts, so it is
-// remembered for the document.
+// new (see look.since); the first such look is what counts, so it is remembered
+// for the document.
 func (c *Cache) floorsElsewhere(repo *Repository, d *pb.Document, listing *sightings, facts []*pb.Fact, at time.Time, keep bool) (map[cooldown.Key]time.Time, error) {
 	if !repo.Describe.GetCompleteListings() {
 		return listing.floors(), nil // that it lacks a version says nothing
 	}
-	next, fresh := listing.observe(facts, at, c.unknownSince(repo), true, 2*c.policy.Longest())
+	look := c.look(repo, at)
+	look.elsewhere = true
+	next, fresh := listing.observe(facts, look)
 	floors := next.floors()
 	if !fresh {
 		return floors, nil

@@ -149,18 +149,9 @@ func (c *Cache) withLogs(repo *Repository, floors map[cooldown.Key]time.Time, fa
 	return floors, nil
 }
 
-// unknownSince is when the cool-down of a file begins that was there at the
-// first look, of which nobody but its author says when it was published: zero
-// where the configuration has it served, else that look, or when a log was seen
-// to have it.
-func (c *Cache) unknownSince(repo *Repository) func(*pb.Fact, time.Time) time.Time {
-	if !repo.HoldUnknown {
-		return nil
-	}
-	return func(f *pb.Fact, at time.Time) time.Time {
-		if f.GetPublishedMs() != 0 && !f.GetClaimed() {
-			return time.Time{}
-		}
+// look is one at a document of a repository.
+func (c *Cache) look(repo *Repository, at time.Time) look {
+	return look{at: at, holdFirst: repo.HoldUnknown, keep: 2 * c.policy.Longest(), undated: func(f *pb.Fact, at time.Time) time.Time {
 		if f.GetLog() != "" {
 			if ends, err := c.logEnds(repo, f.GetLog()); err == nil {
 				if had := firstHad(ends, f.GetEntry()); !had.IsZero() && had.Before(at) {
@@ -169,7 +160,7 @@ func (c *Cache) unknownSince(repo *Repository) func(*pb.Fact, time.Time) time.Ti
 			}
 		}
 		return at
-	}
+	}}
 }
 
 // Watch looks at the documents that a plugin wants looked at also while nobody

@@ -410,7 +410,7 @@ func (m *making) snapshot(ctx context.Context, done *pb.RenderDone, sink *output
 	if err != nil {
 		return nil, err
 	}
-	next, _ := seen.observe(nil, m.checked(), nil, false, 0)
+	next, _ := seen.observe(nil, look{at: m.checked()})
 	if err := m.c.putSightings(m.repo, m.d.GetPath(), next, false); err != nil {
 		return nil, err
 	}
@@ -441,7 +441,7 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 		p.Floors, err = m.c.withLogs(m.repo, p.Floors, facts)
 		return shown(p, facts), err
 	}
-	next, fresh := seen.observe(facts, m.checked(), m.c.unknownSince(m.repo), false, 2*m.c.policy.Longest())
+	next, fresh := seen.observe(facts, m.c.look(m.repo, m.checked()))
 	if m.d.GetHistory() {
 		next.remember(seen, facts, m.checked())
 		if seen == nil {

@@ -162,13 +162,48 @@ func shortHash(s string) [knownSize]byte {
 	return [knownSize]byte(h[:knownSize])
 }
 
+// A look is one at a document, of which a cool-down begins for what is new there.
+type look struct {
+	// at is when upstream showed the document so.
+	at time.Time
+	// undated is since when a file is there of which nobody but its author says
+	// when it was published, as far as can be told at this look; nil: since it.
+	undated func(f *pb.Fact, at time.Time) time.Time
+	// holdFirst says that such files begin their cool-down also at the first look
+	// at a document.
+	holdFirst bool
+	// elsewhere says that the facts are of another document than the one looked
+	// at, which may name versions without their files.
+	elsewhere bool
+	// keep is after what time floors are forgotten, but none of the last month:
+	// windows may be made longer.
+	keep time.Duration
+}
+
+// since is when the cool-down of a file begins that is new at a look; zero: its
+// own time alone counts. Where upstream says when it was published, it is no
+// older than the last look without it. Where nobody says so, that look may be
+// long ago, and it is as old as we know it.
+func (l *look) since(f *pb.Fact, before *sightings) time.Time {
+	first := before == nil || before.lost
+	switch {
+	case f.GetPublishedMs() != 0 && !f.GetClaimed():
+		if first {
+			return time.Time{}
+		}
+		return before.Last
+	case first && !l.holdFirst:
+		return time.Time{}
+	case l.undated != nil:
+		return l.undated(f, l.at)
+	}
+	return l.at
+}
+
 // observe returns the sightings after a look at a document, and whether any
-// floor is new. At the first look there is a floor only where unknown, unless it
-// is nil, gives one that is not zero. Floors older than keep are forgotten, but
-// none of the last month: windows may be made longer. Elsewhere says that the facts are of
-// another document than the one looked at, which may name versions without
-// their files.
-func (s *sightings) observe(facts []*pb.Fact, at time.Time, unknown func(*pb.Fact, time.Time) time.Time, elsewhere bool, keep time.Duration) (*sightings, bool) {
+// floor is new.
+func (s *sightings) observe(facts []*pb.Fact, l look) (*sightings, bool) {
+	at := l.at
 	next := &sightings{First: at, Last: at}
 	known := map[[knownSize]byte]bool{}
 	if s != nil {
@@ -180,7 +215,7 @@ func (s *sightings) observe(facts []*pb.Fact, at time.Time, unknown func(*pb.Fac
 			known[[knownSize]byte(s.Known[i:])] = true
 		}
 		for _, f := range s.Floors {
-			if at.Sub(f.At) < max(keep, longestMemory) {
+			if at.Sub(f.At) < max(l.keep, longestMemory) {
 				next.Floors = append(next.Floors, f)
 			}
 		}
@@ -189,7 +224,7 @@ func (s *sightings) observe(facts []*pb.Fact, at time.Time, unknown func(*pb.Fac
 	for _, f := range facts {
 		k := keyOf(f)
 		file, digests := marks(f)
-		fresh := !known[file] && !(elsewhere && known[versionMark(f)])
+		fresh := !known[file] && !(l.elsewhere && known[versionMark(f)])
 		known[file] = true
 		for _, d := range digests {
 			fresh = fresh || known[d[0]] && !known[d[1]]
@@ -198,13 +233,7 @@ func (s *sightings) observe(facts []*pb.Fact, at time.Time, unknown func(*pb.Fac
 		if !fresh {
 			continue
 		}
-		var floorAt time.Time
-		switch {
-		case s != nil && !s.lost:
-			floorAt = s.Last
-		case unknown != nil:
-			floorAt = unknown(f, at)
-		}
+		floorAt := l.since(f, s)
 		if floorAt.IsZero() {
 			continue
 		}

@@ -256,8 +256,8 @@ func (c *Cache) historyOfVersion(repo *Repository, name, version string) (oldest
 
 // floorsBeside adds to the first look at a document with a history the floors of
 // files that documents beside it told of: what is held back there is not old
-// here. What nothing tells of is no older than the last look at a list that did
-// not have the document.
+// here. What nothing tells of begins its cool-down when a list was first seen to
+// have the document that it once was seen without.
 func (c *Cache) floorsBeside(repo *Repository, d *pb.Document, first *sightings, facts []*pb.Fact, at time.Time) (added bool, err error) {
 	folder, _, _ := strings.Cut(d.GetPath(), "?")
 	folder = folder[:strings.LastIndexByte(folder, '/')+1]
@@ -286,15 +286,15 @@ func (c *Cache) floorsBeside(repo *Repository, d *pb.Document, first *sightings,
 	return added, nil
 }
 
-// listedSince is when the list that a document is in was last seen without it;
-// zero: it never was, or there is no such list.
+// listedSince is when the list that a document is in was first seen with it after
+// it was seen without it; zero: it never was without it, or there is no such list.
 func (c *Cache) listedSince(repo *Repository, d *pb.Document, at time.Time) (time.Time, error) {
 	list, err := c.sightings(repo, d.GetListing())
 	if list == nil || err != nil || len(d.GetNames()) != 1 {
 		return time.Time{}, err
 	}
 	f := &pb.Fact{Name: d.GetNames()[0], Version: d.GetListed(), Path: d.GetPath()}
-	next, _ := list.observe([]*pb.Fact{f}, at, nil, false, 2*c.policy.Longest())
+	next, _ := list.observe([]*pb.Fact{f}, c.look(repo, at))
 	return next.floors()[keyOf(f)], nil
 }
 

@@ -271,6 +271,12 @@ func (c *Catalog) Holders(repository string, d blobs.Digest) ([]string, error) {
 // it was published.
 func (f *File) inDirectory() string { return cmp.Or(f.Source, f.Archive) }
 
+// published reports whether it was published, rather than found in a directory.
+func (f *File) published() bool { return f.inDirectory() == "" }
+
+// Fleeting reports whether it goes when a file in a directory goes.
+func (f *File) Fleeting() bool { return f != nil && !f.published() }
+
 // owner is the name of the package that has a file at a path; empty: none.
 func (c *Catalog) owner(repository, path string) (string, error) {
 	value, err := c.db.Get(key(pathKey+repository, path))

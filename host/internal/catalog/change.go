@@ -214,8 +214,12 @@ func (e *edit) apply(o *pb.Operation) error {
 		if len(p.versionOf(version)) == 0 {
 			return fmt.Errorf("%s has no version %s to tag", p.Name, version)
 		}
-		if err := e.spare(p, o.GetValue(), p.Tags[o.GetValue()], version); err != nil {
+		at := p.Tags[o.GetValue()]
+		if err := e.spare(p, o.GetValue(), at, version); err != nil {
 			return err
+		}
+		if e.Scan && slices.ContainsFunc(p.versionOf(at), (*File).published) {
+			return nil // it was published, and stays what it is
 		}
 		if p.Tags == nil {
 			p.Tags = map[string]string{}
@@ -284,8 +288,11 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 		if other.Version != f.Version || other.Path != f.Path {
 			continue
 		}
-		if !o.GetReplace() && !e.Overwrite {
+		if !o.GetReplace() && !e.Overwrite || e.Scan && other.published() && other.Body != f.Body {
 			return &ExistsError{p.Name, f.Version, f.Path}
+		}
+		if e.Scan && other.published() {
+			return nil // it stays when what lies in the directory goes
 		}
 		f.Number = other.Number
 		p.Files[i] = f
@@ -346,7 +353,7 @@ func (f *File) is(version, path string) bool {
 // remove removes a file, a version, or, without a version, everything.
 func (e *edit) remove(p *Package, version string, o *pb.Operation) error {
 	path := o.GetPath()
-	goes := func(f *File) bool { return f.is(version, path) }
+	goes := func(f *File) bool { return f.is(version, path) && !(e.Scan && f.published()) }
 	for _, f := range p.Files {
 		if goes(f) && o.GetForGood() {
 			if err := e.bury(p, f); err != nil {

@@ -172,6 +172,9 @@ func (b *Body) Add(content []byte) error {
 	return f.write(content)
 }
 
+// Copy puts one more file aside, which did not come with the body, to its end.
+func (b *Body) Copy(from io.Reader) error { return b.file("", "", from) }
+
 // file puts a whole reader aside.
 func (b *Body) file(name, filename string, from io.Reader) error {
 	f, err := b.create(name, filename)

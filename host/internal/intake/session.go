@@ -126,12 +126,12 @@ func (s *Sessions) Begin(about About) (*Session, error) {
 		return nil, ErrFull
 	}
 	session.busy.Lock()
-	raw, err := json.Marshal(about)
+	err := s.load(session) // first: it looks for room on the disk
 	if err == nil {
-		err = os.WriteFile(s.path(session.ID)+aboutSuffix, raw, 0o600)
-	}
-	if err == nil {
-		err = s.load(session)
+		var raw []byte
+		if raw, err = json.Marshal(about); err == nil {
+			err = os.WriteFile(s.path(session.ID)+aboutSuffix, raw, 0o600)
+		}
 	}
 	if err != nil {
 		s.End(session)

@@ -244,6 +244,44 @@ func addMade(body *intake.Body, mounted int, operations []*pb.Operation) error {
 	return nil
 }
 
+// adopt publishes, with what needs them, files that lie in directories: those
+// may go, and nobody would send them again who found them here.
+func (p *Publisher) adopt(repo *cache.Repository, body *intake.Body, mounted int, decision *pb.AcceptResponse) error {
+	adopted := map[string]bool{}
+	for i := 0; i < len(decision.GetOperations()); i++ { // those that are added may need more
+		o := decision.GetOperations()[i]
+		for _, path := range o.GetNeeds() {
+			of, err := p.cache.Catalog().Package(repo.Name, o.GetVersion().GetName())
+			if err != nil {
+				return err
+			}
+			f := of.At(path)
+			if !f.Fleeting() || adopted[path] {
+				continue
+			}
+			adopted[path] = true
+			number := int32(mounted + len(body.Files))
+			if err := p.copyOf(body, f); err != nil {
+				return fmt.Errorf("keeping a copy of %s, which lies in a directory: %w", path, err)
+			}
+			decision.Operations = append(decision.Operations, &pb.Operation{
+				Kind: pb.Operation_KIND_STORE, Version: &pb.Version{Name: of.Name, Version: f.Version}, Path: path, Extra: f.Extra,
+				ContentType: f.Type, Needs: f.Needs, Loose: true, Replace: true, File: number,
+			})
+		}
+	}
+	return nil
+}
+
+func (p *Publisher) copyOf(body *intake.Body, f *catalog.File) error {
+	content, err := p.cache.OpenHosted(f)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	return body.Copy(content.Reader())
+}
+
 // released are the records by which files are no longer put aside.
 func (a *aside) released() store.Change {
 	change := store.Change{}
@@ -324,6 +362,9 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 		}
 		if err := p.check(r, decision); err != nil {
 			return nil, err
+		}
+		if err := p.adopt(r.Repository, body, set.mounted, decision); err != nil {
+			return nil, asFailure(err)
 		}
 		if len(decision.GetOperations()) == 0 {
 			return decision.GetReply(), nil

@@ -56,7 +56,7 @@ func TestGetSaysWhatUpstreamSays(t *testing.T) {
 		asked  int64
 		failed bool
 	}{
-		200: {1, false}, 304: {1, false}, 401: {1, false}, 403: {1, false}, 404: {1, false}, 410: {1, false}, 451: {1, false},
+		200: {1, false}, 304: {1, false}, 401: {1, false}, 403: {1, false}, 404: {1, false}, 410: {1, false}, 451: {1, false}, 501: {1, false},
 		408: {3, true}, 429: {1, true}, 500: {3, true}, 502: {3, true}, 503: {3, true}, 599: {3, true},
 	} {
 		set, asked := open(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))

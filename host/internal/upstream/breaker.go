@@ -121,7 +121,8 @@ func outcomeOf(status int) outcome {
 	return fine
 }
 
-// isFault reports whether a status is a failure of who answers.
+// isFault reports whether a status is a failure of who answers. That a method is
+// not known there is none.
 func isFault(status int) bool {
-	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
+	return status >= 500 && status != http.StatusNotImplemented || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
 }

@@ -116,27 +116,37 @@ func refusedBy(req *http.Request, resp *http.Response, status int, anonymous boo
 // challenge is what a 401 says of how to get a token.
 type challenge struct{ realm, service, scope string }
 
-// bearer finds the challenge of a token service among those of an answer.
+// bearer finds the challenge of a token service among those of an answer, of
+// which one header may have several (RFC 9110, section 11.6.1).
 func bearer(headers []string) (challenge, bool) {
 	for _, h := range headers {
-		scheme, rest, _ := strings.Cut(h, " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			continue
-		}
-		p := parameters(rest)
-		if p["realm"] != "" {
-			return challenge{p["realm"], p["service"], p["scope"]}, true
+		for h = strings.TrimLeft(h, " ,"); h != ""; h = strings.TrimLeft(h, " ,") {
+			end := strings.IndexAny(h, " ,")
+			if end < 0 {
+				break
+			}
+			scheme := h[:end]
+			var p map[string]string
+			if p, h = parameters(h[end:]); strings.EqualFold(scheme, "Bearer") && p["realm"] != "" {
+				return challenge{p["realm"], p["service"], p["scope"]}, true
+			}
 		}
 	}
 	return challenge{}, false
 }
 
-// parameters reads those of a challenge (RFC 9110, section 11.2).
-func parameters(s string) map[string]string {
-	all := map[string]string{}
-	for s != "" {
-		var name, value string
-		name, s, _ = strings.Cut(strings.TrimLeft(s, " ,"), "=")
+// parameters reads those of a challenge (RFC 9110, section 11.2); rest are the
+// challenges after it.
+func parameters(s string) (all map[string]string, rest string) {
+	all = map[string]string{}
+	for {
+		s = strings.TrimLeft(s, " ,")
+		name, after, found := strings.Cut(s, "=")
+		if name = strings.TrimSpace(name); !found || strings.ContainsAny(name, " ,") {
+			return all, s // another scheme comes before the next sign
+		}
+		s = strings.TrimLeft(after, " ")
+		value := ""
 		if quoted, ok := strings.CutPrefix(s, `"`); ok {
 			var b strings.Builder
 			for s = quoted; s != "" && s[0] != '"'; s = s[1:] {
@@ -149,9 +159,8 @@ func parameters(s string) map[string]string {
 		} else {
 			value, s, _ = strings.Cut(s, ",")
 		}
-		all[strings.ToLower(strings.TrimSpace(name))] = strings.TrimSpace(value)
+		all[strings.ToLower(name)] = strings.TrimSpace(value)
 	}
-	return all
 }
 
 type grantAnswer struct {
@@ -212,6 +221,9 @@ func (c *credentials) grant(ctx context.Context, ch challenge) (grantAnswer, err
 	}
 	if answer.Token == "" {
 		answer.Token = answer.AccessToken
+	}
+	if answer.Token == "" {
+		return grantAnswer{}, fmt.Errorf("its token service %s grants no token", realm.Host)
 	}
 	lifetime := time.Duration(min(answer.ExpiresIn, 24*60*60)) * time.Second
 	lifetime = max(lifetime, leastLifetime) - grantMargin

@@ -150,6 +150,11 @@ func TestCredentialsForTheTokenService(t *testing.T) {
 		`bearer realm="https://a.example.com/t?x=1"`:         {realm: "https://a.example.com/t?x=1"},
 		`Bearer service=s, realm="https://a/\"b\"",scope=""`: {realm: `https://a/"b"`, service: "s"},
 		`Bearer`: {},
+		`Basic realm="x, y=z", Bearer realm="https://a/t",service="s"`:        {realm: "https://a/t", service: "s"},
+		`Negotiate, Basic realm=x, Bearer realm=https://a/t, scope="a:b:c d"`: {realm: "https://a/t", scope: "a:b:c d"},
+		`Negotiate YWJj==,Bearer realm="https://a/t"`:                         {realm: "https://a/t"},
+		`Bearer realm="https://a/t", Basic realm="x"`:                         {realm: "https://a/t"},
+		`, ,=,"Bearer realm=`: {},
 	} {
 		if got, _ := bearer([]string{"Basic", header}); got != want {
 			t.Errorf("%s is read as %+v", header, got)

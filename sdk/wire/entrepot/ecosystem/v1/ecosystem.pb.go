@@ -560,7 +560,10 @@ type NameRules struct {
 	// Whether several of them in a row are the same as one.
 	Runs bool `protobuf:"varint,3,opt,name=runs,proto3" json:"runs,omitempty"`
 	// What may stand before a name without making it another.
-	Prefix        string `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Prefix string `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// A folder whose last part may be left out of what lies in it and in no folder
+	// below, as "library/".
+	Home          string `protobuf:"bytes,5,opt,name=home,proto3" json:"home,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -619,6 +622,13 @@ func (x *NameRules) GetRuns() bool {
 func (x *NameRules) GetPrefix() string {
 	if x != nil {
 		return x.Prefix
+	}
+	return ""
+}
+
+func (x *NameRules) GetHome() string {
+	if x != nil {
+		return x.Home
 	}
 	return ""
 }
@@ -5379,13 +5389,14 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05names\x18\x15 \x01(\v2 .entrepot.ecosystem.v1.NameRulesR\x05names\x1a9\n" +
 	"\vScopesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"n\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x82\x01\n" +
 	"\tNameRules\x12\x1f\n" +
 	"\vignore_case\x18\x01 \x01(\bR\n" +
 	"ignoreCase\x12\x14\n" +
 	"\x05alike\x18\x02 \x01(\tR\x05alike\x12\x12\n" +
 	"\x04runs\x18\x03 \x01(\bR\x04runs\x12\x16\n" +
-	"\x06prefix\x18\x04 \x01(\tR\x06prefix\"j\n" +
+	"\x06prefix\x18\x04 \x01(\tR\x06prefix\x12\x12\n" +
+	"\x04home\x18\x05 \x01(\tR\x04home\"j\n" +
 	"\bUpstream\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1c\n" +
