@@ -113,7 +113,7 @@ func Names(operations []*pb.Operation) []string {
 func (c *Catalog) Apply(ch Change) error {
 	names := Names(ch.Operations)
 	defer c.lock(ch.Repository, slices.Concat(slices.Collect(maps.Keys(ch.Revisions)), slices.Collect(maps.Keys(ch.Gone)), names))()
-	e := edit{Change: ch, catalog: c, records: store.Change{}, packages: map[string]*Package{}, paths: map[string]string{}, graves: map[string]Graves{}}
+	e := edit{Change: ch, catalog: c, records: store.Change{}, packages: map[string]*Package{}, paths: map[string]string{}, graves: map[string]Graves{}, former: map[string]bool{}}
 	for k, v := range ch.Records {
 		e.records[k] = v
 	}
@@ -198,6 +198,7 @@ type edit struct {
 	packages map[string]*Package
 	paths    map[string]string // of files that are stored, with their package
 	graves   map[string]Graves // that were looked at
+	former   map[string]bool   // packages that have nothing more
 	records  store.Change
 	freed    []blobs.Digest
 	at       time.Time // when what is stored was published
@@ -392,6 +393,7 @@ func (e *edit) finish(before map[string]*Package) error {
 			e.added -= f.room()
 			e.forget(p, f)
 		}
+		e.part(before[name], p)
 		if err := e.putPackage(p, before[name].Revision); err != nil {
 			return err
 		}

@@ -75,7 +75,7 @@ func (s *Scanner) Scan(ctx context.Context, repo *cache.Repository) (Result, err
 	}
 	if failed == nil { // what could not be looked at is not gone
 		if failed = w.removeGone(); failed == nil {
-			failed = w.putTaken()
+			failed = errors.Join(w.putTaken(), w.tellParted())
 		}
 	}
 	return w.result, errors.Join(failed, s.note(repo, whole))

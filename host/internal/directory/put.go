@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
@@ -191,6 +192,7 @@ func (w *walk) removeGone() error {
 	if err != nil || len(gone) == 0 {
 		return err
 	}
+	var names []string
 	for len(gone) > 0 {
 		some := gone[:min(batch, len(gone))]
 		gone = gone[len(some):]
@@ -213,6 +215,31 @@ func (w *walk) removeGone() error {
 		if err := w.apply(change); err != nil {
 			return err
 		}
+		names = append(names, catalog.Names(change.Operations)...)
 	}
+	w.parted = names
 	return w.keep.Sync()
+}
+
+// maxNamed is how many names a line of the log has.
+const maxNamed = 10
+
+// tellParted says which packages have no file any more.
+func (w *walk) tellParted() error {
+	slices.Sort(w.parted)
+	var names []string
+	for _, name := range slices.Compact(w.parted) {
+		p, err := w.catalog.Package(w.repo.Name, name)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			names = append(names, name)
+		}
+	}
+	if len(names) > 0 {
+		w.log.Warn("packages in directories have no file any more; upstream is not asked for them until their names are given up (entrepot purge --give-up)",
+			"repository", w.repo.Name, "packages", len(names), "first", names[:min(maxNamed, len(names))])
+	}
+	return nil
 }

@@ -37,6 +37,7 @@ type walk struct {
 	known  *index
 	found  []*found
 	taken  []string // files in whose place others are served
+	parted []string // packages of which a file went
 	result Result
 }
 
