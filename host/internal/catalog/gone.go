@@ -106,7 +106,7 @@ func (e *edit) risen(p *Package, f *File) error {
 	}
 	grave, there := graves[f.Path]
 	switch {
-	case !there || f.inDirectory() != "" || grave.Body == f.Body:
+	case !there || grave.Body == f.Body:
 		return nil
 	case !e.Overwrite:
 		return &GoneError{p.Name, f.Version, f.Path}

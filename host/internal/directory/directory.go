@@ -60,7 +60,7 @@ func (s *Scanner) Scan(ctx context.Context, repo *cache.Repository) (Result, err
 		return Result{}, err
 	}
 	defer s.events.scan(repo.Name)()
-	w := &walk{Scanner: s, ctx: ctx, repo: repo, known: known}
+	w := &walk{Scanner: s, ctx: ctx, repo: repo, known: known, waits: map[string]bool{}, lost: map[string]bool{}}
 	var failed error
 	var whole []*config.Directory
 	for _, d := range repo.Directories {

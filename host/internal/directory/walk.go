@@ -36,8 +36,10 @@ type walk struct {
 	repo   *cache.Repository
 	known  *index
 	found  []*found
-	taken  []string // files in whose place others are served
-	parted []string // packages of which a file went
+	taken  []string        // files in whose place others are served
+	waits  map[string]bool // which of them are to be looked into
+	lost   map[string]bool // addresses and names of what went
+	parted []string        // packages of which a file went
 	result Result
 }
 
@@ -274,7 +276,7 @@ func (w *walk) ask(ctx context.Context, f *found) error {
 	}
 	f.entry = said.GetEntry()
 	switch {
-	case f.unpacked != nil:
+	case f.unpacked != nil && !f.single():
 	case f.entry == nil:
 		f.seen.Problem = said.GetFailure().GetMessage()
 	case f.entry.GetVersion().GetName() == "" || f.entry.GetPath() == "":
@@ -292,8 +294,13 @@ func hashFile(file string) (map[string][]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return hashAll(f)
+}
+
+// hashAll are the digests of what can be read.
+func hashAll(r io.Reader) (map[string][]byte, error) {
 	a, b, c, d := sha512.New(), sha256.New(), sha1.New(), md5.New()
-	if _, err := io.Copy(io.MultiWriter(a, b, c, d), f); err != nil {
+	if _, err := io.Copy(io.MultiWriter(a, b, c, d), r); err != nil {
 		return nil, err
 	}
 	return map[string][]byte{"sha512": a.Sum(nil), "sha256": b.Sum(nil), "sha1": c.Sum(nil), "md5": d.Sum(nil)}, nil
