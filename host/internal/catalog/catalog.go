@@ -267,9 +267,9 @@ func (c *Catalog) Holders(repository string, d blobs.Digest) ([]string, error) {
 	return names, err
 }
 
-// inDirectory is the file in a directory that it is, or is taken out of; empty:
+// inDirectory is the file in a directory that it is taken out of, or is; empty:
 // it was published.
-func (f *File) inDirectory() string { return cmp.Or(f.Source, f.Archive) }
+func (f *File) inDirectory() string { return cmp.Or(f.Archive, f.Source) }
 
 // owner is the name of the package that has a file at a path; empty: none.
 func (c *Catalog) owner(repository, path string) (string, error) {
