@@ -3,6 +3,7 @@ package directory
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -102,11 +103,14 @@ func (w *walk) putWaiting(file string) error {
 		return nil //nolint:nilerr // it went meanwhile
 	}
 	f := w.foundAt(file)
-	if f.seen.Size, f.seen.Modified, err = f.stat(); err != nil {
+	if f.seen.stamp, err = f.stat(); err != nil {
 		return nil //nolint:nilerr // it went meanwhile
 	}
 	if err := w.look(w.ctx, f); err != nil {
 		return err
+	}
+	if f.failed != nil {
+		f.seen.Problem, f.seen.Again = fmt.Sprintf("the plugin cannot look into it: %v", f.failed), true
 	}
 	if f.unpacked != nil {
 		return w.putUnpacked(f, true)

@@ -126,7 +126,7 @@ func (w *walk) putUnpacked(f *found, last bool) error {
 		return nil
 	} else if problem != "" {
 		first := f.seen.Parts[0]
-		f.unpacked, f.seen = nil, seen{Size: f.seen.Size, Modified: f.seen.Modified, Problem: problem, Name: first.Name, Version: first.Version, Path: first.Path}
+		f.unpacked, f.seen = nil, seen{stamp: f.seen.stamp, Problem: problem, Name: first.Name, Version: first.Version, Path: first.Path}
 		return w.store([]*found{f})
 	}
 	if err != nil {
