@@ -72,7 +72,7 @@ func (c *Cache) hostedKey(repo *Repository, names []string, pattern string) (str
 	if repo.Hosted == nil {
 		return "", nil
 	}
-	if pattern != "" {
+	if pattern != "" || len(names) == 0 {
 		return fmt.Sprint(c.catalog.Epoch(repo.Name)), nil
 	}
 	var b strings.Builder
