@@ -49,6 +49,14 @@ func (u *Unpacking) Measure(name, encoding string) (size int64, digests []Digest
 	return 0, nil, false
 }
 
+// StoreFile stores the file itself as an entry. What lies in a directory by
+// itself comes before the same of another file.
+func (u *Unpacking) StoreFile(e Entry) {
+	o := e.operation()
+	o.Part, o.Replace = &pb.Part{}, false
+	u.asked.Operations = append(u.asked.Operations, o)
+}
+
 // Store stores a member, as it is or in an encoding, as an entry.
 func (u *Unpacking) Store(name, encoding string, e Entry) {
 	o := e.operation()
@@ -56,8 +64,8 @@ func (u *Unpacking) Store(name, encoding string, e Entry) {
 	u.asked.Operations = append(u.asked.Operations, o)
 }
 
-// StoreBytes stores a file that does not stand in the archive as such, of up to
-// a MiB.
+// StoreBytes stores a file that does not stand in the archive as such, or is a
+// member that Peek chose, of up to a MiB.
 func (u *Unpacking) StoreBytes(body []byte, e Entry) {
 	o := e.operation()
 	o.Body = body

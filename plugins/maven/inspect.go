@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -18,8 +17,9 @@ const headBytes = 256 << 10
 
 func packageFiles() *sdk.Package {
 	return &sdk.Package{
-		Peek:    []string{"zip:META-INF/maven/*/*/pom.properties", "zip:" + pluginFile, fmt.Sprintf("head:%d", headBytes)},
+		Peek:    []string{"zip:META-INF/maven/*/*/pom.properties", "zip:META-INF/maven/*/*/pom.xml", "zip:" + pluginFile, fmt.Sprintf("head:%d", headBytes)},
 		Inspect: inspect,
+		Unpack:  unpack,
 	}
 }
 
@@ -48,13 +48,8 @@ type coordinates struct {
 	Version  string `json:"version,omitempty"`
 }
 
-// inspect says what a file in a directory is of: its place in the layout of a
-// repository tells, else what it carries. Of a file that is sent to an address
-// it says what stands in it.
+// inspect says what stands in a file that is sent to an address.
 func inspect(m *sdk.Members) (sdk.Entry, error) {
-	if m.Path != "" {
-		return inspectFound(m)
-	}
 	extra, err := json.Marshal(lookAt(m))
 	return sdk.Entry{Extra: extra}, err
 }
@@ -149,65 +144,6 @@ func charset(_ string, r io.Reader) (io.Reader, error) {
 		runes[i] = rune(b) // ISO 8859-1
 	}
 	return strings.NewReader(string(runes)), nil
-}
-
-func inspectFound(m *sdk.Members) (sdk.Entry, error) {
-	if of, algorithm := cutChecksum(m.Name); algorithm != "" || of == metadataFile {
-		return sdk.Entry{}, errors.New("metadata and checksums are made here: match only other files")
-	}
-	if segments := strings.Split(m.Path, "/"); len(segments) >= 4 {
-		at := folder(segments[:len(segments)-2])
-		if f, ok := parseFile(at[:len(at):len(at)], segments[len(segments)-2], m.Name); ok && at.name() != "" {
-			return foundEntry(m, f)
-		}
-	}
-	c, err := carried(m)
-	if err != nil {
-		return sdk.Entry{}, err
-	}
-	f := file{folder: folderOf(c.Group + "/" + c.Artifact), base: c.Version, version: c.Version}
-	var ok bool
-	if f.rest, ok = strings.CutPrefix(m.Name, c.Artifact+"-"+c.Version); !ok || len(f.rest) < 2 || f.rest[0] != '-' && f.rest[0] != '.' {
-		dot := strings.LastIndexByte(m.Name, '.')
-		if dot < 0 {
-			return sdk.Entry{}, errors.New("its name has no ending")
-		}
-		f.rest = m.Name[dot:]
-	}
-	return foundEntry(m, f)
-}
-
-func foundEntry(m *sdk.Members, f file) (sdk.Entry, error) {
-	extra, err := kept{Found: true, Plugin: pluginIn(m)}.bytes()
-	return sdk.Entry{Version: sdk.Version{Name: f.folder.name(), Version: f.version}, Path: f.path(), Extra: extra}, err
-}
-
-// carried are the coordinates that a POM has, or that a jar carries: those by
-// which it is called, where it is made of several.
-func carried(m *sdk.Members) (coordinates, error) {
-	if strings.HasSuffix(m.Name, ".pom") {
-		if l := lookAt(m); l.Root == "project" {
-			return l.Of, l.Of.check()
-		}
-	}
-	var all []coordinates
-	for _, member := range m.All() {
-		if !strings.HasSuffix(member.Name, "/pom.properties") {
-			continue
-		}
-		c := readProperties(string(member.Body))
-		if c.check() != nil {
-			continue
-		}
-		if strings.HasPrefix(m.Name, c.Artifact+"-"+c.Version) {
-			return c, nil
-		}
-		all = append(all, c)
-	}
-	if len(all) != 1 {
-		return coordinates{}, errors.New("it neither lies in folders as a repository has them (group/artifact/version), nor is it a POM or a jar with one META-INF/maven/*/*/pom.properties")
-	}
-	return all[0], nil
 }
 
 // check says why there can be no such version; nil: there can.

@@ -68,7 +68,7 @@ func (c *Cache) pass(ctx context.Context, repo *Repository, names ...string) err
 		if name != "" && (repo.Names.Any(repo.Hosted.Names, name) || repo.Names.Any(repo.Hosted.Merge, name)) {
 			continue
 		}
-		ours, err := c.catalog.Alike(repo.Name, name, repo.Names)
+		ours, err := c.catalog.Ours(repo.Name, name, repo.Names)
 		if err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ func (r *Repository) MayPublish(name string) *Failure {
 	}
 	f := &Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Name: name}
 	f.Message = fmt.Sprintf("repository %q takes no packages: its configuration has no hosted block", r.Name)
-	if h != nil {
+	if h != nil && len(h.Names)+len(h.Merge) > 0 {
 		f.Message = fmt.Sprintf("%s cannot be published in repository %q: its names are %s (hosted { names = […] } in the configuration)",
 			name, r.Name, strings.Join(append(slices.Clone(h.Names), h.Merge...), ", "))
 	}
@@ -34,8 +34,8 @@ func (r *Repository) MayPublish(name string) *Failure {
 }
 
 // upstreamHas reports whether upstream may be asked for a package: not for
-// names that are ours, nor for what we host, unless the two are merged. A name
-// that the ecosystem takes for the same is the same here.
+// names that are ours, nor for what we host or did, unless the two are merged. A
+// name that the ecosystem takes for the same is the same here.
 func (c *Cache) upstreamHas(repo *Repository, name string) (bool, error) {
 	h := repo.Hosted
 	switch {
@@ -46,7 +46,7 @@ func (c *Cache) upstreamHas(repo *Repository, name string) (bool, error) {
 	case repo.Names.Any(h.Names, name):
 		return false, nil
 	}
-	ours, err := c.catalog.Alike(repo.Name, name, repo.Names)
+	ours, err := c.catalog.Ours(repo.Name, name, repo.Names)
 	return !ours, err
 }
 
@@ -72,7 +72,7 @@ func (c *Cache) hostedKey(repo *Repository, names []string, pattern string) (str
 	if repo.Hosted == nil {
 		return "", nil
 	}
-	if pattern != "" {
+	if pattern != "" || len(names) == 0 {
 		return fmt.Sprint(c.catalog.Epoch(repo.Name)), nil
 	}
 	var b strings.Builder

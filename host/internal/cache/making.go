@@ -40,8 +40,9 @@ type making struct {
 
 	known  *sightings // what was seen before, for a document with a history
 	hosted []*pb.HostedPackage
-	own    bool  // whether upstream is not asked
-	weight int64 // of the rendering slot held
+	own    bool     // whether upstream is not asked
+	ours   []string // names that a list of upstream's has, though they are ours
+	weight int64    // of the rendering slot held
 	epoch  uint64
 }
 
@@ -354,6 +355,15 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			sink.abort()
 			return nil, errors.Join(m.unreadable(failure), m.forget())
 		}
+		again, err := m.foundOurs(sink.facts)
+		if err != nil {
+			sink.abort()
+			return nil, err
+		}
+		if again {
+			sink.abort()
+			continue
+		}
 		held, err := m.judge(ctx, p, observed, sink.facts)
 		if err != nil {
 			sink.abort()
@@ -471,9 +481,32 @@ func (m *making) start(p *cooldown.Policy) *pb.RenderStart {
 		start.Known = m.history()
 	}
 	if m.repo.Hosted != nil {
-		start.Ours = m.repo.Hosted.Names
+		start.Ours = slices.Concat(m.repo.Hosted.Names, m.ours)
 	}
 	return start
+}
+
+// foundOurs reports whether a list of upstream's has names that are ours without
+// the configuration saying so, which were not known before: it is to be rendered
+// without them.
+func (m *making) foundOurs(facts []*pb.Fact) (bool, error) {
+	if m.repo.Hosted == nil || len(m.d.GetNames()) > 0 {
+		return false, nil
+	}
+	known := len(m.ours)
+	for _, f := range facts {
+		if slices.Contains(m.ours, f.GetName()) {
+			continue
+		}
+		asked, err := m.c.upstreamHas(m.repo, f.GetName())
+		if err != nil {
+			return false, err
+		}
+		if !asked {
+			m.ours = append(m.ours, f.GetName())
+		}
+	}
+	return len(m.ours) > known, nil
 }
 
 // history is what was seen before, with the sha256 of those files that are kept

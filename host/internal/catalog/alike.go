@@ -7,12 +7,12 @@ import (
 	"github.com/entrepot-registry/entrepot/sdk/names"
 )
 
-// Alike reports whether there is a package of a name, or of one that the rules
-// of names say is the same. It is asked by every request for what is not ours,
-// so it takes no lock once it was asked.
-func (c *Catalog) Alike(repository, name string, rules names.Rules) (bool, error) {
+// Ours reports whether there is, or was, a package of a name, or of one that the
+// rules of names say is the same. It is asked by every request for what is not
+// ours, so it takes no lock once it was asked.
+func (c *Catalog) Ours(repository, name string, rules names.Rules) (bool, error) {
 	p, err := c.Package(repository, name)
-	if err != nil || p != nil || rules == (names.Rules{}) {
+	if err != nil || p != nil {
 		return p != nil, err
 	}
 	folded := rules.Fold(name)
@@ -26,15 +26,19 @@ func (c *Catalog) Alike(repository, name string, rules names.Rules) (bool, error
 		return false, err
 	}
 	_, there := s.folded.Load(folded)
+	if !there {
+		_, there = s.former.Load(folded)
+	}
 	return there, nil
 }
 
 // spellings are those names of a repository's packages that are not the ones
-// which stand for all that are the same.
+// which stand for all that are the same, and names of those that were.
 type spellings struct {
 	rules  names.Rules
 	known  atomic.Bool // whether all are in it
 	folded sync.Map    // name that stands for some of them
+	former sync.Map    // name that stands for some of those that were
 
 	mu sync.Mutex
 	of map[string]map[string]bool // those that it stands for
@@ -59,6 +63,12 @@ func (c *Catalog) spellings(repository string, rules names.Rules) (*spellings, e
 	for _, name := range all {
 		s.note(name, true)
 	}
+	if err == nil {
+		all, err = c.Former(repository)
+	}
+	for _, name := range all {
+		s.former.Store(rules.Fold(name), true)
+	}
 	s.known.Store(err == nil)
 	return s, err
 }
@@ -82,8 +92,8 @@ func (s *spellings) note(name string, there bool) {
 	}
 }
 
-// respell takes a package down as it was written.
-func (c *Catalog) respell(repository string, p *Package) {
+// respell takes packages down as they were written, and those that are no more.
+func (c *Catalog) respell(repository string, packages map[string]*Package, former map[string]bool) {
 	known, ok := c.spelled.Load(repository)
 	if !ok {
 		return // nobody has asked yet
@@ -91,5 +101,10 @@ func (c *Catalog) respell(repository string, p *Package) {
 	s := known.(*spellings)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.note(p.Name, p.Revision > 0)
+	for name := range former {
+		s.former.Store(s.rules.Fold(name), true)
+	}
+	for _, p := range packages {
+		s.note(p.Name, p.Revision > 0)
+	}
 }

@@ -26,7 +26,6 @@ import (
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
-	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -153,6 +152,15 @@ func (c *Catalog) epoch(repository string) *atomic.Uint64 {
 	return known.(*atomic.Uint64)
 }
 
+// advance has the epoch change with a change, whose records it is added to; done
+// is called when they are written.
+func (c *Catalog) advance(repository string, now time.Time, records store.Change) (done func()) {
+	epoch := c.epoch(repository)
+	next := max(epoch.Load()+1, uint64(now.UnixNano()))
+	records[epochKey+repository] = binary.BigEndian.AppendUint64(nil, next)
+	return func() { epoch.Store(max(next, epoch.Load()+1)) }
+}
+
 // Package returns a package; nil: there is none.
 func (c *Catalog) Package(repository, name string) (*Package, error) {
 	id := key(packageKey+repository, name)
@@ -213,17 +221,9 @@ func (c *Catalog) remember(repository string, p *Package) {
 }
 
 // Names are those of the packages of a repository that match a pattern, as in
-// [cooldown.Match], sorted.
+// [names.Match], sorted.
 func (c *Catalog) Names(repository, pattern string) ([]string, error) {
-	var names []string
-	prefix := key(packageKey+repository, "")
-	err := c.db.Each(prefix, true, func(k string, _ []byte) bool {
-		if name := strings.TrimPrefix(k, prefix); cooldown.Match(pattern, name) {
-			names = append(names, name)
-		}
-		return true
-	})
-	return names, err
+	return c.named(packageKey, repository, pattern)
 }
 
 // At returns the file at a path, with its package; nil: there is none. Where
@@ -267,9 +267,9 @@ func (c *Catalog) Holders(repository string, d blobs.Digest) ([]string, error) {
 	return names, err
 }
 
-// inDirectory is the file in a directory that it is, or is taken out of; empty:
+// inDirectory is the file in a directory that it is taken out of, or is; empty:
 // it was published.
-func (f *File) inDirectory() string { return cmp.Or(f.Source, f.Archive) }
+func (f *File) inDirectory() string { return cmp.Or(f.Archive, f.Source) }
 
 // published reports whether it was published, rather than found in a directory.
 func (f *File) published() bool { return f.inDirectory() == "" }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/sdk/names"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -61,8 +62,13 @@ type Change struct {
 	// done does not depend on them.
 	Blind bool
 	// Scan says that it is made by who looks at directories, so that it may change
-	// what is served from them.
+	// what is served from them. What it deletes is what is served from the file in
+	// a directory that an operation's value names; it tells of what it leaves.
 	Scan bool
+	// Tell is told, of a scan, which tags stay what was published; nil: nobody is.
+	Tell func(name, tag string)
+	// Rules say which names of packages are the same.
+	Rules names.Rules
 	// Gone are files that were deleted for good elsewhere, by package and path.
 	Gone map[string]Graves
 	// Unsynced leaves it to the caller to have it survive a power failure.
@@ -109,11 +115,16 @@ func Names(operations []*pb.Operation) []string {
 }
 
 // Apply makes a change: all of it, or nothing. [ErrChanged], [*ExistsError],
-// [*GoneError] and [*QuotaError] say why it is not made.
+// [*GoneError], [*DirectoryError], [*ScanError] and [*QuotaError] say why it is
+// not made.
 func (c *Catalog) Apply(ch Change) error {
-	names := Names(ch.Operations)
-	defer c.lock(ch.Repository, slices.Concat(slices.Collect(maps.Keys(ch.Revisions)), slices.Collect(maps.Keys(ch.Gone)), names))()
-	e := edit{Change: ch, catalog: c, records: store.Change{}, packages: map[string]*Package{}, paths: map[string]string{}, graves: map[string]Graves{}}
+	changed := Names(ch.Operations)
+	locked := slices.Concat(slices.Collect(maps.Keys(ch.Revisions)), slices.Collect(maps.Keys(ch.Gone)), changed)
+	for _, name := range changed {
+		locked = append(locked, ch.Rules.Fold(name)) // so that no two that are the same are new at once
+	}
+	defer c.lock(ch.Repository, locked)()
+	e := edit{Change: ch, catalog: c, records: store.Change{}, packages: map[string]*Package{}, paths: map[string]string{}, graves: map[string]Graves{}, former: map[string]bool{}}
 	for k, v := range ch.Records {
 		e.records[k] = v
 	}
@@ -131,7 +142,7 @@ func (c *Catalog) Apply(ch Change) error {
 		}
 		before[name] = p
 	}
-	for _, name := range names {
+	for _, name := range changed {
 		if before[name] == nil && !ch.Blind {
 			return fmt.Errorf("%s is changed without a look at it", name)
 		}
@@ -198,6 +209,7 @@ type edit struct {
 	packages map[string]*Package
 	paths    map[string]string // of files that are stored, with their package
 	graves   map[string]Graves // that were looked at
+	former   map[string]bool   // packages that have nothing more
 	records  store.Change
 	freed    []blobs.Digest
 	at       time.Time // when what is stored was published
@@ -215,11 +227,14 @@ func (e *edit) apply(o *pb.Operation) error {
 			return fmt.Errorf("%s has no version %s to tag", p.Name, version)
 		}
 		at := p.Tags[o.GetValue()]
+		if e.Scan && at != version && p.published(at) {
+			if e.Tell != nil {
+				e.Tell(p.Name, o.GetValue())
+			}
+			return nil
+		}
 		if err := e.spare(p, o.GetValue(), at, version); err != nil {
 			return err
-		}
-		if e.Scan && slices.ContainsFunc(p.versionOf(at), (*File).published) {
-			return nil // it was published, and stays what it is
 		}
 		if p.Tags == nil {
 			p.Tags = map[string]string{}
@@ -276,10 +291,19 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 		if owner != "" && owner != p.Name {
 			return &TakenError{f.Path, owner}
 		}
-		if err := e.risen(p, f); err != nil {
+		if f.inDirectory() != "" {
+			if admitted, err := e.admit(p, f); !admitted || err != nil {
+				return err
+			}
+		} else if err := e.risen(p, f); err != nil {
 			return err
 		}
 		e.paths[f.Path] = p.Name
+	}
+	if f.inDirectory() == "" {
+		if err := e.clear(p, f); err != nil {
+			return err
+		}
 	}
 	if of := p.versionOf(f.Version); len(of) > 0 {
 		f.Yanked, f.Message = of[0].Yanked, of[0].Message // which are the version's
@@ -288,11 +312,9 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 		if other.Version != f.Version || other.Path != f.Path {
 			continue
 		}
-		if !o.GetReplace() && !e.Overwrite || e.Scan && other.published() && other.Body != f.Body {
+		byItself := f.Source != "" && f.Archive == "" && other.Archive != ""
+		if !o.GetReplace() && !e.Overwrite && !byItself {
 			return &ExistsError{p.Name, f.Version, f.Path}
-		}
-		if e.Scan && other.published() {
-			return nil // it stays when what lies in the directory goes
 		}
 		f.Number = other.Number
 		p.Files[i] = f
@@ -353,7 +375,9 @@ func (f *File) is(version, path string) bool {
 // remove removes a file, a version, or, without a version, everything.
 func (e *edit) remove(p *Package, version string, o *pb.Operation) error {
 	path := o.GetPath()
-	goes := func(f *File) bool { return f.is(version, path) && !(e.Scan && f.published()) }
+	goes := func(f *File) bool {
+		return f.is(version, path) && (!e.Scan || f.inDirectory() == o.GetValue())
+	}
 	for _, f := range p.Files {
 		if goes(f) && o.GetForGood() {
 			if err := e.bury(p, f); err != nil {
@@ -399,6 +423,7 @@ func (e *edit) finish(before map[string]*Package) error {
 			e.added -= f.room()
 			e.forget(p, f)
 		}
+		e.part(before[name], p)
 		if err := e.putPackage(p, before[name].Revision); err != nil {
 			return err
 		}

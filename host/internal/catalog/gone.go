@@ -52,13 +52,7 @@ func (c *Catalog) Gone(repository, name string) (Graves, error) {
 // GoneNames are those of the packages of a repository of which files were
 // deleted for good, sorted.
 func (c *Catalog) GoneNames(repository string) ([]string, error) {
-	var all []string
-	prefix := key(goneKey+repository, "")
-	err := c.db.Each(prefix, true, func(k string, _ []byte) bool {
-		all = append(all, strings.TrimPrefix(k, prefix))
-		return true
-	})
-	return all, err
+	return c.named(goneKey, repository, "*")
 }
 
 // gravesOf are those of a package as they are by now.
@@ -112,7 +106,7 @@ func (e *edit) risen(p *Package, f *File) error {
 	}
 	grave, there := graves[f.Path]
 	switch {
-	case !there || f.inDirectory() != "" || grave.Body == f.Body:
+	case !there || grave.Body == f.Body:
 		return nil
 	case !e.Overwrite:
 		return &GoneError{p.Name, f.Version, f.Path}
@@ -140,6 +134,9 @@ func (e *edit) inherit() error {
 		maps.Copy(graves, known)
 		if err := e.setGraves(name, graves); err != nil {
 			return err
+		}
+		if len(graves) > 0 {
+			e.bygone(name)
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"encoding/binary"
 	"time"
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
@@ -146,6 +145,7 @@ func (c *Catalog) rewrite(repository, name string, now time.Time, change func(*P
 		catalog:  c,
 		records:  store.Change{},
 		packages: map[string]*Package{name: p},
+		former:   map[string]bool{},
 	}
 	if err := e.finish(map[string]*Package{name: before}); err != nil {
 		return err
@@ -156,9 +156,7 @@ func (c *Catalog) rewrite(repository, name string, now time.Time, change func(*P
 // write makes the records of an edit true.
 func (e *edit) write() error {
 	c := e.catalog
-	epoch := c.epoch(e.Repository)
-	next := max(epoch.Load()+1, uint64(e.Now.UnixNano()))
-	e.records[epochKey+e.Repository] = binary.BigEndian.AppendUint64(nil, next)
+	advanced := c.advance(e.Repository, e.Now, e.records)
 	done, err := c.take(e.Repository, e.added, e.Quota)
 	if err != nil {
 		return err
@@ -170,9 +168,9 @@ func (e *edit) write() error {
 	}
 	for _, p := range e.packages {
 		c.remember(e.Repository, p)
-		c.respell(e.Repository, p)
 	}
-	epoch.Store(max(next, epoch.Load()+1))
+	c.respell(e.Repository, e.packages, e.former)
+	advanced()
 	for _, d := range e.freed {
 		if c.Freed != nil {
 			c.Freed(d)

@@ -65,7 +65,7 @@ func (r *room) count(c *Catalog, repository string) error {
 
 // room is how many bytes a file takes.
 func (f *File) room() int64 {
-	if f.Source != "" {
+	if f.inDirectory() != "" {
 		return 0
 	}
 	return f.Size

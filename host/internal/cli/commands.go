@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -133,6 +135,7 @@ func (x *explainCommand) Run(e *env) error {
 type purgeCommand struct {
 	PURL       string `arg:"" optional:"" help:"Package URL, with or without a version." name:"purl"`
 	Repository string `help:"Only in this repository; without a purl, all of it." placeholder:"NAME"`
+	GiveUp     bool   `help:"Also give up names that were ours and have no package any more, so that upstream is asked for them."`
 }
 
 // Run drops what is cached.
@@ -141,11 +144,14 @@ func (x *purgeCommand) Run(e *env) error {
 		return fmt.Errorf("name a package URL, or a repository with --repository")
 	}
 	var p daemon.Purged
-	t := daemon.PurgeTarget{Target: daemon.Target{PURL: x.PURL, Repository: x.Repository}, All: x.PURL == ""}
+	t := daemon.PurgeTarget{Target: daemon.Target{PURL: x.PURL, Repository: x.Repository}, All: x.PURL == "", GiveUp: x.GiveUp}
 	if err := e.ask("purge", t, &p); err != nil {
 		return err
 	}
 	fmt.Fprintf(e.out, "%d records dropped; bodies that nothing refers to go with eviction\n", p.Records)
+	if x.GiveUp {
+		fmt.Fprintf(e.out, "%d names given up: %s\n", len(p.GivenUp), cmp.Or(strings.Join(p.GivenUp, ", "), "none was ours without having a package"))
+	}
 	return nil
 }
 

@@ -206,20 +206,27 @@ type PurgeTarget struct {
 	Target
 	// All purges the whole of Repository.
 	All bool `json:"all,omitempty"`
+	// GiveUp also gives up names of packages that were ours and are no more.
+	GiveUp bool `json:"give_up,omitempty"`
 }
 
-// Purged says how many records were dropped.
+// Purged says how many records were dropped, and which names were given up.
 type Purged struct {
-	Records int `json:"records"`
+	Records int      `json:"records"`
+	GivenUp []string `json:"given_up,omitempty"`
 }
 
 func (d *Daemon) purge(ctx context.Context, t PurgeTarget) (p Purged, err error) {
 	if t.All {
 		for _, repo := range d.repositories() {
-			if repo.Name == t.Repository {
-				p.Records, err = d.cache.PurgeAll(repo)
+			if repo.Name != t.Repository {
+				continue
+			}
+			if err := d.giveUp(repo, "*", t.GiveUp, &p); err != nil {
 				return p, err
 			}
+			p.Records, err = d.cache.PurgeAll(repo)
+			return p, err
 		}
 		return p, fmt.Errorf("there is no repository %q", t.Repository)
 	}
@@ -228,6 +235,9 @@ func (d *Daemon) purge(ctx context.Context, t PurgeTarget) (p Purged, err error)
 		return p, err
 	}
 	for _, m := range found {
+		if err := d.giveUp(m.repo, m.name, t.GiveUp, &p); err != nil {
+			return p, err
+		}
 		n, err := d.cache.Purge(ctx, m.repo, d.base(m.repo), m.name, m.version)
 		if err != nil {
 			return p, err
@@ -235,6 +245,22 @@ func (d *Daemon) purge(ctx context.Context, t PurgeTarget) (p Purged, err error)
 		p.Records += n
 	}
 	return p, nil
+}
+
+// giveUp gives up names of packages that were ours.
+func (d *Daemon) giveUp(repo *cache.Repository, pattern string, wanted bool, p *Purged) error {
+	if !wanted {
+		return nil
+	}
+	names, err := d.cache.Catalog().GiveUp(repo.Name, pattern, repo.Names, time.Now())
+	if err != nil {
+		return err
+	}
+	p.GivenUp = append(p.GivenUp, names...)
+	if len(names) > 0 {
+		d.log.Info("names were given up: upstream is asked for them again", "repository", repo.Name, "names", names)
+	}
+	return nil
 }
 
 // Exempting asks for an exemption of one version.

@@ -95,6 +95,17 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 		}
 		own := *r
 		own.Anonymous = c.AnonymousIn(r)
+		if own.Hosted == nil && describe.GetCapabilities().GetHost() {
+			// What is ours stays ours when nothing is published here any more.
+			some, err := d.cache.Catalog().Any(r.Name)
+			if err != nil {
+				diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Packages cannot be read", Detail: err.Error(), Subject: &r.Range})
+				continue
+			}
+			if some {
+				own.Hosted = &config.Hosted{Unused: config.DefaultUnused}
+			}
+		}
 		site.Repositories = append(site.Repositories, &cache.Repository{
 			Repository: &own, Ecosystem: p, Options: options, Upstreams: set, Describe: describe, Urgent: urgent, Watch: watch, Names: wire.NamesOf(rules), Gate: d.scanner.Gate(&own),
 		})

@@ -60,7 +60,7 @@ func (s *Scanner) Scan(ctx context.Context, repo *cache.Repository) (Result, err
 		return Result{}, err
 	}
 	defer s.events.scan(repo.Name)()
-	w := &walk{Scanner: s, ctx: ctx, repo: repo, known: known}
+	w := &walk{Scanner: s, ctx: ctx, repo: repo, known: known, waits: map[string]bool{}, lost: map[string]bool{}}
 	var failed error
 	var whole []*config.Directory
 	for _, d := range repo.Directories {
@@ -75,7 +75,7 @@ func (s *Scanner) Scan(ctx context.Context, repo *cache.Repository) (Result, err
 	}
 	if failed == nil { // what could not be looked at is not gone
 		if failed = w.removeGone(); failed == nil {
-			failed = w.putTaken()
+			failed = errors.Join(w.putTaken(), w.tellParted())
 		}
 	}
 	return w.result, errors.Join(failed, s.note(repo, whole))

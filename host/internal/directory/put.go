@@ -3,7 +3,9 @@ package directory
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
@@ -24,7 +26,7 @@ func (w *walk) put(all []*found) error {
 			single = append(single, f)
 			continue
 		}
-		if err := w.putUnpacked(f); err != nil {
+		if err := w.putUnpacked(f, false); err != nil {
 			return err
 		}
 	}
@@ -60,38 +62,31 @@ func (w *walk) putOne(f *found) error {
 	if reason(err) == "" {
 		return err
 	}
-	w.taken = append(w.taken, f.file)
+	w.wait(f.file)
 	return nil
 }
 
+// wait has a file looked into when those that went are known.
+func (w *walk) wait(file string) {
+	if !w.waits[file] {
+		w.waits[file] = true
+		w.taken = append(w.taken, file)
+	}
+}
+
 // putTaken puts the files that waited into the catalogue, or notes why that
-// cannot be.
+// cannot be, and those that others made place for.
 func (w *walk) putTaken() error {
-	for i := 0; i < len(w.taken); i++ { // more may come
-		file := w.taken[i]
-		info, err := os.Lstat(file)
-		if err != nil || !info.Mode().IsRegular() {
-			continue // it went meanwhile
-		}
-		f := w.foundAt(file)
-		if f.seen.Size, f.seen.Modified, err = f.stat(); err != nil {
-			continue
-		}
-		if err := w.look(w.ctx, f); err != nil {
-			return err
-		}
-		if f.unpacked != nil {
-			if err := w.putUnpacked(f); err != nil {
+	for i := 0; ; i++ {
+		if i == len(w.taken) {
+			if err := w.succeed(); err != nil {
 				return err
 			}
-			continue
+			if i == len(w.taken) {
+				break
+			}
 		}
-		err = w.store([]*found{f})
-		if problem := reason(err); problem != "" {
-			f.seen.Problem = problem
-			err = w.store([]*found{f})
-		}
-		if err != nil {
+		if err := w.putWaiting(w.taken[i]); err != nil {
 			return err
 		}
 	}
@@ -101,16 +96,46 @@ func (w *walk) putTaken() error {
 	return w.keep.Sync()
 }
 
+func (w *walk) putWaiting(file string) error {
+	delete(w.waits, file)
+	info, err := os.Lstat(file)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil //nolint:nilerr // it went meanwhile
+	}
+	f := w.foundAt(file)
+	if f.seen.stamp, err = f.stat(); err != nil {
+		return nil //nolint:nilerr // it went meanwhile
+	}
+	if err := w.look(w.ctx, f); err != nil {
+		return err
+	}
+	if f.failed != nil {
+		f.seen.Problem, f.seen.Again = fmt.Sprintf("the plugin cannot look into it: %v", f.failed), true
+	}
+	if f.unpacked != nil {
+		return w.putUnpacked(f, true)
+	}
+	err = w.store([]*found{f})
+	if problem := reason(err); problem != "" {
+		f.seen.Problem = problem
+		err = w.store([]*found{f})
+	}
+	return err
+}
+
 // reason is why a file is not served, of which it is the file's fault; empty:
 // it is not.
 func reason(err error) string {
 	var exists *catalog.ExistsError
 	var taken *catalog.TakenError
+	var refused *catalog.ScanError
 	switch {
 	case errors.As(err, &exists):
 		return "another file is served as " + exists.Path
 	case errors.As(err, &taken):
 		return taken.Error()
+	case errors.As(err, &refused):
+		return refused.Error()
 	}
 	return ""
 }
@@ -118,9 +143,11 @@ func reason(err error) string {
 // store makes one change of the catalogue, with what is remembered of the
 // files.
 func (w *walk) store(some []*found) error {
-	change := catalog.Change{Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Blind: true, Unsynced: true, Scan: true}
+	change := w.change()
 	result := w.result
-	var gone []*pb.Operation // first, because files may have changed places
+	var gone []*pb.Operation  // first, because files may have changed places
+	told := map[*found]bool{} // to be told of
+	var lost []part
 	for _, f := range some {
 		if f.unsettled {
 			result.Unsettled++
@@ -131,10 +158,7 @@ func (w *walk) store(some []*found) error {
 			return err
 		}
 		if known {
-			gone = append(gone, was.gone()...)
-			if err := w.share(f.file, lacking(was.Parts, nil)); err != nil {
-				return err
-			}
+			gone = append(gone, was.gone(f.file)...)
 		}
 		now := f.seen
 		if now.Problem == "" {
@@ -146,9 +170,12 @@ func (w *walk) store(some []*found) error {
 			change.Published = append(change.Published, now.Modified)
 			change.Bodies = append(change.Bodies, f.body)
 		} else {
-			result.Bad++
-			now = seen{Size: now.Size, Modified: now.Modified, Problem: now.Problem}
+			now.Parts = nil
+			if told[f] = was.Problem != now.Problem; told[f] {
+				result.Bad++
+			}
 		}
+		lost = append(lost, was.lost(now)...)
 		record, err := json.Marshal(now)
 		if err != nil {
 			return err
@@ -165,8 +192,9 @@ func (w *walk) store(some []*found) error {
 		return err
 	}
 	w.result = result
+	w.lose(lost)
 	for _, f := range some {
-		if f.seen.Problem != "" && !f.unsettled {
+		if told[f] {
 			w.log.Warn("a file in a directory is not served", "repository", w.repo.Name, "file", f.file, "reason", f.seen.Problem)
 		}
 	}
@@ -181,8 +209,14 @@ func (w *walk) apply(change catalog.Change) error {
 	return w.catalog.Apply(change)
 }
 
-func remove(was seen) *pb.Operation {
-	return &pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: was.Name, Version: was.Version}, Path: was.Path}
+// change is a change of the catalogue that nothing is in yet.
+func (w *walk) change() catalog.Change {
+	return catalog.Change{
+		Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Rules: w.repo.Names, Blind: true, Unsynced: true, Scan: true,
+		Tell: func(name, tag string) {
+			w.log.Warn("a tag of an image in a directory stays that of one that is published", "repository", w.repo.Name, "package", name, "tag", tag)
+		},
+	}
 }
 
 // removeGone takes files that are no longer there out of the catalogue.
@@ -191,10 +225,12 @@ func (w *walk) removeGone() error {
 	if err != nil || len(gone) == 0 {
 		return err
 	}
+	var names []string
+	var lost []part
 	for len(gone) > 0 {
 		some := gone[:min(batch, len(gone))]
 		gone = gone[len(some):]
-		change := catalog.Change{Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Blind: true, Unsynced: true, Scan: true}
+		change := w.change()
 		for _, file := range some {
 			was, known, err := w.seen(w.repo.Name, file)
 			if err != nil {
@@ -204,15 +240,39 @@ func (w *walk) removeGone() error {
 			if !known || was.Problem != "" {
 				continue
 			}
-			change.Operations = append(change.Operations, was.gone()...)
+			change.Operations = append(change.Operations, was.gone(file)...)
+			lost = append(lost, was.lost(seen{})...)
 			w.result.Removed++
-			if err := w.share(file, lacking(was.Parts, nil)); err != nil {
-				return err
-			}
 		}
 		if err := w.apply(change); err != nil {
 			return err
 		}
+		names = append(names, catalog.Names(change.Operations)...)
 	}
+	w.lose(lost)
+	w.parted = names
 	return w.keep.Sync()
+}
+
+// maxNamed is how many names a line of the log has.
+const maxNamed = 10
+
+// tellParted says which packages have no file any more.
+func (w *walk) tellParted() error {
+	slices.Sort(w.parted)
+	var names []string
+	for _, name := range slices.Compact(w.parted) {
+		p, err := w.catalog.Package(w.repo.Name, name)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			names = append(names, name)
+		}
+	}
+	if len(names) > 0 {
+		w.log.Warn("packages in directories have no file any more; upstream is not asked for them until their names are given up (entrepot purge --give-up)",
+			"repository", w.repo.Name, "packages", len(names), "first", names[:min(maxNamed, len(names))])
+	}
+	return nil
 }

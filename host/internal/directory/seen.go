@@ -11,14 +11,28 @@ import (
 
 // seen is what is remembered of a file.
 type seen struct {
-	Size     int64
-	Modified time.Time
+	stamp
+	// Again has it looked into at the next scan, however it looks.
+	Again bool `json:",omitempty"`
 	// Problem is why it is not served; empty: it is.
 	Problem string `json:",omitempty"`
 	// Name, Version and Path are those of its entry.
 	Name, Version, Path string `json:",omitempty"`
 	// Parts are those of an archive that holds several files.
 	Parts []part `json:",omitempty"`
+}
+
+// stamp is by what a file is known to be as it was.
+type stamp struct {
+	Size     int64
+	Modified time.Time
+	// Changed is when anything of it was changed, also who may read it; zero: it
+	// is not known.
+	Changed time.Time `json:",omitzero"`
+}
+
+func (s stamp) same(o stamp) bool {
+	return s.Size == o.Size && s.Modified.Equal(o.Modified) && s.Changed.Equal(o.Changed)
 }
 
 const seenKey = "directory/" // repository, file → seen
@@ -35,16 +49,16 @@ type index struct {
 
 func (x *index) name(file string) uint64 { return maphash.String(x.seed, file) }
 
-func (x *index) stamp(size int64, modified time.Time) uint64 {
-	return maphash.Comparable(x.seed, [2]int64{size, modified.UnixNano()})
+func (x *index) stamp(s stamp) uint64 {
+	return maphash.Comparable(x.seed, [3]int64{s.Size, s.Modified.UnixNano(), s.Changed.UnixNano()})
 }
 
 // met takes a file out of the index and says whether it is as it was.
-func (x *index) met(file string, size int64, modified time.Time) (known, unchanged bool) {
+func (x *index) met(file string, now stamp) (known, unchanged bool) {
 	name := x.name(file)
 	stamp, known := x.files[name]
 	delete(x.files, name)
-	return known, known && stamp == x.stamp(size, modified)
+	return known, known && stamp == x.stamp(now)
 }
 
 // known reads what is remembered of a repository's files.
@@ -55,7 +69,10 @@ func (s *Scanner) known(repository string) (*index, error) {
 	err := s.keep.Each(prefix, false, func(k string, value []byte) bool {
 		var f seen
 		broken = json.Unmarshal(value, &f)
-		x.files[x.name(strings.TrimPrefix(k, prefix))] = x.stamp(f.Size, f.Modified)
+		if f.Again {
+			f.stamp = stamp{}
+		}
+		x.files[x.name(strings.TrimPrefix(k, prefix))] = x.stamp(f.stamp)
 		return broken == nil
 	})
 	return x, errors.Join(err, broken)

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,6 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	"github.com/entrepot-registry/entrepot/host/internal/intake"
-	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -79,8 +79,9 @@ func (w *walk) unpack(ctx context.Context, f *found, file *pb.PackageFile, membe
 
 // putUnpacked puts what an archive holds into the catalogue, in the place of
 // what it held before. What other archives hold as well is put there again
-// afterwards, because it may have gone with this one.
-func (w *walk) putUnpacked(f *found) error {
+// afterwards, because it may have gone with this one. A file in whose place
+// another is served is refused at the last, and waits before.
+func (w *walk) putUnpacked(f *found, last bool) error {
 	defer f.unpacked.parts.Abort()
 	if f.unsettled {
 		w.result.Unsettled++
@@ -92,17 +93,18 @@ func (w *walk) putUnpacked(f *found) error {
 	}
 	hold := w.blobs.Hold() // until what is stored is pinned
 	defer hold.Release()
-	change := catalog.Change{Repository: w.repo.Name, Now: time.Now(), Records: store.Change{}, Blind: true, Unsynced: true, Scan: true, Operations: was.gone()}
-	for range change.Operations {
-		change.Published = append(change.Published, time.Time{})
-	}
+	change := w.change()
+	change.Operations = was.gone(f.file)
+	change.Published = make([]time.Time, len(change.Operations))
 	for _, o := range f.unpacked.operations {
 		if o.GetKind() == pb.Operation_KIND_STORE {
 			body, err := w.bodyOf(f, o)
 			if err != nil {
 				return err
 			}
-			body.Archive = f.file
+			if !itself(o) {
+				body.Archive = f.file
+			}
 			o.Body, o.File = nil, int32(len(change.Bodies))
 			change.Bodies = append(change.Bodies, body)
 			p := part{o.GetVersion().GetName(), o.GetVersion().GetVersion(), o.GetPath()}
@@ -119,15 +121,25 @@ func (w *walk) putUnpacked(f *found) error {
 	}
 	change.Records[seenName(w.repo.Name, f.file)] = record
 	err = w.catalog.Apply(change)
-	if problem := reason(err); problem != "" {
-		f.unpacked, f.seen.Parts, f.seen.Problem = nil, nil, problem
+	if problem := reason(err); problem != "" && !last {
+		w.wait(f.file)
+		return nil
+	} else if problem != "" {
+		first := f.seen.Parts[0]
+		f.unpacked, f.seen = nil, seen{stamp: f.seen.stamp, Problem: problem, Name: first.Name, Version: first.Version, Path: first.Path}
 		return w.store([]*found{f})
 	}
 	if err != nil {
 		return err
 	}
 	w.result.Added++
-	return w.share(f.file, lacking(was.Parts, f.seen.Parts))
+	w.lose(was.lost(f.seen))
+	return nil
+}
+
+// itself reports whether what is stored is the file itself, not a part of it.
+func itself(o *pb.Operation) bool {
+	return o.GetPart() != nil && o.GetPart().GetName() == ""
 }
 
 // bodyOf is where the bytes of a part are.
@@ -141,8 +153,15 @@ func (w *walk) bodyOf(f *found, o *pb.Operation) (catalog.Body, error) {
 		if _, err := b.Write(o.GetBody()); err != nil {
 			return catalog.Body{}, err
 		}
+		digests, err := hashAll(bytes.NewReader(o.GetBody()))
+		if err != nil {
+			return catalog.Body{}, err
+		}
 		d, err := b.Commit(nil, true)
-		return catalog.Body{Digest: d, Size: int64(len(o.GetBody())), Digests: map[string][]byte{"sha256": d[:]}}, err
+		return catalog.Body{Digest: d, Size: int64(len(o.GetBody())), Digests: digests}, err
+	}
+	if itself(o) {
+		return f.body, nil
 	}
 	t := f.unpacked.parts.Get(o.GetPart())
 	if t == nil || t.Digests == nil {
@@ -166,32 +185,48 @@ func (w *walk) bodyOf(f *found, o *pb.Operation) (catalog.Body, error) {
 }
 
 // gone are the operations that take what a file held out of the catalogue.
-func (was seen) gone() []*pb.Operation {
+func (was seen) gone(file string) []*pb.Operation {
 	var out []*pb.Operation
-	if was.Problem == "" && was.Path != "" {
-		out = append(out, remove(was))
-	}
-	for _, p := range was.Parts {
-		out = append(out, &pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: p.Name, Version: p.Version}, Path: p.Path})
+	for _, p := range was.held() {
+		out = append(out, &pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: p.Name, Version: p.Version}, Path: p.Path, Value: file})
 	}
 	return out
 }
 
-// lacking are the parts that are not among others.
-func lacking(parts, among []part) map[part]bool {
-	out := map[part]bool{}
-	for _, p := range parts {
-		if !slices.Contains(among, p) {
-			out[p] = true
+// held is what is served of a file.
+func (was seen) held() []part {
+	if was.Problem == "" && was.Path != "" {
+		return append([]part{{was.Name, was.Version, was.Path}}, was.Parts...)
+	}
+	return was.Parts
+}
+
+// lost is what a file held and holds no longer.
+func (was seen) lost(now seen) []part {
+	var out []part
+	for _, p := range was.held() {
+		if !slices.Contains(now.held(), p) {
+			out = append(out, p)
 		}
 	}
 	return out
 }
 
-// share has archives that hold parts which another no longer has looked into
-// again.
-func (w *walk) share(but string, parts map[part]bool) error {
-	if len(parts) == 0 {
+// lose notes what is served no longer, for others that may have it.
+func (w *walk) lose(parts []part) {
+	for _, p := range parts {
+		w.lost[p.Path] = true
+		w.lost[w.alike(p.Name)] = true
+	}
+}
+
+// alike is a name among what was lost. Paths begin with a slash.
+func (w *walk) alike(name string) string { return "name " + w.repo.Names.Fold(name) }
+
+// succeed has files looked into again that may be served now that others are
+// not: those that hold the same, and those that were refused for them.
+func (w *walk) succeed() error {
+	if len(w.lost) == 0 {
 		return nil
 	}
 	prefix := seenName(w.repo.Name, "")
@@ -201,11 +236,26 @@ func (w *walk) share(but string, parts map[part]bool) error {
 		if broken = json.Unmarshal(value, &other); broken != nil {
 			return false
 		}
-		file := strings.TrimPrefix(k, prefix)
-		if file != but && slices.ContainsFunc(other.Parts, func(p part) bool { return parts[p] }) && !slices.Contains(w.taken, file) {
-			w.taken = append(w.taken, file)
+		refused := other.Problem != "" && other.Path != "" && (w.lost[other.Path] || w.lost[w.alike(other.Name)])
+		if refused || slices.ContainsFunc(other.Parts, func(p part) bool { return w.lost[p.Path] }) {
+			w.wait(strings.TrimPrefix(k, prefix))
 		}
 		return true
 	})
+	clear(w.lost)
 	return errors.Join(err, broken)
+}
+
+// single makes a file one that holds no others where all that is to be stored of
+// it is the file itself, and reports whether it did.
+func (f *found) single() bool {
+	all := f.unpacked.operations
+	if len(all) != 1 || !itself(all[0]) || all[0].GetKind() != pb.Operation_KIND_STORE {
+		return false
+	}
+	o := all[0]
+	f.entry = &pb.Entry{Version: o.GetVersion(), Path: o.GetPath(), Extra: o.GetExtra(), ContentType: o.GetContentType()}
+	f.unpacked.parts.Abort()
+	f.unpacked = nil
+	return true
 }

@@ -18,13 +18,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	"github.com/entrepot-registry/entrepot/host/internal/config"
+	"github.com/entrepot-registry/entrepot/host/internal/intake"
 	"github.com/entrepot-registry/entrepot/host/internal/peek"
+	"github.com/entrepot-registry/entrepot/host/internal/plugins"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -36,7 +39,11 @@ type walk struct {
 	repo   *cache.Repository
 	known  *index
 	found  []*found
-	taken  []string // files in whose place others are served
+	before []func(file string) bool // whether directories before have a file
+	taken  []string                 // files in whose place others are served
+	waits  map[string]bool          // which of them are to be looked into
+	lost   map[string]bool          // addresses and names of what went
+	parted []string                 // packages of which a file went
 	result Result
 }
 
@@ -51,6 +58,8 @@ type found struct {
 	body   catalog.Body
 	// unpacked is what an archive holds; nil: it is one file.
 	unpacked *unpacked
+	// failed is why the plugin could not look into it; nil: it could.
+	failed error
 	// unsettled is whether it is being written.
 	unsettled bool
 }
@@ -58,18 +67,28 @@ type found struct {
 // batch is how many files are looked into and put into the catalogue together.
 const batch = 200
 
+// directory looks at one directory. What cannot be read of it is an error at the
+// end, and the rest is served.
 func (w *walk) directory(d *config.Directory) error {
 	if info, err := os.Stat(d.Path); err != nil || !info.IsDir() {
 		return errors.Join(err, errors.New("it is no directory that can be read"))
 	}
 	chosen := choice(d)
-	return filepath.WalkDir(d.Path, func(file string, entry fs.DirEntry, err error) error {
+	var failed error
+	before := w.before
+	w.before = append(before[:len(before):len(before)], func(file string) bool { return within(d, file) && chosen(file) })
+	root := d.Path + string(filepath.Separator) // also where it is a link
+	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		file = filepath.Clean(file)
 		switch {
 		case w.ctx.Err() != nil:
 			return w.ctx.Err()
 		case err != nil:
-			w.log.Warn("part of a directory cannot be read", "repository", w.repo.Name, "path", file, "error", err)
-			return err
+			failed = errors.Join(failed, err)
+			if entry == nil || entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
 		case hidden(file) && file != d.Path:
 			if entry.IsDir() {
 				return fs.SkipDir
@@ -80,9 +99,18 @@ func (w *walk) directory(d *config.Directory) error {
 			return w.folder(d, file, chosen)
 		case !entry.Type().IsRegular() || !chosen(file):
 			return nil
+		case slices.ContainsFunc(before, func(met func(string) bool) bool { return met(file) }):
+			return nil // as a file of a directory named before
 		}
 		return w.meet(&found{file: file, below: below(d, file)})
 	})
+	return errors.Join(failed, err)
+}
+
+// within reports whether a file lies in a directory, at whatever depth.
+func within(d *config.Directory, file string) bool {
+	path, err := filepath.Rel(d.Path, file)
+	return err == nil && filepath.IsLocal(path)
 }
 
 // folder looks at a folder that stands for an archive, and has what lies in it
@@ -118,15 +146,15 @@ func (w *walk) marked(folder string) string {
 	return ""
 }
 
-// stat is how large a file is and when it was changed, or what lies in the folder
-// that it makes stand for an archive.
-func (f *found) stat() (size int64, modified time.Time, err error) {
+// stat is how a file looks, or what lies in the folder that it makes stand for an
+// archive.
+func (f *found) stat() (now stamp, err error) {
 	if f.folder == "" {
 		info, err := os.Stat(f.file)
 		if err != nil {
-			return 0, modified, err
+			return now, err
 		}
-		return info.Size(), info.ModTime(), nil
+		return stamp{info.Size(), info.ModTime(), changed(info)}, nil
 	}
 	err = filepath.WalkDir(f.folder, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
@@ -136,12 +164,18 @@ func (f *found) stat() (size int64, modified time.Time, err error) {
 		if err != nil {
 			return err
 		}
-		if size += info.Size(); info.ModTime().After(modified) {
-			modified = info.ModTime()
-		}
+		now.Size += info.Size()
+		now.Modified, now.Changed = later(now.Modified, info.ModTime()), later(now.Changed, changed(info))
 		return nil
 	})
-	return size, modified, err
+	return now, err
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // at is a file in a directory, or the folder that it makes stand for an archive.
@@ -156,8 +190,11 @@ func (w *walk) at(d *config.Directory, file string) *found {
 	return f
 }
 
-// hidden files are those of tools that copy, and of editors.
-func hidden(file string) bool { return strings.HasPrefix(filepath.Base(file), ".") }
+// hidden files are those of tools that copy, of editors and of file systems.
+func hidden(file string) bool {
+	base := filepath.Base(file)
+	return strings.HasPrefix(base, ".") || base == "lost+found"
+}
 
 // choice reports of files whether their directory's patterns choose them.
 func choice(d *config.Directory) func(file string) bool {
@@ -185,7 +222,7 @@ func below(d *config.Directory, file string) string {
 // foundAt is a file that lies in one of the directories.
 func (w *walk) foundAt(file string) *found {
 	for _, d := range w.repo.Directories {
-		if path, err := filepath.Rel(d.Path, file); err == nil && filepath.IsLocal(path) {
+		if within(d, file) {
 			return w.at(d, file)
 		}
 	}
@@ -195,15 +232,15 @@ func (w *walk) foundAt(file string) *found {
 // meet looks at a file, and puts it down to be looked into when it is new or has
 // changed.
 func (w *walk) meet(f *found) error {
-	size, modified, err := f.stat()
+	now, err := f.stat()
 	if err != nil {
 		return nil //nolint:nilerr // it went this moment
 	}
 	w.result.Files++
-	if _, unchanged := w.known.met(f.file, size, modified); unchanged {
+	if _, unchanged := w.known.met(f.file, now); unchanged {
 		return nil
 	}
-	f.seen = seen{Size: size, Modified: modified}
+	f.seen = seen{stamp: now}
 	w.found = append(w.found, f)
 	if len(w.found) >= batch {
 		return w.flush()
@@ -222,6 +259,12 @@ func (w *walk) flush() error {
 		work.Go(func() error { return w.look(ctx, f) })
 	}
 	err := work.Wait()
+	w.found = slices.DeleteFunc(w.found, func(f *found) bool {
+		if f.failed != nil { // it, or another that was looked into beside it
+			w.wait(f.file)
+		}
+		return f.failed != nil
+	})
 	if err == nil {
 		err = w.put(w.found)
 	}
@@ -239,22 +282,26 @@ func (w *walk) look(ctx context.Context, f *found) error {
 	if err := w.ask(ctx, f); err != nil {
 		return err
 	}
-	size, modified, err := f.stat()
-	changed := err != nil || size != f.seen.Size || !modified.Equal(f.seen.Modified)
+	now, err := f.stat()
+	changed := err != nil || !now.same(f.seen.stamp)
 	young := time.Since(f.seen.Modified).Abs() < settles
 	f.unsettled = changed || f.seen.Problem != "" && young
 	return nil
 }
 
 func (w *walk) ask(ctx context.Context, f *found) error {
+	if !utf8.ValidString(f.file) {
+		f.seen.Problem = "its name is not in UTF-8"
+		return nil
+	}
 	digests, err := hashFile(f.file)
 	if err != nil {
-		f.seen.Problem = err.Error()
+		f.seen.Problem, f.seen.Again = err.Error(), true
 		return nil
 	}
 	members, err := peek.Members(f.file, w.repo.Describe.GetCapabilities().GetPeek())
 	if err != nil {
-		f.seen.Problem = err.Error()
+		f.seen.Problem, f.seen.Again = err.Error(), !errors.Is(err, intake.ErrArchive)
 		return nil
 	}
 	f.body = catalog.Body{Size: f.seen.Size, Digests: digests, Source: f.file, Modified: f.seen.Modified}
@@ -268,12 +315,16 @@ func (w *walk) ask(ctx context.Context, f *found) error {
 		ask = func() (*pb.InspectResponse, error) { return w.unpack(ctx, f, file, members) }
 	}
 	said, err := ask()
-	if err != nil {
+	if err != nil && (ctx.Err() != nil || errors.Is(err, plugins.ErrDown)) {
 		return err
+	}
+	if err != nil {
+		f.failed = err
+		return nil
 	}
 	f.entry = said.GetEntry()
 	switch {
-	case f.unpacked != nil:
+	case f.unpacked != nil && !f.single():
 	case f.entry == nil:
 		f.seen.Problem = said.GetFailure().GetMessage()
 	case f.entry.GetVersion().GetName() == "" || f.entry.GetPath() == "":
@@ -291,8 +342,13 @@ func hashFile(file string) (map[string][]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return hashAll(f)
+}
+
+// hashAll are the digests of what can be read.
+func hashAll(r io.Reader) (map[string][]byte, error) {
 	a, b, c, d := sha512.New(), sha256.New(), sha1.New(), md5.New()
-	if _, err := io.Copy(io.MultiWriter(a, b, c, d), f); err != nil {
+	if _, err := io.Copy(io.MultiWriter(a, b, c, d), r); err != nil {
 		return nil, err
 	}
 	return map[string][]byte{"sha512": a.Sum(nil), "sha256": b.Sum(nil), "sha1": c.Sum(nil), "md5": d.Sum(nil)}, nil

@@ -112,6 +112,10 @@ func (m *importing) file(f *transfer.File, next func() (io.Reader, error)) error
 		m.done.Problems = append(m.done.Problems, fmt.Sprintf("%s is there already, with other bytes, and what is published does not change", f.Path))
 		return nil
 	}
+	if at := m.known.Placed(f.Version, f.Path); at != "" && !m.repo.Hosted.Overwrite {
+		m.done.Problems = append(m.done.Problems, fmt.Sprintf("%s is of a version that is served from %s in a directory", f.Path, at))
+		return nil
+	}
 	number := int32(-1)
 	if f.Path != "" {
 		w, digests, err := m.read(f, from)
@@ -224,7 +228,7 @@ func (m *importing) apply(operations []*pb.Operation, set *aside, gone catalog.G
 	}
 	err := m.p.cache.Catalog().Apply(catalog.Change{
 		Repository: m.repo.Name, Operations: operations, Bodies: set.bodies, Published: m.published, Now: time.Now(),
-		Overwrite: m.repo.Hosted.Overwrite, Quota: m.repo.Hosted.Quota, Records: set.released(), Blind: true, Gone: graves,
+		Overwrite: m.repo.Hosted.Overwrite, Quota: m.repo.Hosted.Quota, Records: set.released(), Blind: true, Rules: m.repo.Names, Gone: graves,
 	})
 	var full *catalog.QuotaError
 	if errors.As(err, &full) {

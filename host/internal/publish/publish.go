@@ -377,6 +377,7 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 			Operations: decision.GetOperations(),
 			Bodies:     set.bodies,
 			Revisions:  revisions,
+			Rules:      r.Repository.Names,
 			Now:        now,
 			Overwrite:  r.Repository.Hosted.Overwrite,
 			Quota:      r.Repository.Hosted.Quota,

@@ -4222,7 +4222,7 @@ func (*InspectRequest_Measured) isInspectRequest_Message() {}
 // Part is a member of an archive as it may be served.
 type Part struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the member.
+	// Name of the member; empty, in an operation: the file itself.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// "gzip": compressed so (RFC 1952), unless it is already; empty: as it is.
 	Encoding      string `protobuf:"bytes,2,opt,name=encoding,proto3" json:"encoding,omitempty"`

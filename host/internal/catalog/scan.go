@@ -1,0 +1,125 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// ScanError says why a file in a directory is not served.
+type ScanError struct{ Reason string }
+
+// Error is the reason.
+func (e *ScanError) Error() string { return e.Reason }
+
+// admit reports whether a file in a directory is put into its package: not where
+// the same already is there. A [*ScanError] says why it is not served at all:
+// what is published, or was, is not changed by what lies somewhere.
+func (e *edit) admit(p *Package, f *File) (bool, error) {
+	what := strings.TrimSpace(p.Name + " " + f.Version)
+	graves, err := e.gravesOf(p.Name)
+	if err != nil {
+		return false, err
+	}
+	for _, grave := range graves {
+		if grave.Version == f.Version {
+			return false, &ScanError{what + " was published here and deleted, and does not come back from a directory"}
+		}
+	}
+	for _, other := range p.versionOf(f.Version) {
+		switch {
+		case other.inDirectory() != "":
+			if other.Path == f.Path && other.Archive == "" && f.Archive != "" {
+				return false, nil // what lies there by itself comes before what another file holds
+			}
+		case f.Archive != "" && other.Path == f.Path && other.Body == f.Body:
+			return false, nil
+		default:
+			return false, &ScanError{what + " is published here, and what is published gets no files from directories"}
+		}
+	}
+	return true, e.unlike(p)
+}
+
+// unlike refuses a package that is new and is called like another.
+func (e *edit) unlike(p *Package) error {
+	if len(p.Files) > 0 {
+		return nil
+	}
+	other, err := e.alike(p.Name)
+	if err == nil && other != "" {
+		err = &ScanError{fmt.Sprintf("the name %s means the same as %s, which is here", p.Name, other)}
+	}
+	return err
+}
+
+// alike is a package whose name is the same as another to the ecosystem; empty:
+// there is none.
+func (e *edit) alike(name string) (string, error) {
+	folded := e.Rules.Fold(name)
+	for other, p := range e.packages {
+		if other != name && len(p.Files) > 0 && e.Rules.Fold(other) == folded {
+			return other, nil
+		}
+	}
+	s, err := e.catalog.spellings(e.Repository, e.Rules)
+	if err != nil {
+		return "", err
+	}
+	for _, other := range append(s.spelled(folded), folded) {
+		if other == name || e.packages[other] != nil {
+			continue
+		}
+		// It is not loaded: its lock is not held.
+		_, err := e.catalog.db.Get(key(packageKey+e.Repository, other))
+		if err == nil {
+			return other, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// spelled are the names of packages that a name stands for.
+func (s *spellings) spelled(folded string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for name := range s.of[folded] {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Placed is a file in a directory that a version is served from, other than what
+// stands at a path; empty: none.
+func (p *Package) Placed(version, path string) string {
+	for _, f := range p.versionOf(version) {
+		if f.Path != path && f.inDirectory() != "" {
+			return f.inDirectory()
+		}
+	}
+	return ""
+}
+
+// clear makes place for what is published in a version that is served from
+// directories: what is published is of one hand.
+func (e *edit) clear(p *Package, f *File) error {
+	if at := p.Placed(f.Version, f.Path); at != "" && !e.Overwrite {
+		return &DirectoryError{strings.TrimSpace(p.Name + " " + f.Version), at}
+	}
+	p.Files = slices.DeleteFunc(p.Files, func(other *File) bool {
+		return other.Version == f.Version && other.Path != f.Path && other.inDirectory() != ""
+	})
+	return nil
+}
+
+// published reports whether a version has a file that was published.
+func (p *Package) published(version string) bool {
+	return slices.ContainsFunc(p.versionOf(version), func(f *File) bool { return f.published() && !f.Loose })
+}
