@@ -217,7 +217,11 @@ func (c *Catalog) remember(repository string, p *Package) {
 func (c *Catalog) Names(repository, pattern string) ([]string, error) {
 	var names []string
 	prefix := key(packageKey+repository, "")
-	err := c.db.Each(prefix, true, func(k string, _ []byte) bool {
+	beginning := pattern
+	if wild := strings.IndexAny(pattern, "*?"); wild >= 0 {
+		beginning = pattern[:wild]
+	}
+	err := c.db.Each(prefix+beginning, true, func(k string, _ []byte) bool {
 		if name := strings.TrimPrefix(k, prefix); cooldown.Match(pattern, name) {
 			names = append(names, name)
 		}
