@@ -111,6 +111,9 @@ repository "oci" {}
 #   removed      = "refuse"  # or "serve": cached files of versions gone upstream
 #   max_document = "256MiB"
 #   max_artifact = "16GiB"
+#   prefetch     = "0"       # a lagged state lists files that upstream may drop now that a newer one
+#                            # does not: those of packages that clients use are fetched beforehand,
+#                            # and of others so many bytes, the smallest files first
 #   allow_hosts  = ["files.internal"]        # private hosts that documents may point at
 #
 #   hosted {                                 # packages of your own, published here

@@ -341,6 +341,46 @@ func TestDebianSupersededFiles(t *testing.T) {
 	newApt(t, h.URL, a, "stable").installsTide(t, tide11)
 }
 
+// TestDebianPrefetch has upstream drop what nobody has used yet, while a state is
+// in force that lists it: there is room for the smaller one of two.
+func TestDebianPrefetch(t *testing.T) {
+	t.Parallel()
+	older := stable
+	var ballast strings.Builder
+	for i := range 200 {
+		ballast.WriteString(sha256Hex([]byte{byte(i)}))
+	}
+	kelp10, whale10 := debPackage{name: "kelp", version: "1.0", age: 60 * day}, debPackage{name: "whale", version: "1.0", age: 60 * day, more: "Ballast: " + ballast.String() + "\n"}
+	older.packages = append(slices.Clone(stable.packages), kelp10, whale10)
+	a := startArchive(t)
+	a.publish(t, older)
+	room := len(whale10.deb(t)) - 1
+	for _, p := range []debPackage{kelp10, tide10, wreck10} {
+		if len(p.deb(t)) > len(whale10.deb(t)) {
+			t.Fatalf("%s is larger than the large package", p.name)
+		}
+		room += len(p.deb(t))
+	}
+	h := startHost(t, debianConfig(a, "3d", always+fmt.Sprintf("\nprefetch = \"%dB\"", room)))
+	client := newApt(t, h.URL, a, "stable")
+	if out, err := client.run(t, "update"); err != nil {
+		t.Fatalf("apt-get update: %v\n%s", err, out)
+	}
+	a.publish(t, suiteState{suite: "stable", packages: []debPackage{tide11}, age: time.Hour})
+	eventually(t, "to fetch what upstream is about to drop", func() bool {
+		get(t, h.URL+"/debian/sea/dists/stable/InRelease")
+		return a.askedFor("/"+kelp10.file()) > 0
+	})
+	a.remove(kelp10.file())
+	eventually(t, "to have what upstream dropped", func() bool {
+		status, _, _ := get(t, h.URL+"/debian/sea/"+kelp10.path())
+		return status == http.StatusOK
+	})
+	if a.askedFor("/"+whale10.file()) > 0 {
+		t.Error("a file was fetched that there is no room for")
+	}
+}
+
 // TestDebianCooldownEndsBeforeTheStateExpires has an old state that clients
 // stop believing in half an hour.
 func TestDebianCooldownEndsBeforeTheStateExpires(t *testing.T) {

@@ -311,6 +311,17 @@ func TestGoUntagged(t *testing.T) {
 	c.refused(t, "example.com/team/drift "+young+" is held back until ", "get", "example.com/team/drift@"+young)
 }
 
+// TestGoDatabaseOfANewRepository has a repository come with a new configuration:
+// the checksum database is looked at without anybody's request, so that what it
+// does not have yet is known to be young.
+func TestGoDatabaseOfANewRepository(t *testing.T) {
+	t.Parallel()
+	p := startGo(t)
+	h := startHost(t, fmt.Sprintf("cooldown {\n  default = \"3d\"\n}\nrepository \"generic\" {\n  upstream \"tools\" { url = %q }\n}\n", p.servers[0].URL))
+	h.Configure(t, p.config("3d", ""))
+	eventually(t, "to look at the checksum database", func() bool { return p.servers[1].Asked("GET /latest") > 0 })
+}
+
 // TestGoGetsNothingTamperedWith has upstream serve files that are not those of
 // the checksum database, to a client that does not ask it.
 func TestGoGetsNothingTamperedWith(t *testing.T) {

@@ -263,7 +263,8 @@ func TestMavenSumsThatComeLater(t *testing.T) {
 }
 
 // TestMavenChecksumsFitMetadata has upstream change between a client's request
-// for metadata and the one for its checksum.
+// for metadata and the one for its checksum, which changes with it, other than
+// that of a release's file.
 func TestMavenChecksumsFitMetadata(t *testing.T) {
 	t.Parallel()
 	m := startMaven(t)
@@ -275,6 +276,12 @@ func TestMavenChecksumsFitMetadata(t *testing.T) {
 		_, _, sum := get(t, at+".sha1")
 		if want := sha1.Sum(metadata); status != http.StatusOK || string(sum) != hex.EncodeToString(want[:]) {
 			t.Errorf("the checksum %s is not that of the metadata (%d): %s", sum, status, metadata)
+		}
+	}
+	for path, want := range map[string]string{"maven-metadata.xml.sha1": "no-cache", "1.0.0/tide-1.0.0.jar.sha1": "public, max-age=31536000, immutable"} {
+		status, header, _ := get(t, mount(h, m.fixture)+mavenGroup+"tide/"+path)
+		if control := header.Get("Cache-Control"); status != http.StatusOK || control != want {
+			t.Errorf("%s is answered with %d and Cache-Control %q, want %q", path, status, control, want)
 		}
 	}
 	eventually(t, "to serve the new metadata", func() bool {

@@ -22,7 +22,7 @@ func hostingGeneric(t *testing.T, settings string) (*Upstream, *Host) {
 }
 
 // TestHostingGenericCurl puts a file with curl, has it back by another, and
-// deletes it.
+// deletes it, after which no other file can take its place.
 func TestHostingGenericCurl(t *testing.T) {
 	t.Parallel()
 	curl := needs(t, "curl")
@@ -66,6 +66,14 @@ func TestHostingGenericCurl(t *testing.T) {
 	for _, path := range []string{"/generic/acme/tools/lamp-1.0.0.tar.gz", "/generic/acme/tools/", "/generic/acme/never"} {
 		if status, _, body := get(t, h.URL+path); status != http.StatusNotFound {
 			t.Errorf("after it was deleted, %s is answered with %d %s", path, status, body)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "other"), []byte("other bytes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ file, want string }{{"other", "403"}, {"lamp.tar.gz", "201"}} {
+		if out, _ := run("-u", "ci:"+token, "-T", test.file, at); !strings.HasSuffix(out, "\n"+test.want) {
+			t.Errorf("after it was deleted, %s is not answered with %s:\n%s", test.file, test.want, out)
 		}
 	}
 	if up.Total() > 0 {

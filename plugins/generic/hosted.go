@@ -19,10 +19,16 @@ import (
 // other content.
 func (f file) renderOurs(in *sdk.Input, ours *sdk.HostedPackage) error {
 	kept := ours.Files[0]
-	if f.sha256 != nil && !bytes.Equal(f.sha256, sha256Of(kept.File.Digests)) {
-		return sdk.NotFound(fmt.Sprintf("%s is published here, but its SHA-256 is %x", ours.Name, sha256Of(kept.File.Digests)))
+	sum := sha256Of(kept.File.Digests)
+	if f.sha256 != nil && !bytes.Equal(f.sha256, sum) {
+		return sdk.NotFound(fmt.Sprintf("%s is published here, but its SHA-256 is %x", ours.Name, sum))
 	}
-	return in.Answer(sdk.Artifact{Version: kept.Version, Path: kept.File.Path})
+	return in.Answer(sdk.Artifact{Version: kept.Version, Path: kept.File.Path, Header: checksum(sum)})
+}
+
+// checksum tells clients the digest in the header in which they may send it.
+func checksum(sum []byte) map[string]string {
+	return map[string]string{"X-Checksum-Sha256": hex.EncodeToString(sum)}
 }
 
 // sha256Of is the sha256 among digests; nil: there is none.

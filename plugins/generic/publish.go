@@ -105,7 +105,7 @@ func planDelete(r sdk.Request) sdk.Plan {
 		if len(p.Package(f.name()).Files) == 0 {
 			return sdk.Reply{}, sdk.NotFound(f.name() + " is not published here")
 		}
-		p.Delete(f.name(), "", false)
+		p.Delete(f.name(), "", true)
 		return sdk.Reply{Status: http.StatusNoContent}, nil
 	}}
 }

@@ -76,7 +76,7 @@ func (f file) renderPinned(in *sdk.Input) error {
 	for _, k := range in.Earlier() {
 		if bytes.Equal(sha256Of(k.File.Digests), f.sha256) && in.Keep(k.Version, k.File) {
 			a := f.artifact(k.Version, k.File, f.source())
-			a.Digest = digest
+			a.Digest, a.Header = digest, checksum(f.sha256)
 			return in.Answer(a)
 		}
 	}

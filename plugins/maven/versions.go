@@ -62,7 +62,11 @@ func upstreamVersions(in *sdk.Input, f folder, doc *sdk.Doc) (*metadata, []byte,
 	if len(all) == 0 || f.name() == "" {
 		return &m, doc.Body, nil
 	}
-	times, err := date(in, f, all, stamp(m.Versioning.LastUpdated))
+	updated, err := changed(doc, m.Versioning)
+	if err != nil {
+		return nil, nil, err
+	}
+	times, err := date(in, f, all, updated)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,6 +84,21 @@ func upstreamVersions(in *sdk.Input, f folder, doc *sdk.Doc) (*metadata, []byte,
 	}
 	m.keep(kept)
 	return &m, nil, nil
+}
+
+// changed is when metadata was changed last: whoever deploys says so in it, and
+// may be wrong, so that upstream's own time of the file counts where that is
+// later. Zero: nobody says.
+func changed(doc *sdk.Doc, v *versioning) (time.Time, error) {
+	head, err := readHead(doc)
+	if err != nil {
+		return time.Time{}, err
+	}
+	said := stamp(v.LastUpdated)
+	if said.IsZero() || said.After(head.published) {
+		return said, nil
+	}
+	return head.published, nil
 }
 
 // versions are all that the metadata names, in its order.

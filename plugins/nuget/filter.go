@@ -31,10 +31,10 @@ type expression struct {
 	property string
 	// literal is whether it is the same for every entry.
 	literal bool
-	// id is the package that all entries for which it is true are of, latest
-	// whether they are of the highest versions, pre-releases among them, stable
-	// whether they are no pre-releases.
-	id             string
+	// ids are the packages that all entries for which it is true are of; nil: of
+	// any. latest is whether they are of the highest versions, pre-releases among
+	// them, stable whether they are no pre-releases.
+	ids            []string
 	latest, stable bool
 	// hint is a text that a search for such entries may look for.
 	hint string
@@ -373,7 +373,7 @@ func both(a, b *expression) (*expression, error) {
 		return nil, fmt.Errorf("what stands beside %q is no condition", "and")
 	}
 	return &expression{
-		kind: kindBool, id: cmp.Or(a.id, b.id), latest: a.latest || b.latest, stable: a.stable || b.stable, hint: cmp.Or(a.hint, b.hint),
+		kind: kindBool, ids: common(a.ids, b.ids), latest: a.latest || b.latest, stable: a.stable || b.stable, hint: cmp.Or(a.hint, b.hint),
 		value: func(r row) value { return value{flag: a.value(r).flag && b.value(r).flag} },
 	}, nil
 }
@@ -386,10 +386,24 @@ func either(a, b *expression) (*expression, error) {
 		kind: kindBool, latest: a.latest && b.latest, stable: a.stable && b.stable, hint: cmp.Or(a.hint, b.hint),
 		value: func(r row) value { return value{flag: a.value(r).flag || b.value(r).flag} },
 	}
-	if a.id == b.id {
-		e.id = a.id
+	if a.ids != nil && b.ids != nil {
+		e.ids = slices.Compact(slices.Sorted(slices.Values(slices.Concat(a.ids, b.ids))))
 	}
 	return e, nil
+}
+
+// common are the packages in both of two lists, of which one may be of any.
+func common(a, b []string) []string {
+	if a == nil || b == nil {
+		return slices.Concat(a, b)
+	}
+	in := []string{}
+	for _, id := range a {
+		if slices.Contains(b, id) {
+			in = append(in, id)
+		}
+	}
+	return in
 }
 
 // compared is a comparison of two values of a kind. Texts are compared without
@@ -412,7 +426,7 @@ func compared(operator string, a, b *expression) (*expression, error) {
 	}
 	for _, pair := range [][2]*expression{{a, b}, {b, a}} {
 		if pair[1].literal && pair[0].property == "Id" {
-			e.id = strings.ToLower(pair[1].value(nil).text)
+			e.ids = []string{strings.ToLower(pair[1].value(nil).text)}
 		}
 		if pair[1].literal && kind == kindBool {
 			is := pair[1].value(nil).flag

@@ -76,23 +76,26 @@ func TestFilterAbout(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]expression{
 		"":             {},
-		"Id eq 'Lamp'": {id: "lamp"},
-		"tolower(Id) eq 'lamp' and IsLatestVersion":            {id: "lamp", stable: true},
-		"Id eq 'Lamp' or Id eq 'Shade'":                        {},
-		"Id eq 'Lamp' or Id eq 'lamp'":                         {id: "lamp"},
-		"not (Id eq 'Lamp')":                                   {},
-		"Id ne 'Lamp'":                                         {},
-		"IsAbsoluteLatestVersion eq true":                      {latest: true},
-		"IsAbsoluteLatestVersion eq false":                     {},
-		"not IsPrerelease":                                     {stable: true},
-		"IsPrerelease eq false":                                {stable: true},
-		"substringof('lamp', Id) or substringof('lamp', Tags)": {hint: "lamp"},
+		"Id eq 'Lamp'": {ids: []string{"lamp"}},
+		"tolower(Id) eq 'lamp' and IsLatestVersion":             {ids: []string{"lamp"}, stable: true},
+		"Id eq 'Lamp' or Id eq 'Shade'":                         {ids: []string{"lamp", "shade"}},
+		"Id eq 'Lamp' or Id eq 'lamp'":                          {ids: []string{"lamp"}},
+		"Id eq 'Lamp' or IsLatestVersion":                       {},
+		"Id eq 'Lamp' and Id eq 'Shade'":                        {ids: []string{}},
+		"(Id eq 'b' or Id eq 'a') and (Id eq 'a' or Id eq 'c')": {ids: []string{"a"}},
+		"not (Id eq 'Lamp')":                                    {},
+		"Id ne 'Lamp'":                                          {},
+		"IsAbsoluteLatestVersion eq true":                       {latest: true},
+		"IsAbsoluteLatestVersion eq false":                      {},
+		"not IsPrerelease":                                      {stable: true},
+		"IsPrerelease eq false":                                 {stable: true},
+		"substringof('lamp', Id) or substringof('lamp', Tags)":  {hint: "lamp"},
 	} {
 		f, err := parseFilter(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a := f.about(); a.id != want.id || a.latest != want.latest || a.stable != want.stable || a.hint != want.hint {
+		if a := f.about(); !slices.Equal(a.ids, want.ids) || (a.ids == nil) != (want.ids == nil) || a.latest != want.latest || a.stable != want.stable || a.hint != want.hint {
 			t.Errorf("%s is about %+v", text, a)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -45,7 +46,41 @@ func planPackage(r sdk.Request) sdk.Plan {
 	if !ok {
 		return noVersion
 	}
+	return packageFile(id, version)
+}
+
+// packageFile is the package file of a version.
+func packageFile(id, version string) sdk.Artifact {
 	return artifact(id, version, packagePath(id, version), "application/octet-stream")
+}
+
+// planNewest serves the package file of the highest version: of those that are no
+// pre-releases, if there are any.
+func (f feed) planNewest(r sdk.Request) sdk.Plan {
+	id, ok := idOf(r)
+	if !ok {
+		return noVersion
+	}
+	return sdk.Document{
+		Path:  "/v2/package/" + url.PathEscape(id),
+		Name:  id,
+		From:  []sdk.Source{f.index},
+		Query: true,
+		Render: func(in *sdk.Input) error {
+			r, ok, err := whole(in, id)
+			if !ok {
+				return err
+			}
+			newest := cmp.Or(r.stable, r.absolute)
+			switch {
+			case len(r.pages) == 0:
+				return in.Held()
+			case newest == nil:
+				return sdk.NotFound("no version of " + id + " is listed: name the one that is wanted")
+			}
+			return in.Answer(packageFile(id, newest.version))
+		},
+	}
 }
 
 // planNuspec serves a package's manifest: of what is published here the one in

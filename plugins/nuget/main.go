@@ -50,6 +50,7 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "GET /v2", Plan: planService},
 			{Match: "GET /v2/", Plan: planService},
 			{Match: "GET /v2/$metadata", Plan: planSchema},
+			{Match: "GET /v2/package/{id}", Plan: f.planNewest},
 			{Match: "GET /v2/package/{id}/{version}", Plan: planPackage},
 			{Match: "GET /v2/{question...}", Plan: f.planOData},
 		}, publishRoutes(o)...),

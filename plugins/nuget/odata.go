@@ -32,8 +32,9 @@ var keyed = regexp.MustCompile(`^Packages\(Id='([^']+)',\s*Version='([^']+)'\)$`
 func (f feed) planOData(r sdk.Request) sdk.Plan {
 	text := r.Get("question")
 	text, count := strings.CutSuffix(text, "/$count")
-	if m := keyed.FindStringSubmatch(text); m != nil {
-		return f.planKeyed(m[1], m[2])
+	of, file := strings.CutSuffix(text, "/$value")
+	if m := keyed.FindStringSubmatch(of); m != nil {
+		return f.planKeyed(m[1], m[2], file)
 	}
 	q, err := parseQuery(r, strings.TrimSuffix(text, "()"))
 	if err != nil {
@@ -59,12 +60,15 @@ func (f feed) planOData(r sdk.Request) sdk.Plan {
 	return d
 }
 
-// planKeyed serves the entry of one version.
-func (f feed) planKeyed(name, text string) sdk.Plan {
+// planKeyed serves the entry of one version, or its package file.
+func (f feed) planKeyed(name, text string, file bool) sdk.Plan {
 	id := strings.ToLower(name)
 	version, ok := normalize(text)
 	if !ok || !packageID.MatchString(id) {
 		return noVersion
+	}
+	if file {
+		return packageFile(id, version)
 	}
 	return sdk.Document{
 		Path:   entryPath(id, version),
@@ -111,13 +115,17 @@ func parseQuery(r sdk.Request, function string) (query, error) {
 	case "FindPackagesById":
 		set("id", strings.ToLower(quoted(r, "id")))
 	case "Packages":
-		set("id", strings.ToLower(cmp.Or(q.filter.about().id, quoted(r, "id"))))
+		id := quoted(r, "id")
+		if ids := q.filter.about().ids; len(ids) == 1 {
+			id = ids[0]
+		}
+		set("id", strings.ToLower(id))
 		set("version", quoted(r, "version"))
 	case "Search":
 		set("searchTerm", quoted(r, "searchTerm"))
 		set("includePrerelease", quoted(r, "includePrerelease"))
 	case "GetUpdates":
-		for _, name := range []string{"packageIds", "versions", "includePrerelease", "includeAllVersions"} {
+		for _, name := range []string{"packageIds", "versions", "versionConstraints", "includePrerelease", "includeAllVersions"} {
 			set(name, quoted(r, name))
 		}
 	default:
@@ -163,6 +171,8 @@ func renderQuery(in *sdk.Input, q query) error {
 		return renderUpdates(in, q)
 	case q.params.Get("id") != "":
 		return renderByID(in, q)
+	case q.function == "Packages" && q.filter.about().ids != nil:
+		return renderByIDs(in, q)
 	}
 	return renderHits(in, q)
 }
@@ -190,6 +200,48 @@ func renderByID(in *sdk.Input, q query) error {
 		}
 	}
 	return a.write(q.number("$skip", 0), q.number("$top", -1))
+}
+
+// renderByIDs answers with versions of the packages that the filter names. No
+// search is asked, which would have to guess at them.
+func renderByIDs(in *sdk.Input, q query) error {
+	upstream, err := servicesOf(in)
+	if err != nil {
+		return err
+	}
+	a := newAtom(in, q)
+	ids := q.filter.about().ids
+	for _, id := range ids[:min(len(ids), maxHits)] {
+		r, err := candidate(in, upstream, id)
+		if err != nil {
+			return err
+		}
+		if r == nil {
+			continue
+		}
+		r.admit(q.semVer2())
+		for _, e := range r.entries() {
+			a.add(r, e, e.hosted)
+		}
+	}
+	return a.write(q.number("$skip", 0), q.number("$top", -1))
+}
+
+// candidate is what policy leaves of a package that a question names beside
+// others; nil, without an error: there is none, or not all is known yet.
+func candidate(in *sdk.Input, upstream services, id string) (*registration, error) {
+	r, err := ownRegistration(in, in.Hosted(id))
+	if r != nil || err != nil {
+		return r, err
+	}
+	r, ok := loadHit(in, upstream, id, all)
+	if !ok {
+		return nil, nil
+	}
+	if ok, err := r.filter(in); !ok {
+		return nil, err
+	}
+	return r, nil
 }
 
 // semVer2 reports whether the client understands versions of SemVer 2.0.0.
@@ -277,7 +329,7 @@ func renderUpdates(in *sdk.Input, q query) error {
 		return err
 	}
 	a := newAtom(in, q)
-	versions := strings.Split(q.params.Get("versions"), "|")
+	versions, ranges := strings.Split(q.params.Get("versions"), "|"), strings.Split(q.params.Get("versionConstraints"), "|")
 	for i, name := range strings.Split(q.params.Get("packageIds"), "|") {
 		id := strings.ToLower(strings.TrimSpace(name))
 		if i >= len(versions) || i >= maxHits {
@@ -287,31 +339,28 @@ func renderUpdates(in *sdk.Input, q query) error {
 		if !ok {
 			continue
 		}
-		r, err := ownRegistration(in, in.Hosted(id))
+		wanted := interval{}
+		if i < len(ranges) {
+			if wanted, ok = parseInterval(ranges[i]); !ok {
+				return sdk.BadRequest(strconv.Quote(ranges[i]) + " is no range of versions")
+			}
+		}
+		r, err := candidate(in, upstream, id)
 		if err != nil {
 			return err
 		}
-		if r == nil {
-			if r, ok = loadHit(in, upstream, id, all); !ok {
-				continue
-			}
-			if ok, err := r.filter(in); !ok {
-				if err != nil {
-					return err
-				}
-				continue
-			}
+		if r != nil {
+			a.addUpdates(q, r, has, wanted)
 		}
-		a.addUpdates(q, r, has)
 	}
 	return a.write(0, -1)
 }
 
-// addUpdates adds the newest version above one, or all of them.
-func (a *atom) addUpdates(q query, r *registration, has string) {
+// addUpdates adds the newest version above one in a range, or all of them.
+func (a *atom) addUpdates(q query, r *registration, has string, wanted interval) {
 	r.admit(q.semVer2())
 	newer := func(e *entry) bool {
-		return e.listed && (q.wants("includePrerelease") || !prerelease(e.version)) && q.filter.wants(e.properties(r, e.hosted)) && compare(e.version, has) > 0
+		return e.listed && (q.wants("includePrerelease") || !prerelease(e.version)) && q.filter.wants(e.properties(r, e.hosted)) && compare(e.version, has) > 0 && wanted.has(e.version)
 	}
 	best := r.highest(newer)
 	for _, e := range r.entries() {

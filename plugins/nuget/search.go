@@ -327,11 +327,14 @@ func (f feed) versionsOf(id string, pre, semVer2 bool) sdk.Document {
 		From:  []sdk.Source{f.index},
 		Query: true,
 		Render: func(in *sdk.Input) error {
+			versions := []string{}
 			r, ok, err := whole(in, id)
+			if f, missing := errors.AsType[sdk.Failure](err); missing && f.Kind == sdk.KindNotFound {
+				return in.JSON(map[string]any{"totalHits": 0, "data": versions})
+			}
 			if !ok {
 				return err
 			}
-			versions := []string{}
 			for _, e := range r.entries() {
 				if e.listed && (pre || !prerelease(e.version)) && (semVer2 || !e.semVer2()) {
 					versions = append(versions, e.original)

@@ -53,5 +53,63 @@ func rangeVersions(text string) []string {
 	return strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune("[]() ,", c) })
 }
 
+// interval is a range of versions; the zero one has all of them.
+type interval struct {
+	// low and high are normalized; empty: there is no such end.
+	low, high string
+	// withLow and withHigh are whether the ends belong to it.
+	withLow, withHigh bool
+}
+
+// parseInterval reads a range (NuGet, "Package versioning", version ranges):
+// "[1.0, 2.0)", "[1.0]", or a version, which is the lowest; empty: all of them.
+// False: it is none.
+func parseInterval(text string) (interval, bool) {
+	text = strings.TrimSpace(text)
+	inner, bracketed := strings.CutPrefix(strings.Replace(text, "(", "[", 1), "[")
+	if !bracketed {
+		low, ok := normalize(text)
+		return interval{low: low, withLow: true}, ok || text == ""
+	}
+	end := len(inner) - 1
+	if end < 0 || inner[end] != ']' && inner[end] != ')' {
+		return interval{}, false
+	}
+	r := interval{withLow: text[0] == '[', withHigh: inner[end] == ']'}
+	low, high, two := strings.Cut(inner[:end], ",")
+	if !two {
+		high = low
+	}
+	for _, e := range []struct {
+		text string
+		to   *string
+	}{{low, &r.low}, {high, &r.high}} {
+		if strings.TrimSpace(e.text) == "" {
+			continue
+		}
+		version, ok := normalize(e.text)
+		if !ok {
+			return interval{}, false
+		}
+		*e.to = version
+	}
+	return r, true
+}
+
+// has reports whether a normalized version lies in it.
+func (r interval) has(version string) bool {
+	if r.low != "" {
+		if c := compare(version, r.low); c < 0 || c == 0 && !r.withLow {
+			return false
+		}
+	}
+	if r.high != "" {
+		if c := compare(version, r.high); c > 0 || c == 0 && !r.withHigh {
+			return false
+		}
+	}
+	return true
+}
+
 // packageID is a package's name: letters, digits, dots, dashes and underscores.
 var packageID = regexp.MustCompile(`^[\pL\pN_]+(?:[.-][\pL\pN_]+)*$`)

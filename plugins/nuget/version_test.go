@@ -82,3 +82,28 @@ func FuzzNormalize(f *testing.F) {
 		}
 	})
 }
+
+func TestIntervals(t *testing.T) {
+	t.Parallel()
+	versions := []string{"0.9.0", "1.0.0", "1.1.0-beta", "1.5.0", "2.0.0", "2.0.0.1"}
+	for text, want := range map[string]string{
+		"": "0.9.0 1.0.0 1.1.0-beta 1.5.0 2.0.0 2.0.0.1", "1.0": "1.0.0 1.1.0-beta 1.5.0 2.0.0 2.0.0.1", "[1.0,2.0)": "1.0.0 1.1.0-beta 1.5.0",
+		"(1.0.0, 2.0]": "1.1.0-beta 1.5.0 2.0.0", "[1.0]": "1.0.0", "(1.0)": "", "(,1.0)": "0.9.0", "[2.0,)": "2.0.0 2.0.0.1", "(,)": "0.9.0 1.0.0 1.1.0-beta 1.5.0 2.0.0 2.0.0.1",
+	} {
+		r, ok := parseInterval(text)
+		var has []string
+		for _, v := range versions {
+			if r.has(v) {
+				has = append(has, v)
+			}
+		}
+		if got := strings.Join(has, " "); !ok || got != want {
+			t.Errorf("%q has %q (%t), want %q", text, got, ok, want)
+		}
+	}
+	for _, text := range []string{"[", "]", "(", "[1.0", "1.0]", "[x,2]", "[1,x]", "[1,2,3]", "x"} {
+		if r, ok := parseInterval(text); ok {
+			t.Errorf("%q is read as %+v", text, r)
+		}
+	}
+}

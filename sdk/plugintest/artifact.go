@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"hash"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,21 @@ import (
 
 // artifact serves a file: judged by its facts, fetched, verified.
 func (h *host) artifact(a *pb.Artifact) (*answer, error) {
+	found, err := h.file(a)
+	if err != nil || len(a.GetHeaders()) == 0 {
+		return found, err
+	}
+	headed := *found
+	headed.header = map[string]string{}
+	for name, value := range a.GetHeaders() {
+		headed.header[strings.ToLower(name)] = value
+	}
+	maps.Copy(headed.header, found.header)
+	return &headed, nil
+}
+
+// file is an artifact without the headers of its plan.
+func (h *host) file(a *pb.Artifact) (*answer, error) {
 	if a.GetSnapshot() != "" {
 		return h.part(a)
 	}

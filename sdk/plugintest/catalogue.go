@@ -136,7 +136,7 @@ func (c *catalogue) store(p *pb.HostedPackage, o change, nowMs int64) error {
 		p.Entries = slices.Delete(p.Entries, at, at+1)
 	}
 	if buried, ok := c.gone[e.GetPath()]; ok && !bytes.Equal(buried, o.file) {
-		return &failure{kind: pb.ErrorKind_ERROR_KIND_CONFLICT, message: fmt.Sprintf("%s %s was published with other bytes and deleted, and does not come back with these", p.GetName(), e.GetVersion().GetVersion())}
+		return &failure{kind: pb.ErrorKind_ERROR_KIND_CONFLICT, message: strings.TrimSpace(p.GetName()+" "+e.GetVersion().GetVersion()) + " was published with other bytes and deleted, and does not come back with these"}
 	}
 	if o.has {
 		e.Size, e.Digests = int64(len(o.file)), digestsOf(o.file)

@@ -99,7 +99,7 @@ func (r *Follower) Close() { r.file.Close() }
 // fetchArtifact joins the flight of a file, or begins it, and waits for its
 // first bytes or its failure.
 func (c *Cache) fetchArtifact(ctx context.Context, repo *Repository, plan *pb.Artifact, base, name string) (*File, error) {
-	if failed, ok := c.missing.GetIfPresent(name); ok && time.Now().Before(failed.until) {
+	if failed, ok := c.missing.GetIfPresent(name); ok && !failed.wrong && time.Now().Before(failed.until) {
 		return nil, failed.Failure
 	}
 	f := c.join(repo, plan, base, name)
@@ -192,17 +192,25 @@ func (c *Cache) followed(plan *pb.Artifact, f *flight) (*File, error) {
 	return &File{Flight: &Follower{flight: f, file: file}, Type: typeOf(plan, f.typ), Size: f.size}, nil
 }
 
-// missed remembers that upstream has no such file.
+// missed remembers that upstream has no such file, or sent a wrong one.
 type missed struct {
 	*Failure
 	until time.Time
+	// wrong is whether bytes came that are not the file's: who asks for them has
+	// them fetched again, and who asks for the header only is told.
+	wrong bool
 }
 
-// noteMissing remembers for a while that upstream has no such file, if that is
-// why it cannot be had.
+// noteMissing remembers for a while that upstream has no such file, or sent a
+// wrong one, if that is why it cannot be had.
 func (c *Cache) noteMissing(repo *Repository, name string, err error) {
-	if failure := (*Failure)(nil); errors.As(err, &failure) && failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND {
-		c.missing.Set(name, missed{failure, time.Now().Add(repo.NegativeTTL)})
+	until := time.Now().Add(repo.NegativeTTL)
+	failure := (*Failure)(nil)
+	switch {
+	case errors.As(err, &failure) && failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND:
+		c.missing.Set(name, missed{Failure: failure, until: until})
+	case errors.Is(err, errWrongDigest):
+		c.missing.Set(name, missed{Failure: AsFailure(err), until: until, wrong: true})
 	}
 }
 
@@ -342,7 +350,7 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 		return Body{}, err
 	}
 	if err := check.verify(expected, w.Path(), w.Size()); err != nil {
-		return Body{}, fmt.Errorf("%w: %s: %w", errUpstreamBody, resp.URL, err)
+		return Body{}, fmt.Errorf("%w: %s: %w", errWrongDigest, resp.URL, err)
 	}
 	a := &artifact{Body: Body{Digest: w.Digest(), Size: w.Size()}, Type: typ, Unverified: namedDigest(plan, known) == nil}
 	a.Name, a.Version = plan.GetVersion().GetName(), plan.GetVersion().GetVersion()
@@ -413,6 +421,9 @@ func continues(r *upstream.Response, offset, size int64) bool {
 	}
 	return from == offset && (size < 0 || total == size)
 }
+
+// errWrongDigest marks whole bodies with another digest than the file's.
+var errWrongDigest = fmt.Errorf("%w", errUpstreamBody)
 
 var errTooLarge = fmt.Errorf("%w: larger than max_artifact", errUpstreamBody)
 

@@ -1,12 +1,16 @@
 package cache
 
 import (
+	"crypto/sha256"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	"github.com/entrepot-registry/entrepot/host/internal/upstream"
@@ -68,4 +72,57 @@ func TestHeadsOfOneFileAskUpstreamOnce(t *testing.T) {
 	if n := asked.Load(); n != 1 {
 		t.Errorf("upstream is asked %d times for what it does not have", n)
 	}
+}
+
+// TestHeadOfAFileThatCameWrong asks for the header of a file of which upstream sent
+// wrong bytes: it is answered as the file is. Bytes are asked for again, and once
+// they are right, so is the header.
+func TestHeadOfAFileThatCameWrong(t *testing.T) {
+	t.Parallel()
+	var right atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if right.Load() {
+			io.WriteString(w, "right")
+			return
+		}
+		io.WriteString(w, "wrong")
+	}))
+	defer s.Close()
+	base, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, repo := newCache(t), newRepository()
+	repo.NegativeTTL, repo.MaxArtifact = time.Hour, 1<<20
+	repo.Upstreams, err = upstream.New(upstream.Options{Upstreams: []*config.Upstream{{Name: "main", Role: "main", URL: base, Timeout: config.DefaultTimeout}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte("right"))
+	plan := &pb.Artifact{
+		Path: "/file", Ungated: true, Version: &pb.Version{Name: "p"}, Sources: []*pb.Source{{Url: "file", Role: "main"}},
+		Digest: &pb.Digest{Algorithm: "sha256", Sum: sum[:]},
+	}
+	if _, err := c.landed(t.Context(), repo, plan, ""); !errors.Is(err, errUpstreamBody) {
+		t.Fatalf("wrong bytes are taken: %v", err)
+	}
+	if _, err := c.Head(t.Context(), repo, plan, ""); refusedAs(err) != pb.ErrorKind_ERROR_KIND_UPSTREAM {
+		t.Errorf("the header of a file that came wrong is answered with %v", err)
+	}
+	right.Store(true)
+	if f, err := c.Artifact(t.Context(), repo, plan, ""); err != nil {
+		t.Errorf("the file cannot be had when it is right: %v", err)
+	} else if f.Flight != nil {
+		f.Flight.Close()
+	} else {
+		f.Content.Close()
+	}
+	if _, err := c.landed(t.Context(), repo, plan, ""); err != nil {
+		t.Fatal(err)
+	}
+	f, err := c.Head(t.Context(), repo, plan, "")
+	if err != nil {
+		t.Fatalf("the header of a file that is kept: %v", err)
+	}
+	f.Content.Close()
 }

@@ -2,6 +2,8 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,10 +74,17 @@ func (c *Cache) hostedKey(repo *Repository, names []string, pattern string) (str
 	if repo.Hosted == nil {
 		return "", nil
 	}
-	if pattern != "" || len(names) == 0 {
-		return fmt.Sprint(c.catalog.Epoch(repo.Name)), nil
-	}
 	var b strings.Builder
+	switch {
+	case pattern == "*" || pattern == "" && len(names) == 0: // whatever changed may be in it, or be left out
+		fmt.Fprint(&b, c.catalog.Epoch(repo.Name), ";")
+	case pattern != "":
+		found, err := c.foundKey(repo, pattern)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(found)
+	}
 	for _, name := range names {
 		p, err := c.catalog.Package(repo.Name, name)
 		if err != nil {
@@ -91,6 +100,25 @@ func (c *Cache) hostedKey(repo *Repository, names []string, pattern string) (str
 		fmt.Fprintf(&b, "%t;", asked)
 	}
 	return b.String(), nil
+}
+
+// foundKey changes with the packages of ours whose names match a pattern.
+func (c *Cache) foundKey(repo *Repository, pattern string) (string, error) {
+	found, err := c.catalog.Names(repo.Name, pattern)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, name := range found {
+		p, err := c.catalog.Package(repo.Name, name)
+		if err != nil {
+			return "", err
+		}
+		if p != nil {
+			fmt.Fprintf(h, "%s %d;", name, p.Revision)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16]) + ";", nil
 }
 
 // hostedPackages are those that a document is about, as plugins get them.

@@ -1,9 +1,11 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,8 +18,9 @@ import (
 
 // Upstream drops files soon after its newest state no longer lists them, while
 // clients are still shown a state that does. Those of packages that clients use
-// are therefore fetched as soon as a newer state lacks them. They are kept aside,
-// as nobody may have those of states to come yet.
+// are therefore fetched as soon as a newer state lacks them, and as many others as
+// the configuration has room for. They are kept aside, as nobody may have those of
+// states to come yet.
 
 // asidePath is where a file with a digest is kept until somebody may have it.
 func asidePath(path string, d *pb.Digest) string {
@@ -29,7 +32,7 @@ func asidePath(path string, d *pb.Digest) string {
 func (c *Cache) prepare(repo *Repository, s *snapshot) {
 	name := snapshotName(repo, s.Path)
 	at := c.stateInForce(repo, s)
-	known := fmt.Sprint(s.States[at].Parts.Digest, s.States[len(s.States)-1].Parts.Digest, len(s.Wanted))
+	known := fmt.Sprint(s.States[at].Parts.Digest, s.States[len(s.States)-1].Parts.Digest, len(s.Wanted), repo.Prefetch)
 	if last, ok := c.prepared.Load(name); ok && last == known {
 		return
 	}
@@ -58,20 +61,43 @@ func (c *Cache) prepareStates(ctx context.Context, repo *Repository, s *snapshot
 	if err != nil {
 		return err
 	}
-	var g errgroup.Group
-	g.SetLimit(completing)
+	var wanted, others []*pb.Fact
 	for i := at; i < newest; i++ {
 		files, err := c.filesOf(ctx, repo, s, i)
 		if err != nil {
 			return err
 		}
 		for path, f := range files {
-			if now := listed[path]; used[f.GetName()] && (now == nil || !sameDigest(now, f)) {
-				g.Go(func() error { return c.putAside(ctx, repo, f) })
+			switch now := listed[path]; {
+			case now != nil && sameDigest(now, f):
+			case used[f.GetName()]:
+				wanted = append(wanted, f)
+			default:
+				others = append(others, f)
 			}
 		}
 	}
+	var g errgroup.Group
+	g.SetLimit(completing)
+	for _, f := range append(wanted, smallest(others, repo.Prefetch)...) {
+		g.Go(func() error { return c.putAside(ctx, repo, f) })
+	}
 	return g.Wait()
+}
+
+// smallest are the smallest files that there is room for. Those that several
+// states list count once.
+func smallest(files []*pb.Fact, room int64) []*pb.Fact {
+	slices.SortFunc(files, func(a, b *pb.Fact) int {
+		return cmp.Or(cmp.Compare(a.GetSize(), b.GetSize()), cmp.Compare(a.GetPath(), b.GetPath()))
+	})
+	files = slices.CompactFunc(files, func(a, b *pb.Fact) bool { return a.GetPath() == b.GetPath() && sameDigest(a, b) })
+	for i, f := range files {
+		if room -= f.GetSize(); room < 0 {
+			return files[:i]
+		}
+	}
+	return files
 }
 
 // filesOf are the files that the indexes of a state list which clients ask for,

@@ -92,7 +92,11 @@ func (c *Catalog) Any(repository string) (found bool, err error) {
 func (c *Catalog) named(prefix, repository, pattern string) ([]string, error) {
 	var all []string
 	prefix = key(prefix+repository, "")
-	err := c.db.Each(prefix, true, func(k string, _ []byte) bool {
+	beginning := pattern
+	if wild := strings.IndexAny(pattern, "*?"); wild >= 0 {
+		beginning = pattern[:wild]
+	}
+	err := c.db.Each(prefix+beginning, true, func(k string, _ []byte) bool {
 		if name := strings.TrimPrefix(k, prefix); names.Match(pattern, name) {
 			all = append(all, name)
 		}

@@ -131,6 +131,9 @@ type Repository struct {
 	ServeRemoved bool
 	// MaxDocument and MaxArtifact bound what is read from upstream, in bytes.
 	MaxDocument, MaxArtifact int64
+	// Prefetch bounds what is fetched beforehand of a state that upstream has left
+	// behind, in bytes, besides files of packages that clients use.
+	Prefetch int64
 	// Hosted says which packages of its own it has; nil: none.
 	Hosted *Hosted
 	// Directories hold package files that are served, too.

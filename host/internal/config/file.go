@@ -77,6 +77,7 @@ type repositoryHCL struct {
 	Removed     *hcl.Attribute `hcl:"removed"`
 	MaxDocument *hcl.Attribute `hcl:"max_document"`
 	MaxArtifact *hcl.Attribute `hcl:"max_artifact"`
+	Prefetch    *hcl.Attribute `hcl:"prefetch"`
 	AllowHosts  *hcl.Attribute `hcl:"allow_hosts"`
 	Anonymous   *hcl.Attribute `hcl:"anonymous"`
 	Hosted      *hostedHCL     `hcl:"hosted,block"`

@@ -24,6 +24,7 @@ func (r *reader) repository(f *repositoryHCL) *Repository {
 		ServeRemoved: r.oneOf(f.Removed, "refuse", "refuse", "serve") == "serve",
 		MaxDocument:  r.size(f.MaxDocument, DefaultMaxDocument),
 		MaxArtifact:  r.size(f.MaxArtifact, DefaultMaxArtifact),
+		Prefetch:     r.size(f.Prefetch, 0),
 		AllowHosts:   r.allowHosts(f.AllowHosts),
 		Anonymous:    r.actions(f.Anonymous),
 		Range:        f.Range,

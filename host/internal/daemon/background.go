@@ -82,16 +82,17 @@ func (d *Daemon) watchSnapshots(ctx context.Context) {
 	tick := time.NewTicker(15 * time.Minute)
 	defer tick.Stop()
 	for {
-		for _, repo := range d.repositories() {
-			d.cache.Watch(ctx, repo)
-		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-d.relook: // by a configuration, which may have new repositories
 		case <-tick.C:
 			for _, repo := range d.repositories() {
 				d.cache.Look(ctx, repo)
 			}
+		}
+		for _, repo := range d.repositories() {
+			d.cache.Watch(ctx, repo)
 		}
 	}
 }

@@ -53,6 +53,7 @@ type Daemon struct {
 	tls       *certificate // nil: connections are not encrypted
 	scanner   *directory.Scanner
 	rescan    chan struct{} // has directories looked at now
+	relook    chan struct{} // has logs of upstream looked at now
 	sockets   string
 	wrap      func(*exec.Cmd) // sandboxes plugins; nil: they run as they are
 	tidy      func()          // removes what lies outside of the data directory
@@ -100,7 +101,7 @@ func New(o Options) (d *Daemon, err error) {
 	if diags.HasErrors() {
 		return nil, Diagnostics{diags}
 	}
-	d = &Daemon{o: o, log: o.Log, rescan: make(chan struct{}, 1), tidy: func() {}}
+	d = &Daemon{o: o, log: o.Log, rescan: make(chan struct{}, 1), relook: make(chan struct{}, 1), tidy: func() {}}
 	d.state.Store(&state{config: c, site: &server.Site{}})
 	d.audit = access.NewAudit(c.AuditFile(), d.log)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
@@ -321,9 +322,11 @@ func (d *Daemon) put(c *config.Config) error {
 	d.server.Use(site)
 	d.cache.Reconsider()
 	d.state.Store(&state{c, site, all})
-	select {
-	case d.rescan <- struct{}{}:
-	default: // it is going to be done anyway
+	for _, again := range []chan struct{}{d.rescan, d.relook} {
+		select {
+		case again <- struct{}{}:
+		default: // it is going to be done anyway
+		}
 	}
 	for name, p := range old.plugins {
 		if all[name] == nil {

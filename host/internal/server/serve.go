@@ -72,7 +72,7 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 		}
 	}
 	h["Content-Type"] = []string{answer.Output.Type}
-	h["Cache-Control"] = w.control(mutable)
+	h["Cache-Control"] = w.control(documentLifetime(d))
 	vary := "Accept-Encoding"
 	if names := repo.Describe.GetVary(); len(names) > 0 {
 		vary += ", " + strings.Join(names, ", ")
@@ -96,8 +96,7 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 	return nil
 }
 
-// serveInstead carries out the plan that a rendering ended in. The address may
-// stand for something else tomorrow.
+// serveInstead carries out the plan that a rendering ended in.
 func (s *Server) serveInstead(w *recorder, r *http.Request, repo *cache.Repository, rt *route, d *pb.Document, answer *cache.Answer) error {
 	plan := answer.Instead
 	for name, value := range d.GetHeaders() {
@@ -112,7 +111,7 @@ func (s *Server) serveInstead(w *recorder, r *http.Request, repo *cache.Reposito
 			hit = statusStale
 			w.Header()["Warning"] = staleWarning
 		}
-		return s.serveArtifact(w, r, repo, rt, a, mutable, hit)
+		return s.serveArtifact(w, r, repo, rt, a, documentLifetime(d), hit)
 	}
 	return s.serveReply(w, r, repo, rt, plan.GetReply())
 }
@@ -266,6 +265,16 @@ func lifetime(a *pb.Artifact) []string {
 		return mutable
 	}
 	return immutable
+}
+
+// documentLifetime is the Cache-Control of a document, or of what its rendering
+// ended in: its address may stand for something else tomorrow, unless the plugin
+// says that it does not.
+func documentLifetime(d *pb.Document) []string {
+	if d.GetImmutable() {
+		return immutable
+	}
+	return mutable
 }
 
 func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Repository, rt *route, a *pb.Artifact, control, hit []string) error {
