@@ -262,6 +262,11 @@ func renderHits(in *sdk.Input, q query) error {
 			hidden++
 		}
 	}
+	if len(ours) == 0 {
+		if err := nothingFound(in); err != nil {
+			return err
+		}
+	}
 	a.total = len(ours) + answer.Total - hidden
 	if now := skip + len(own) + len(answer.Hits); q.params.Get("$top") == "" && now < len(ours)+answer.Total && now > skip {
 		a.next = now
@@ -303,6 +308,11 @@ func renderUpdates(in *sdk.Input, q query) error {
 			}
 		}
 		a.addUpdates(q, r, has)
+	}
+	if len(a.entries) == 0 {
+		if err := nothingFound(in); err != nil {
+			return err
+		}
 	}
 	return a.write(0, -1)
 }
