@@ -53,7 +53,7 @@ func TestTokenIsTakenInEveryForm(t *testing.T) {
 	reg := startFaultRegistry(t, v)
 	h := startHost(t, faultConfig(reg.URL, private))
 	file := h.URL + "/npm" + v.path()
-	if a := answered(t, 401, file); a.Header.Get("Www-Authenticate") != `Basic realm="entrepot"` || !json.Valid(a.Body) {
+	if a := answered(t, 401, file); a.Header.Get("Www-Authenticate") != `Bearer realm="entrepot"` || !json.Valid(a.Body) {
 		t.Errorf("without a token: %v %s", a.Header, a.Body)
 	}
 	if reg.Total() > 0 {

@@ -25,6 +25,7 @@ func npm(options) (sdk.Ecosystem, error) {
 		Upstreams: []sdk.Upstream{{URL: purl.DefaultRegistry("npm")}},
 		Vary:      []string{"Accept"},
 		Names:     names.Rules{IgnoreCase: true}, // new names have lower case only
+		Challenge: `Bearer realm="entrepot"`,     // npm takes Basic for a wrong password, and Bearer for a wrong token
 		Routes:    routes(),
 		Package:   packageFiles(),
 		About:     func(v sdk.Version) sdk.Document { return packumentDocument(v.Name, "") },
