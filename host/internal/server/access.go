@@ -162,6 +162,10 @@ func (s *Server) mayOversee(r *http.Request) *cache.Failure {
 	case err == nil:
 		return refused
 	}
+	if denied := (*access.Denied)(nil); errors.As(err, &denied) && denied.Lapsed {
+		refused.Message = err.Error()
+		return refused
+	}
 	if again := s.failures.Failed(from, now); !again.IsZero() {
 		return tooManyWrong(again)
 	}
