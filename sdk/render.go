@@ -19,7 +19,11 @@ type Doc struct {
 	// URL is the address that answered, after redirects.
 	URL string
 	// Status is the HTTP status; 0: upstream could not be reached. Sources that
-	// are not optional have 200, or 404 where there is only what we host.
+	// are not optional have 200, or 404 where there is only what we host. Those of
+	// a document of [Document.Hosted] that has no Name, of which something is
+	// hosted, are all 0 where upstream failed or its answer could not be read: what
+	// we host is then to be shown alone, or, where there is nothing of ours to
+	// show, an error returned, in whose place the client is told of upstream's.
 	Status int
 	// Header has content-type, last-modified and link of the answer, what
 	// [Ecosystem.Learns] names, and for [Source.Head] also etag and

@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,7 +54,7 @@ func TestTokenIsTakenInEveryForm(t *testing.T) {
 	reg := startFaultRegistry(t, v)
 	h := startHost(t, faultConfig(reg.URL, private))
 	file := h.URL + "/npm" + v.path()
-	if a := answered(t, 401, file); a.Header.Get("Www-Authenticate") != `Basic realm="entrepot"` || !json.Valid(a.Body) {
+	if a := answered(t, 401, file); a.Header.Get("Www-Authenticate") != `Bearer realm="entrepot"` || !json.Valid(a.Body) {
 		t.Errorf("without a token: %v %s", a.Header, a.Body)
 	}
 	if reg.Total() > 0 {
@@ -559,6 +560,63 @@ func certificateFor(t *testing.T, dir, name string) {
 	for file, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: secret}} {
 		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// begunBody is a body that tells when it is asked for, and then waits.
+type begunBody struct {
+	io.Reader
+	asked, goOn chan struct{}
+	once        sync.Once
+}
+
+func (b *begunBody) Read(p []byte) (int, error) {
+	b.once.Do(func() {
+		close(b.asked)
+		<-b.goOn
+	})
+	return b.Reader.Read(p)
+}
+
+// TestRevokedTokenPublishesNothing revokes a token while its upload is under way.
+func TestRevokedTokenPublishesNothing(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, "repository \"generic\" {\n  upstream \"tools\" { url = \"http://127.0.0.1:1\" }\n  hosted { names = [\"acme/*\"] }\n}\n")
+	for revoked, want := range map[bool]int{true: http.StatusUnauthorized, false: http.StatusCreated} {
+		token := h.token(t, "joe", "--allow", "publish:generic")
+		body := &begunBody{Reader: strings.NewReader("a lamp"), asked: make(chan struct{}), goOn: make(chan struct{})}
+		address := fmt.Sprintf("%s/generic/acme/%t.bin", h.URL, revoked)
+		req, err := http.NewRequest(http.MethodPut, address, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.ContentLength = int64(len("a lamp"))
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Expect", "100-continue") // so that the host has let it in when it asks for the body
+		status := make(chan int, 1)
+		go func() {
+			resp, err := (&http.Transport{ExpectContinueTimeout: time.Minute}).RoundTrip(req)
+			if err != nil {
+				t.Error(err)
+				status <- 0
+				return
+			}
+			resp.Body.Close()
+			status <- resp.StatusCode
+		}()
+		<-body.asked
+		if revoked {
+			if out, err := h.Run(t, "token", "revoke", strings.TrimPrefix(token, "ent_")[:10]); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		}
+		close(body.goOn)
+		if got := <-status; got != want {
+			t.Errorf("revoked meanwhile: %t; the upload is answered with %d, want %d", revoked, got, want)
+		}
+		if got, _, _ := get(t, address); (got == http.StatusOK) == revoked {
+			t.Errorf("revoked meanwhile: %t; the file is answered with %d", revoked, got)
 		}
 	}
 }

@@ -390,6 +390,35 @@ func TestSecondHostOnTheSameDataIsRefused(t *testing.T) {
 	}
 }
 
+// TestCommandsReachAHostThatStarts has commands come while a host starts: all of
+// them are carried out, and it serves.
+func TestCommandsReachAHostThatStarts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := startHostIn(t, dir, faultConfig("http://127.0.0.1:1"))
+	first.Stop()
+	const commands = 6
+	outcomes := make(chan string, commands)
+	go func() {
+		for i := range commands {
+			if out, err := first.Run(t, "token", "create", fmt.Sprintf("joe%d", i), "--allow", "read"); err != nil {
+				outcomes <- fmt.Sprintf("%v: %s", err, out)
+			} else {
+				outcomes <- ""
+			}
+		}
+	}()
+	second := startHostIn(t, dir, faultConfig("http://127.0.0.1:1"))
+	for range commands {
+		if wrong := <-outcomes; wrong != "" {
+			t.Errorf("a command fails while the host starts: %s", wrong)
+		}
+	}
+	if out, err := second.Run(t, "token", "list"); err != nil || strings.Count(out, "joe") != commands {
+		t.Errorf("the tokens are (%v)\n%s", err, out)
+	}
+}
+
 func TestUnknownDataFormatIsRefused(t *testing.T) {
 	t.Parallel()
 	h := startHost(t, faultConfig("http://127.0.0.1:1"))

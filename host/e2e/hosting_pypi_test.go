@@ -313,6 +313,20 @@ func TestHostingPyPIYanks(t *testing.T) {
 		t.Fatal(status, body)
 	}
 	hostingPyPIInstalls(t, pipClient, mount(h, f), "acme-tide", second)
+	whole := mount(h, f) + "/api/Acme_Tide/1.1"
+	if status, _ := hostingSend(t, http.MethodDelete, whole, h.token(t, "rash", "--allow", "publish:pypi"), "", nil); status != http.StatusForbidden {
+		t.Errorf("a deletion without being allowed to: %d", status)
+	}
+	if status, body := hostingSend(t, http.MethodDelete, whole, token, "", nil); status != http.StatusOK {
+		t.Errorf("a version is not deleted: %d %s", status, body)
+	}
+	if page := hostingPyPIGet(t, mount(h, f), "acme-tide"); len(page.Files) != 1 || page.Files[0].Filename != wheelName(first) {
+		t.Errorf("after a deletion of 1.1.0 there are %v", page.Files)
+	}
+	second.needs = "other"
+	if status, body := hostingPyPIPost(t, mount(h, f), token, wheelName(second), wheel(t, second)); status != http.StatusForbidden {
+		t.Errorf("what was deleted is published with other bytes: %d %s", status, body)
+	}
 	for path, want := range map[string]int{"/api/acme-tide/7.0/yank": 404, "/api/tide/1.0.0/yank": 403} {
 		if status, body := hostingSend(t, http.MethodPut, mount(h, f)+path, token, "", nil); status != want {
 			t.Errorf("%s: %d %s, want %d", path, status, body, want)

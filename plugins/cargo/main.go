@@ -83,9 +83,12 @@ index = "sparse+{url}/"
 `,
 			},
 			{
-				Client: "cargo, to publish",
-				Text: `cargo login --registry entrepot
+				Client: "cargo, to publish (hosted { names = [\"acme-*\"] })",
+				Text: `cargo login --registry entrepot    # the token is one of: entrepot token create
 cargo publish --registry entrepot
+cargo yank --registry entrepot acme-lamp@1.0.0    # takes the right to delete, as does --undo
+cargo owner --registry entrepot --add jane acme-lamp    # jane is the name of a token; who publishes a crate first owns it
+cargo search --registry entrepot lamp
 `,
 			},
 		},

@@ -68,10 +68,13 @@ func renderSearch(in *sdk.Input, path string, question url.Values) error {
 	if !question.Has("page") {
 		answer.Crates = append(answer.Crates, ours...)
 	}
-	if in.Docs()[0].OK() {
+	switch config := in.Docs()[0]; {
+	case config.OK():
 		if err := answer.searchUpstream(in, path); err != nil {
 			return err
 		}
+	case config.Status == 0 && len(ours) == 0:
+		return errors.New("the registry could not be searched, and nothing of ours is found")
 	}
 	hits, err := strconv.Atoi(question.Get("per_page"))
 	if err != nil {

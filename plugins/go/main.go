@@ -55,7 +55,9 @@ func open(o options) (sdk.Ecosystem, error) {
 			{
 				Client: "curl, to publish a module (hosted { names = [\"corp.example.com/*\"] })",
 				Text: `git archive --format=zip --prefix=corp.example.com/lamp@v1.0.0/ -o lamp.zip v1.0.0
-curl -f -u ci:ent_… -T lamp.zip {url}/corp.example.com/lamp/@v/v1.0.0.zip`,
+curl -f -u ci:ent_… -T lamp.zip {url}/corp.example.com/lamp/@v/v1.0.0.zip
+curl -f -u ci:ent_… -X DELETE {url}/corp.example.com/lamp/@v/v1.0.0.zip
+`,
 			},
 		},
 		Ungated: []sdk.Ungated{

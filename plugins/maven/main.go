@@ -97,6 +97,12 @@ allprojects {
 `,
 			},
 			{
+				Client: "curl, to delete a version, or a file of one",
+				Text: `curl -f -u ci:ent_… -X DELETE {url}/com/acme/lamp/1.0.0/
+curl -f -u ci:ent_… -X DELETE {url}/com/acme/lamp/1.1.0/lamp-1.1.0-javadoc.jar
+`,
+			},
+			{
 				Client: "Gradle, to publish",
 				File:   "build.gradle",
 				Text: `publishing {

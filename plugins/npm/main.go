@@ -25,6 +25,7 @@ func npm(options) (sdk.Ecosystem, error) {
 		Upstreams: []sdk.Upstream{{URL: purl.DefaultRegistry("npm")}},
 		Vary:      []string{"Accept"},
 		Names:     names.Rules{IgnoreCase: true}, // new names have lower case only
+		Challenge: `Bearer realm="entrepot"`,     // npm takes Basic for a wrong password, and Bearer for a wrong token
 		Routes:    routes(),
 		Package:   packageFiles(),
 		About:     func(v sdk.Version) sdk.Document { return packumentDocument(v.Name, "") },
@@ -38,7 +39,20 @@ func npm(options) (sdk.Ecosystem, error) {
 			{Client: "bun", File: "bunfig.toml", Text: "[install]\nregistry = \"{url}/\"\n"},
 			{
 				Client: "npm, to publish (hosted { names = [\"@acme/*\"] })",
-				Text:   "npm login --auth-type=legacy --registry={url}/    # any user name; the password is a token of: entrepot token create\nnpm publish --registry={url}/\nnpm owner add jane @acme/tools    # who publishes a package first owns it",
+				Text: `npm login --auth-type=legacy --registry={url}/    # any user name; the password is a token of: entrepot token create
+npm publish --registry={url}/
+npm dist-tag add @acme/tools@1.0.0 stable --registry={url}/
+npm deprecate @acme/tools@1.0.0 "it leaks" --registry={url}/    # a package's owners change it, and who publishes it first owns it
+npm owner add jane @acme/tools --registry={url}/    # jane is the name of a token
+npm unpublish @acme/tools@1.0.0 --registry={url}/    # takes the right to delete
+`,
+			},
+			{
+				Client: "pnpm and yarn, to publish",
+				Text: `pnpm publish --registry={url}/    # with the log-in of npm
+yarn publish --registry {url}/    # yarn classic, likewise
+yarn npm login && yarn npm publish    # yarn berry, with npmRegistryServer as above
+`,
 			},
 		},
 	}, nil

@@ -44,8 +44,23 @@ func newNameProblem(name string) string {
 		return "it means something else to clients"
 	case strings.HasPrefix(base, "-") && !scoped:
 		return "it begins with a dash"
+	case !scoped && coreModule(name):
+		return "it is one of Node's own modules, which programs get in its place"
 	}
 	return ""
+}
+
+// coreModule reports whether Node has a module of a name built in.
+func coreModule(name string) bool {
+	switch name {
+	case "assert", "async_hooks", "buffer", "child_process", "cluster", "console", "constants", "crypto",
+		"dgram", "diagnostics_channel", "dns", "domain", "events", "fs", "http", "http2", "https", "inspector",
+		"module", "net", "os", "path", "perf_hooks", "process", "punycode", "querystring", "readline", "repl",
+		"stream", "string_decoder", "sys", "timers", "tls", "trace_events", "tty", "url", "util", "v8", "vm",
+		"wasi", "worker_threads", "zlib":
+		return true
+	}
+	return false
 }
 
 // escapeName writes a name as one segment of an address, as clients do:

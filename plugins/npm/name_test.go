@@ -29,7 +29,7 @@ func TestNewNames(t *testing.T) {
 			t.Errorf("%q is refused: %s", name, problem)
 		}
 	}
-	for _, name := range []string{"JSONStream", "@acme/Upper", "@Acme/tools", "é", "@acme/é", "a~b", "a!", "it's", "node_modules", "@acme/node_modules", "favicon.ico", "-a"} {
+	for _, name := range []string{"JSONStream", "@acme/Upper", "@Acme/tools", "é", "@acme/é", "a~b", "a!", "it's", "node_modules", "@acme/node_modules", "favicon.ico", "-a", "http", "stream", "worker_threads"} {
 		if newNameProblem(name) == "" {
 			t.Errorf("%q is taken for a new name", name)
 		}

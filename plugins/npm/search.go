@@ -51,10 +51,12 @@ func renderSearch(in *sdk.Input, query url.Values) error {
 		rest.Set("from", strconv.Itoa(max(from-len(ours), 0)))
 		rest.Set("size", strconv.Itoa(max(size-len(page), 1))) // for the total
 	}
-	doc, ok := in.Doc(sdk.Source{URL: "-/v1/search?" + rest.Encode(), Optional: len(ours) > 0})
+	doc, ok := in.Doc(sdk.Source{URL: "-/v1/search?" + rest.Encode()})
 	switch {
 	case !ok:
 		return nil
+	case doc.Status == 0 && len(ours) == 0:
+		return errors.New("the registry could not be searched, and nothing of ours is found")
 	case !doc.OK():
 		return writeHits(in, page, len(ours), len(page)+1, []byte(`{"objects":[],"total":0}`))
 	}

@@ -112,6 +112,14 @@ func planNoAccess(sdk.Request) sdk.Plan {
 	return sdk.NotFound("who may read or publish a package is settled by entrepot's tokens and configuration")
 }
 
+func planNoVisibility(sdk.Request) sdk.Plan {
+	return sdk.NotFound("packages are no more public or private than their repository: entrepot's configuration says what it lets anybody read")
+}
+
+func planNoTeams(sdk.Request) sdk.Plan {
+	return sdk.NotFound("there are no organizations or teams here: packages have owners, and entrepot's tokens say what each may do")
+}
+
 // tarballs is how a body that publishes comes apart.
 const tarballs = "json:/_attachments/*.tgz/data"
 

@@ -16,7 +16,7 @@ func main() { sdk.Serve(open) }
 
 type options struct {
 	Index  string `hcl:"index" default:"index.json" help:"Where the v3 service index stands below the upstream's address, as \"team/v3/index.json\"."`
-	Delete bool   `hcl:"delete" default:"false" help:"Whether a client's delete removes a version; else it is unlisted, as in the public registry: searches do not find it, and who asks for it gets it."`
+	Delete bool   `hcl:"delete" default:"false" help:"Whether a client's delete removes a version; else it is unlisted, as in the public registry: searches do not find it, and who asks for it gets it. Asked for no version, nuget 3 to 5.8 installs an unlisted one that is the highest, from any registry, and nuget 2 does if no other is listed."`
 }
 
 func open(o options) (sdk.Ecosystem, error) {
@@ -70,10 +70,19 @@ func open(o options) (sdk.Ecosystem, error) {
 `,
 			},
 			{
-				Client: "nuget push (hosted { names = [\"acme.*\"] })",
-				Text:   "nuget push Acme.Lamp.1.0.0.nupkg -Source {url}/v3/index.json -ApiKey ent_… -NoSymbols\nnuget delete Acme.Lamp 1.0.0 -Source {url}/v3/index.json -ApiKey ent_… -NonInteractive    # unlists it",
+				Client: "nuget 3 and later, to publish (hosted { names = [\"acme.*\"] })",
+				Text: `nuget push Acme.Lamp.1.0.0.nupkg -Source {url}/v3/index.json -ApiKey ent_…
+nuget delete Acme.Lamp 1.0.0 -Source {url}/v3/index.json -ApiKey ent_… -NonInteractive    # unlists it
+curl -f -u ci:ent_… -X POST {url}/v3/package/Acme.Lamp/1.0.0    # lists it again
+`,
 			},
-			{Client: "nuget 2, Chocolatey (v2)", Text: "nuget sources add -Name entrepot -Source {url}/v2/"},
+			{
+				Client: "nuget 2, Chocolatey (v2)",
+				Text: `nuget sources add -Name entrepot -Source {url}/v2/
+nuget push Acme.Lamp.1.0.0.nupkg -Source {url}/v2/ -ApiKey ent_…
+nuget delete Acme.Lamp 1.0.0 -Source {url}/v2/ -ApiKey ent_… -NonInteractive    # unlists it
+`,
+			},
 		},
 	}, nil
 }

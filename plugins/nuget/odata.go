@@ -314,6 +314,11 @@ func renderHits(in *sdk.Input, q query) error {
 			hidden++
 		}
 	}
+	if len(ours) == 0 {
+		if err := nothingFound(in); err != nil {
+			return err
+		}
+	}
 	a.total = len(ours) + answer.Total - hidden
 	if now := skip + len(own) + len(answer.Hits); q.params.Get("$top") == "" && now < len(ours)+answer.Total && now > skip {
 		a.next = now
@@ -351,6 +356,11 @@ func renderUpdates(in *sdk.Input, q query) error {
 		}
 		if r != nil {
 			a.addUpdates(q, r, has, wanted)
+		}
+	}
+	if len(a.entries) == 0 {
+		if err := nothingFound(in); err != nil {
+			return err
 		}
 	}
 	return a.write(0, -1)

@@ -83,6 +83,11 @@ func renderSearch(in *sdk.Input, q url.Values) error {
 		}
 		total += answer.Total - hidden
 	}
+	if len(ours) == 0 {
+		if err := nothingFound(in); err != nil {
+			return err
+		}
+	}
 	return in.JSON(map[string]any{"totalHits": max(total, len(shown)), "data": shown})
 }
 
@@ -284,6 +289,11 @@ func renderAutocomplete(in *sdk.Input, q url.Values) error {
 		}
 		shown = append(shown, ids...)
 		total += more
+	}
+	if len(ours) == 0 {
+		if err := nothingFound(in); err != nil {
+			return err
+		}
 	}
 	return in.JSON(map[string]any{"totalHits": max(total, len(shown)), "data": shown})
 }

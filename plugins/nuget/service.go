@@ -73,6 +73,15 @@ func servicesOf(in *sdk.Input) (services, error) {
 	return nil, nil
 }
 
+// nothingFound is the answer to a search that finds nothing: an error where
+// upstream could not be searched.
+func nothingFound(in *sdk.Input) error {
+	if in.Docs()[0].Status == 0 {
+		return errors.New("the upstream feed could not be searched, and nothing of ours is found")
+	}
+	return nil
+}
+
 func parseServices(body []byte) (services, error) {
 	var index struct {
 		Resources []object `json:"resources"`

@@ -82,7 +82,7 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Client: "dockerd as a mirror of Docker Hub", File: "/etc/docker/daemon.json", Text: "{\"registry-mirrors\": [\"http://{host}\"]}\n"},
 			{Client: "containerd as a mirror", File: "/etc/containerd/certs.d/docker.io/hosts.toml", Text: "[host.\"http://{host}\"]\n  capabilities = [\"pull\", \"resolve\"]\n"},
 			{Client: "podman, buildah and skopeo as a mirror", File: "/etc/containers/registries.conf.d/entrepot.conf", Text: "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"{host}\"\ninsecure = true   # without TLS\n"},
-			{Client: "docker, to publish", Text: "echo $TOKEN | docker login -u me --password-stdin {host}\ndocker push {host}/acme/app:1.0"},
+			{Client: "docker, to publish", Text: "echo $TOKEN | docker login -u me --password-stdin {host}\ndocker push {host}/acme/app:1.0\ncrane delete {host}/acme/app:1.0    # the tag; with @sha256:… what it stands for"},
 			{Client: "helm, to publish a chart", Text: "helm push app-1.0.0.tgz oci://{host}/acme/charts"},
 		},
 	}, nil

@@ -47,6 +47,7 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "POST /legacy/", Plan: planUpload},
 			{Match: "PUT /api/{project}/{version}/yank", Plan: planYank},
 			{Match: "DELETE /api/{project}/{version}/yank", Plan: planUnyank},
+			{Match: "DELETE /api/{project}/{version}", Plan: planDelete},
 		},
 		About:   func(v sdk.Version) sdk.Document { return x.project(normalize(v.Name)) },
 		Package: &sdk.Package{Peek: []string{"zip:*.dist-info/METADATA", "zip:*/PKG-INFO", "tar.gz:*/PKG-INFO"}, Inspect: inspect},
@@ -56,7 +57,13 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Client: "poetry", Text: "poetry source add --priority=primary entrepot {url}/simple/"},
 			{Client: "twine, to publish (it knows --skip-existing for the public index alone; the same file again is no error)", Text: "twine upload --repository-url {url}/legacy/ dist/*"},
 			{Client: "uv, to publish", Text: "uv publish --publish-url {url}/legacy/ --check-url {url}/simple/"},
-			{Client: "curl, to yank a version and to take that back", Text: "curl -u user:$TOKEN -X PUT '{url}/api/PROJECT/VERSION/yank?reason=REASON'\ncurl -u user:$TOKEN -X DELETE {url}/api/PROJECT/VERSION/yank"},
+			{
+				Client: "curl, to yank a version, to take that back, and to delete one (which takes the right to delete)",
+				Text: `curl -f -u ci:ent_… -X PUT '{url}/api/acme-lamp/1.0.0/yank?reason=it+leaks'
+curl -f -u ci:ent_… -X DELETE {url}/api/acme-lamp/1.0.0/yank
+curl -f -u ci:ent_… -X DELETE {url}/api/acme-lamp/1.0.0    # for good: other files cannot have these names
+`,
+			},
 		},
 	}, nil
 }

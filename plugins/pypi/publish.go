@@ -205,6 +205,11 @@ func planYank(r sdk.Request) sdk.Plan {
 // planUnyank takes a yank back.
 func planUnyank(r sdk.Request) sdk.Plan { return planMark(r, (*sdk.Publication).Unyank) }
 
+// planDelete deletes a version. Its files' names are used up.
+func planDelete(r sdk.Request) sdk.Plan {
+	return planMark(r, func(p *sdk.Publication, project, version string) { p.Delete(project, version, true) })
+}
+
 func planMark(r sdk.Request, mark func(p *sdk.Publication, project, version string)) sdk.Plan {
 	v, err := parseVersion(r.Get("version"))
 	if !validName(r.Get("project")) || err != nil {

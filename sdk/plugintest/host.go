@@ -275,14 +275,27 @@ func (h *host) render(d *pb.Document) (*rendering, error) {
 	sink.Reset()
 	start := &pb.RenderStart{Repository: h.repository, Path: d.GetPath(), Policy: h.script.policy, Ours: h.catalogue.ours}
 	hosted := h.hosted(d)
+	without := false
 	fetch := func(_ context.Context, sources []*pb.Source) ([]wire.Document, error) {
+		if without {
+			return h.unreached(sources)
+		}
 		return h.fetch(r, sources, h.own(d), len(hosted) > 0)
 	}
 	var done *pb.RenderDone
-	err := h.patiently(func(ctx context.Context) (err error) {
+	render := func(ctx context.Context) (err error) {
 		done, err = h.client.Render(ctx, start, hosted, d.GetSources(), fetch, sink)
 		return err
-	})
+	}
+	err := h.patiently(render)
+	if len(hosted) > 0 && len(d.GetNames()) == 0 && d.GetHosted() != "" && !d.GetSnapshot() && upstreamFailed(done, err) {
+		// A list is made of what is ours where upstream fails.
+		whole, failed := done, err
+		without = true
+		if err = errors.Join(sink.Reset(), h.patiently(render)); err != nil || done.GetFailure() != nil {
+			done, err = whole, failed
+		}
+	}
 	if f, ok := errors.AsType[*failure](err); ok {
 		r.failure = f
 	} else if err != nil {
@@ -294,6 +307,31 @@ func (h *host) render(d *pb.Document) (*rendering, error) {
 	r.answer, r.state = done.GetAnswer(), done.GetState()
 	h.kept[d.GetPath()] = r
 	return r, nil
+}
+
+// upstreamFailed reports whether a rendering came to nothing through upstream.
+func upstreamFailed(done *pb.RenderDone, err error) bool {
+	f, ok := errors.AsType[*failure](err)
+	return ok && f.kind == pb.ErrorKind_ERROR_KIND_UPSTREAM || done.GetFailure().GetKind() == pb.ErrorKind_ERROR_KIND_UPSTREAM
+}
+
+// unreached are documents of an upstream that cannot be reached.
+func (h *host) unreached(sources []*pb.Source) ([]wire.Document, error) {
+	var docs []wire.Document
+	for _, s := range sources {
+		doc := &upstreamDoc{}
+		if s.GetHere() {
+			var err error
+			if doc, err = h.here(s); err != nil {
+				return nil, err
+			}
+		}
+		docs = append(docs, wire.Document{
+			Header: &pb.DocumentHeader{Source: s, Url: absolute(s.GetRole(), s.GetUrl()), Status: int32(doc.status), Size: int64(len(doc.body))},
+			Body:   io.NopCloser(strings.NewReader(string(doc.body))),
+		})
+	}
+	return docs, nil
 }
 
 // fetch gets upstream documents for a rendering. Upstream is not asked about

@@ -153,7 +153,8 @@ type Denied struct {
 	Reason string
 	// LogIn says that another token, or one at all, would help.
 	LogIn bool
-	// Lapsed says that the token was right once, so that it is no guess.
+	// Lapsed says that the token is one, or was, but is not good now, or from here: it
+	// is no guess.
 	Lapsed bool
 }
 

@@ -169,10 +169,10 @@ func (t *known) proves(proof []byte, now time.Time) bool {
 // usable says why the token cannot be used from an address now; nil: it can.
 func (t *known) usable(from netip.Addr, now time.Time) error {
 	if t.expired(now) {
-		return &Denied{LogIn: true, Reason: fmt.Sprintf("token %s (%s) has expired; it can be rotated", t.Name, t.ID)}
+		return &Denied{LogIn: true, Lapsed: true, Reason: fmt.Sprintf("token %s (%s) has expired; it can be rotated", t.Name, t.ID)}
 	}
 	if !t.mayComeFrom(from) {
-		return &Denied{LogIn: true, Reason: fmt.Sprintf("token %s (%s) may not be used from address %s", t.Name, t.ID, from)}
+		return &Denied{LogIn: true, Lapsed: true, Reason: fmt.Sprintf("token %s (%s) may not be used from address %s", t.Name, t.ID, from)}
 	}
 	if second := now.Unix(); t.used.Load() != second {
 		t.used.Store(second)

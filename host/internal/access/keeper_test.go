@@ -97,6 +97,9 @@ func TestTokenEnds(t *testing.T) {
 	_, text := create(t, k, Token{Expires: now.Add(time.Hour)})
 	accepted(t, k, text, home, now.Add(time.Hour-time.Second), "ci")
 	refused(t, k, text, home, now.Add(time.Hour), "has expired")
+	if _, err := k.Identify([]byte(text), home, now.Add(time.Hour)); err == nil || !err.(*Denied).Lapsed {
+		t.Errorf("a token that has expired is taken for a guess: %v", err)
+	}
 	if _, _, err := k.Create(Token{Name: "late", Expires: now.Add(-time.Second)}); err == nil {
 		t.Error("a token can be made that has expired")
 	}

@@ -36,6 +36,7 @@ type making struct {
 	order   []usedSource
 	stale   error // why a source could not be confirmed
 	lack    error // why an optional source could not be had
+	without error // why upstream is left out of a list, see [Cache.alone]; nil: it is not
 	missing *pb.Source
 
 	known  *sightings // what was seen before, for a document with a history
@@ -44,6 +45,10 @@ type making struct {
 	ours   []string // names that a list of upstream's has, though they are ours
 	weight int64    // of the rendering slot held
 	epoch  uint64
+}
+
+func newMaking(c *Cache, repo *Repository, d *pb.Document, base string, accept func(*source) bool) *making {
+	return &making{c: c, repo: repo, d: d, base: base, accept: accept, used: map[string]*source{}, settled: map[string]bool{}, before: map[string]*source{}}
 }
 
 // get gets one source and notes that it is used.
@@ -62,6 +67,9 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 			m.mu.Unlock()
 		}
 		return &source{Checked: time.Now()}, nil
+	}
+	if !s.GetHere() && m.without != nil {
+		return &source{Checked: time.Now()}, nil // not reached
 	}
 	if !s.GetHere() && (m.own || m.repo.Hosted != nil && !m.repo.Upstreams.Role(s.GetRole())) {
 		return absent(), nil
@@ -184,7 +192,7 @@ func (m *making) confirm(ctx context.Context, old *Rendering) (bool, error) {
 
 // freshUntil is when the first of the sources must be asked for again.
 func (m *making) freshUntil() time.Time {
-	if m.stale != nil {
+	if m.stale != nil || m.without != nil {
 		return time.Now().Add(retryRefresh)
 	}
 	until := time.Now().Add(m.repo.TTL)
@@ -327,6 +335,9 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 	if m.hosted, err = m.c.hostedPackages(m.repo, m.d); err != nil {
 		return nil, err
 	}
+	if m.without != nil && len(m.hosted) == 0 {
+		return nil, m.without
+	}
 	for range renderTries {
 		m.epoch = m.c.policy.Epoch()
 		p := m.c.policy.For(m.repo.eco(), m.d.GetNames(), time.Now())
@@ -353,6 +364,9 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 		if failure.GetKind() == pb.ErrorKind_ERROR_KIND_UPSTREAM {
 			// Nothing is learnt from a document that cannot be read.
 			sink.abort()
+			if m.without != nil {
+				return nil, m.without
+			}
 			return nil, errors.Join(m.unreadable(failure), m.forget())
 		}
 		again, err := m.foundOurs(sink.facts)
@@ -388,8 +402,9 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			Pattern: m.d.GetHosted(),
 			Logs:    done.GetLogs(),
 			Passing: !lasting(m.d),
+			Partial: m.without != nil,
 		}}
-		if lasting(m.d) && m.stale == nil && !(m.d.GetQuery() && failure.GetKind() == pb.ErrorKind_ERROR_KIND_NOT_FOUND) {
+		if lasting(m.d) && m.stale == nil && m.without == nil && !(m.d.GetQuery() && failure.GetKind() == pb.ErrorKind_ERROR_KIND_NOT_FOUND) {
 			if err := m.c.putFacts(m.repo, m.d.GetPath(), sink.facts, p.Floors, m.whole() && !m.d.GetQuery()); err != nil {
 				sink.abort()
 				return nil, err
@@ -469,7 +484,7 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 		return true, nil
 	}
 	// Names that do not exist are without end, and nothing is known of them.
-	if m.stale != nil || seen == nil && len(facts) == 0 {
+	if m.stale != nil || m.without != nil || seen == nil && len(facts) == 0 {
 		return false, nil
 	}
 	return false, m.c.putSightings(m.repo, observed, next, fresh)

@@ -68,6 +68,9 @@ type renderingRecord struct {
 	Logs []*pb.LogHead `json:",omitempty"`
 	// Passing marks an answer to a question, kept in memory only.
 	Passing bool `json:",omitempty"`
+	// Partial marks a list without upstream's part, which could not be had; it is
+	// kept in memory only.
+	Partial bool `json:",omitempty"`
 }
 
 // lasting reports whether a document is kept for good: a listing, or what is
@@ -177,6 +180,9 @@ func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, 
 	r, stale, hit, err := c.shownRendering(repo, d, base), false, true, error(nil)
 	if r == nil {
 		r, stale, hit, err = c.rendering(ctx, repo, d, base)
+	}
+	if err != nil && upstreamFailed(err) && repo.Hosted != nil && joins(d) {
+		r, err = c.alone(ctx, repo, d, base, err)
 	}
 	if err != nil {
 		c.Stats.Misses.Add(1)
@@ -436,6 +442,34 @@ func (c *Cache) remake(ctx context.Context, repo *Repository, d *pb.Document, ba
 	}
 }
 
+// joins reports whether a document is a list, of no package alone, in which
+// packages of ours stand beside upstream's. What is about one package is none:
+// without a part of its versions, clients would choose another.
+func joins(d *pb.Document) bool { return d.GetHosted() != "" && len(d.GetNames()) == 0 }
+
+// alone makes a list of what is ours while upstream fails, as the error says,
+// which comes back where there is nothing of ours to list.
+func (c *Cache) alone(ctx context.Context, repo *Repository, d *pb.Document, base string, failed error) (*Rendering, error) {
+	name := renderingName(repo, d.GetPath(), base)
+	v, err := c.shared(ctx, key("alone", name), func(ctx context.Context) (any, error) {
+		m := newMaking(c, repo, d, base, anyKept)
+		m.without = failed
+		r, err := m.render(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.epoch.Store(m.epoch)
+		r.freshUntil.Store(m.freshUntil().UnixMilli())
+		c.renderings.Set(name, r)
+		c.log.Warn("a list is answered with what is ours alone: upstream's cannot be had", "repository", repo.Name, "document", d.GetPath(), "error", failed)
+		return r, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.(*Rendering), nil
+}
+
 // anyKept accepts every source that is kept.
 func anyKept(*source) bool { return true }
 
@@ -449,12 +483,12 @@ func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base
 	if ttl := accept; d.GetImmutable() {
 		accept = func(s *source) bool { return s.found() || ttl(s) }
 	}
-	m := &making{c: c, repo: repo, d: d, base: base, accept: accept, used: map[string]*source{}, settled: map[string]bool{}, before: map[string]*source{}}
+	m := newMaking(c, repo, d, base, accept)
 	var err error
 	if m.own, err = m.ownNames(ctx); err != nil {
 		return nil, err
 	}
-	if old != nil && c.agrees(repo, old, time.Now()) {
+	if old != nil && !old.Partial && c.agrees(repo, old, time.Now()) {
 		unchanged, err := m.confirm(ctx, old)
 		if err != nil {
 			return nil, err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	"github.com/entrepot-registry/entrepot/host/internal/daemon"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
 )
 
 // connection is a way to a host that carries commands out.
@@ -24,16 +25,30 @@ type connection struct {
 	close  func() error
 }
 
+// startTime is how long a command waits for a host that is starting, or stopping.
+const startTime = 20 * time.Second
+
 // connect finds the host that runs on the data directory, or makes one for the
-// purpose. Close must be called.
+// purpose. One that has the directory open, but takes no commands yet, is waited
+// for. Close must be called.
 func (e *env) connect() (*connection, error) {
 	c, diags := e.load()
 	if diags.HasErrors() {
 		return nil, daemon.Diagnostics{Diagnostics: diags}
 	}
-	if running := connectRunning(c); running != nil {
-		return running, nil
+	for end := time.Now().Add(startTime); ; {
+		if running := connectRunning(c); running != nil {
+			return running, nil
+		}
+		own, err := e.connectOwn()
+		if !errors.Is(err, store.ErrLocked) || time.Now().After(end) {
+			return own, err
+		}
 	}
+}
+
+// connectOwn makes a host for the purpose of a command.
+func (e *env) connectOwn() (*connection, error) {
 	log := hclog.New(&hclog.LoggerOptions{Name: "entrepot", Level: hclog.Error, Output: e.err})
 	d, err := daemon.New(daemon.Options{Load: e.load, Version: Version(), Log: log, Quiet: true, Self: self()})
 	if err != nil {

@@ -124,7 +124,7 @@ func (s *Server) identify(w *recorder, r *http.Request, text []byte) (err error)
 		return w.refuse(err)
 	}
 	if again := s.failures.Failed(from, now); !again.IsZero() {
-		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_RATE_LIMITED, RetryAfter: again, Message: "too many wrong tokens came from this address; wait a minute"}
+		return tooManyWrong(again)
 	}
 	return w.refuse(err)
 }
@@ -140,25 +140,42 @@ func (s *Server) may(w *recorder, repo *cache.Repository, action access.Action, 
 	return nil
 }
 
-// mayOversee says why who asks gets no metrics: from other machines it takes a
-// token that may read everything.
-func (s *Server) mayOversee(r *http.Request) error {
-	from := s.site.Load().Address.client(r)
-	if from.IsLoopback() && len(r.Header.Values("X-Forwarded-For")) == 0 {
-		return nil
-	}
+// mayOversee says why who asks gets no metrics; nil: they may. Without a token only
+// a program of this machine that asks for this machine may: what a browser sends
+// here for a page of elsewhere has that page's host.
+func (s *Server) mayOversee(r *http.Request) *cache.Failure {
+	from, now := s.site.Load().Address.client(r), time.Now()
+	refused := &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAUTHORIZED, Message: "metrics take a token that may read all repositories, as of: entrepot token create prometheus --allow read"}
 	var buf [2 * access.MaxCredential]byte
-	if text, given := access.Credential(r.Header, buf[:]); given {
-		id, err := s.tokens.Identify(text, from, time.Now())
-		if err != nil {
-			s.failures.Failed(from, time.Now())
-			return err
-		}
-		if id.Oversees() {
+	text, given := access.Credential(r.Header, buf[:])
+	if !given {
+		host, _, ok := splitHost(r.Host)
+		if from.IsLoopback() && ok && isLoopback(host) && r.Header["X-Forwarded-For"] == nil && r.Header["Forwarded"] == nil {
 			return nil
 		}
+		return refused
 	}
-	return errors.New("metrics take a token that may read all repositories, as of: entrepot token create prometheus --allow read")
+	id, err := s.tokens.Identify(text, from, now)
+	switch {
+	case err == nil && id.Oversees():
+		return nil
+	case err == nil:
+		return refused
+	}
+	if denied := (*access.Denied)(nil); errors.As(err, &denied) && denied.Lapsed {
+		refused.Message = err.Error()
+		return refused
+	}
+	if again := s.failures.Failed(from, now); !again.IsZero() {
+		return tooManyWrong(again)
+	}
+	refused.Message = err.Error()
+	return refused
+}
+
+// tooManyWrong is the answer to an address that guesses tokens.
+func tooManyWrong(again time.Time) *cache.Failure {
+	return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_RATE_LIMITED, RetryAfter: again, Message: "too many wrong tokens came from this address; wait a minute"}
 }
 
 // refuse turns a denial into a failure for the client, and notes it for the

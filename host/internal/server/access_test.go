@@ -304,18 +304,23 @@ func TestMetricsAreForWhoOversees(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		remote, token, forwarded string
-		want                     int
+		remote, token, forwarded, host string
+		want                           int
 	}{
-		"this machine":          {"127.0.0.1:4000", "", "", http.StatusOK},
-		"a proxy on it":         {"127.0.0.1:4000", "", "192.0.2.1", http.StatusUnauthorized},
-		"elsewhere":             {"192.0.2.1:4000", "", "", http.StatusUnauthorized},
-		"who reads one package": {"192.0.2.1:4000", joe, "", http.StatusUnauthorized},
-		"no token":              {"192.0.2.1:4000", "ent_x", "", http.StatusUnauthorized},
-		"who reads everything":  {"192.0.2.1:4000", all, "", http.StatusOK},
+		"this machine":                    {"127.0.0.1:4000", "", "", "localhost:8080", http.StatusOK},
+		"this machine, by its address":    {"[::1]:4000", "", "", "[::1]:8080", http.StatusOK},
+		"a page of another host":          {"127.0.0.1:4000", "", "", "evil.example.com:8080", http.StatusUnauthorized},
+		"a wrong token here":              {"127.0.0.1:4000", "ent_x", "", "localhost:8080", http.StatusUnauthorized},
+		"who reads one package here":      {"127.0.0.1:4000", joe, "", "localhost:8080", http.StatusUnauthorized},
+		"a proxy on it":                   {"127.0.0.1:4000", "", "192.0.2.1", "localhost:8080", http.StatusUnauthorized},
+		"elsewhere":                       {"192.0.2.1:4000", "", "", "packages.example.com", http.StatusUnauthorized},
+		"elsewhere, with this one's name": {"192.0.2.1:4000", "", "", "localhost", http.StatusUnauthorized},
+		"who reads one package":           {"192.0.2.1:4000", joe, "", "packages.example.com", http.StatusUnauthorized},
+		"no token":                        {"192.0.2.1:4000", "ent_x", "", "packages.example.com", http.StatusUnauthorized},
+		"who reads everything":            {"192.0.2.1:4000", all, "", "packages.example.com", http.StatusOK},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
-		r.RemoteAddr = c.remote
+		r.RemoteAddr, r.Host = c.remote, c.host
 		if c.token != "" {
 			r.Header.Set("Authorization", "Bearer "+c.token)
 		}

@@ -200,20 +200,11 @@ func addressIn(s string) netip.Addr {
 // client could multiply what is kept by asking under ever new names.
 func (a *Address) accepts(hostport string) bool {
 	hostport = strings.ToLower(hostport)
-	host, port := hostport, ""
-	if i := strings.LastIndexByte(hostport, ':'); i >= 0 && !strings.HasSuffix(hostport, "]") {
-		host, port = hostport[:i], hostport[i+1:]
-		if !digits(port) {
-			return false
-		}
-	}
-	switch host {
-	case "localhost", "127.0.0.1", "[::1]":
-		return true
-	case "":
+	host, port, ok := splitHost(hostport)
+	switch {
+	case !ok || host == "":
 		return false
-	}
-	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil && ip.IsLoopback() {
+	case isLoopback(host):
 		return true
 	}
 	if a.Base != nil && hostport == strings.ToLower(a.Base.Host) || slices.Contains(a.Hosts, hostport) {
@@ -221,6 +212,25 @@ func (a *Address) accepts(hostport string) bool {
 	}
 	usual := port == "" || port == "80" || port == "443" || port == a.Port
 	return usual && (a.Base != nil && host == strings.ToLower(a.Base.Hostname()) || slices.Contains(a.Hosts, host))
+}
+
+// splitHost splits a Host header; false: its port is no number.
+func splitHost(hostport string) (host, port string, ok bool) {
+	i := strings.LastIndexByte(hostport, ':')
+	if i < 0 || strings.HasSuffix(hostport, "]") {
+		return hostport, "", true
+	}
+	return hostport[:i], hostport[i+1:], digits(hostport[i+1:])
+}
+
+// isLoopback reports whether a host is this machine for itself.
+func isLoopback(host string) bool {
+	switch host {
+	case "localhost", "127.0.0.1", "[::1]":
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && ip.IsLoopback()
 }
 
 func digits(s string) bool {

@@ -90,7 +90,12 @@ func writeFailure(w *recorder, r *http.Request, f *cache.Failure, status int, fo
 		h.Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 	}
 	h.Set("Content-Type", format.GetContentType())
-	writeBody(w, r, status, fill(format, f))
+	h.Set("X-Content-Type-Options", "nosniff")
+	body := fill(format, f)
+	if telling(w, r, f, status) && writeTelling(w, status, f.Message, body) {
+		return
+	}
+	writeBody(w, r, status, body)
 }
 
 // fill puts a failure into an ecosystem's template. What no word of ours stands

@@ -30,6 +30,9 @@ var (
 // could not confirm.
 var staleWarning = []string{`110 entrepot "Response is Stale"`}
 
+// partialWarning is the Warning header of a list without upstream's part.
+var partialWarning = []string{`199 entrepot "Upstream failed: only what is published here is listed"`}
+
 // Bounds of relayed bodies, in bytes, and of the time that a client may take to
 // send one.
 const (
@@ -80,7 +83,10 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 	h["Vary"] = []string{vary}
 	w.cached = statusOf(answer)
 	h["Cache-Status"] = w.cached
-	if answer.Stale {
+	switch {
+	case answer.Partial:
+		h["Warning"] = partialWarning
+	case answer.Stale:
 		h["Warning"] = staleWarning
 	}
 	if !answer.Modified.IsZero() {

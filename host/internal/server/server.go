@@ -169,9 +169,11 @@ func (s *Server) serve(w *recorder, r *http.Request) {
 		s.serveReady(w, r)
 		return
 	case "/metrics":
-		if err := s.mayOversee(r); err != nil {
-			w.Header().Set("WWW-Authenticate", `Basic realm="entrepot"`)
-			writePlain(w, r, http.StatusUnauthorized, err.Error()+"\n")
+		if failure := s.mayOversee(r); failure != nil {
+			if failure.Kind == pb.ErrorKind_ERROR_KIND_UNAUTHORIZED {
+				w.Header().Set("WWW-Authenticate", `Basic realm="entrepot"`)
+			}
+			plainFailure(w, r, failure)
 			return
 		}
 		s.metrics.handler.ServeHTTP(w, r)

@@ -26,7 +26,12 @@ func (s *Server) serveUpload(w *recorder, r *http.Request, repo *cache.Repositor
 		Asked:      &pb.Request{Method: r.Method, Path: path, Query: query, Headers: varied(repo, r)},
 		HTTP:       bounded,
 		User:       w.identity.User(),
-		Allowed:    func(names []string) error { return s.mayChange(w, repo, uploadAction(u), names) },
+		Allowed: func(names []string) error {
+			if err := s.stillGood(w, r); err != nil {
+				return err
+			}
+			return s.mayChange(w, repo, uploadAction(u), names)
+		},
 		Rights: publish.Rights{
 			Delete: func(names []string) error { return s.may(w, repo, access.Delete, names) },
 			Administer: func(name string) bool {
@@ -44,6 +49,22 @@ func (s *Server) serveUpload(w *recorder, r *http.Request, repo *cache.Repositor
 	w.cached = statusPass
 	w.Header().Set("Cache-Control", "no-store")
 	return s.serveReply(w, r, repo, &route{base: rt.base}, reply)
+}
+
+// stillGood looks at the token of a request again, whose body may have taken long:
+// one that was revoked meanwhile, or has expired, changes nothing.
+func (s *Server) stillGood(w *recorder, r *http.Request) error {
+	if w.identity == nil {
+		return nil
+	}
+	var buf [2 * access.MaxCredential]byte
+	text, _ := access.Credential(r.Header, buf[:])
+	again, err := s.tokens.Identify(text, s.site.Load().Address.client(r), time.Now())
+	if err != nil {
+		return w.refuse(err)
+	}
+	w.identity = again
+	return nil
 }
 
 // mayChange decides as may does. Owners of a package may say who else owns it,

@@ -7,6 +7,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,14 +64,23 @@ func openWith(path string, steps []upgrade, log hclog.Logger) (*Dir, error) {
 	return d, nil
 }
 
+// A command has a data directory open for a moment, where no host runs: whoever
+// comes then waits for it.
+const (
+	lockPatience = 2 * time.Second
+	lockAgain    = 20 * time.Millisecond
+)
+
 // lock makes a data directory if there is none, and locks it.
 func lock(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	lock := flock.New(filepath.Join(path, lockFile))
-	ok, err := lock.TryLock()
-	if err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
+	defer cancel()
+	ok, err := lock.TryLockContext(ctx, lockAgain)
+	if err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("locking data directory %s: %w", path, err)
 	}
 	if !ok {

@@ -40,6 +40,25 @@ func TestDirectoryIsLockedAndPrivate(t *testing.T) {
 	}
 }
 
+// TestDirectoryIsWaitedFor opens a directory that another has open for a moment.
+func TestDirectoryIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	first, err := Open(path, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	time.AfterFunc(100*time.Millisecond, func() { closed <- first.Close() })
+	second, err := Open(path, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatalf("opening it while another has it for a moment: %v", err)
+	}
+	if err := errors.Join(<-closed, second.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestUnknownFormatIsRefusedUntouched(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"entrepot data 2\n", "entrepot data 0\n", "something else", ""} {
