@@ -25,6 +25,9 @@ func TestAuthorsMistakesAreReported(t *testing.T) {
 		{"a route twice", `route "GET /{a}" stands twice`, func(e *Ecosystem) { e.Routes = append(e.Routes, e.Routes[0]) }},
 		{"a route without a plan", "has no Plan", func(e *Ecosystem) { e.Routes[0].Plan = nil }},
 		{"a route for HEAD", "write GET: it answers HEAD too", func(e *Ecosystem) { e.Routes[0].Match = "HEAD /{a}" }},
+		{"a pattern with a space", `plugin boxes: route "GET /a b": no path has spaces or letters beyond ASCII: write them escaped`, func(e *Ecosystem) { e.Routes[0].Match = "GET /a b" }},
+		{"a pattern with a dot segment", `plugin boxes: route "GET /../{a}": no request gets to it: the address has a dot segment`, func(e *Ecosystem) { e.Routes[0].Match = "GET /../{a}" }},
+		{"a watch of nothing", `plugin boxes: its Watch has "/a/b", which no route plans: write the Path of a Document`, func(e *Ecosystem) { e.Watch = []string{"/a/b"} }},
 		{"a mount that is no path", `plugin boxes: mount "v2" must begin with a slash`, func(e *Ecosystem) { e.Mounts = []string{"v2"} }},
 		{"a mount twice", `mount "/v2/" stands twice`, func(e *Ecosystem) { e.Mounts = []string{"/v2", "/v2/"} }},
 		{"the default mount", `mount "/boxes" stands twice; /boxes is always there`, func(e *Ecosystem) { e.Mounts = []string{"/boxes"} }},
@@ -187,7 +190,7 @@ func TestMistakesInPlansAreReported(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s, err := NewServer(func(struct{}) (Ecosystem, error) {
-				return Ecosystem{Name: "boxes", Routes: []Route{{Match: "PUT /a", Plan: func(Request) Plan { return c.plan }}}}, nil
+				return Ecosystem{Name: "boxes", Package: peekAt("tar:a"), Routes: []Route{{Match: "PUT /a", Plan: func(Request) Plan { return c.plan }}}}, nil
 			})
 			if err != nil {
 				t.Fatal(err)

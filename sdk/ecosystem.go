@@ -10,8 +10,8 @@ import (
 // Ecosystem is a plugin: which requests it understands and what it makes of
 // them. Fields left at zero are capabilities it lacks.
 type Ecosystem struct {
-	// Name is required: lower-case letters, digits and dashes. It is the
-	// plugin's default mount ("npm" is served at /npm).
+	// Name is required: lower-case letters, digits and dashes, a letter first.
+	// It is the plugin's default mount ("npm" is served at /npm).
 	Name string
 	// Title is the name for people; empty: Name.
 	Title string
@@ -103,8 +103,9 @@ type Route struct {
 	// with three dots captures across segments ("{module...}"). GET answers
 	// HEAD too. Escapes in the path are kept while matching: %2f is no slash.
 	Match string
-	// Plan says what to do; it is required, and nil is no answer. It must be a
-	// pure function of the request. A panic fails that one request.
+	// Plan says what to do; it is required. It must be a pure function of the
+	// request. Nil is a mistake, which is told at the start, or else fails that
+	// one request with 502, as a panic does: [NotFound] says that there is nothing.
 	Plan func(Request) Plan
 }
 

@@ -125,8 +125,8 @@ type Document struct {
 
 // Source is something to ask of upstream.
 type Source struct {
-	// URL is relative to the upstream's base, or absolute. Credentials are only
-	// sent below the base.
+	// URL is below the upstream's base, whether it begins with a slash or not, or
+	// absolute. Credentials are only sent below the base. Empty: the base.
 	URL string
 	// Role names the upstream; empty: the first.
 	Role string

@@ -4,75 +4,168 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
-// probing bounds how long routes are tried, so that no start waits for a plugin
-// that plans slowly.
-const probing = time.Second
+const (
+	// probing bounds how long routes are tried, so that no start waits for a
+	// plugin that plans slowly.
+	probing = time.Second
+	// answering is how long a plan may take: the host waits no longer for one.
+	answering = 5 * time.Second
+)
 
 // probe tries each route, and About, with addresses that match, so that a
 // mistake in plans is told at the start rather than to the first client. A
 // route that plans one Document as it should is not accused of another, whose
-// address may be one that no client asks for. A panic, a failure and no plan at
-// all are matters of their one request.
+// address may be one that no client asks for; a panic is a matter of its one
+// request, unless all that is asked of a route panics.
 func (r *router) probe() error {
+	if len(r.Routes) == 0 {
+		return fmt.Errorf("plugin %s: Ecosystem has no Routes: write one at least, as {Match: \"GET /{name}\", Plan: …}", r.Name)
+	}
+	var asking atomic.Pointer[string]
+	done := make(chan error, 1)
+	go func() { done <- r.probeAll(func(what string) { asking.Store(&what) }) }()
+	// One that does not answer is left behind: whoever asked ends the plugin.
+	limit := time.NewTimer(probing + answering)
+	defer limit.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-limit.C:
+		return fmt.Errorf("plugin %s: %s has not answered within %s: look for a loop that does not end, a sleep, or a lock that nobody opens", r.Name, *asking.Load(), answering)
+	}
+}
+
+// probeAll tries routes and About as long as there is time, and tells of each
+// question before it is asked.
+func (r *router) probeAll(asking func(what string)) error {
 	began := time.Now()
 	for i, route := range r.Routes {
-		var mistake error
-		for _, path := range r.patterns[i].samples() {
-			if time.Since(began) > probing {
-				return nil
+		for _, query := range queries() {
+			if mistake := r.probeRoute(i, query, func(path string) bool {
+				asking(fmt.Sprintf("the route %q, asked for %s,", route.Match, path))
+				return time.Since(began) <= probing
+			}); mistake != "" {
+				return fmt.Errorf("plugin %s: the route %q, %s", r.Name, route.Match, mistake)
 			}
-			plan := r.tried(i, path)
-			if plan == nil {
-				continue
-			}
-			complaint := planComplaint(plan)
-			if _, ok := plan.(Document); ok && complaint == "" {
-				mistake = nil
-				break
-			}
-			if complaint != "" && mistake == nil {
-				mistake = fmt.Errorf("plugin %s: the route %q, asked for %s, %s", r.Name, route.Match, path, complaint)
-			}
-		}
-		if mistake != nil {
-			return mistake
 		}
 	}
 	if r.About == nil {
 		return nil
 	}
-	if d, ok := r.triedAbout(); ok {
-		if complaint := planComplaint(d); complaint != "" {
+	panicked := ""
+	for _, name := range exampleNames() {
+		asking("About")
+		d, panics := r.triedAbout(name)
+		if panics != "" {
+			panicked = panics
+			continue
+		}
+		complaint := r.complaint(d)
+		if complaint == "" && !r.leads(d.Path) {
+			complaint = fmt.Sprintf("returned a Document with the Path %q, which no route plans: write the Path of one that lists a package", d.Path)
+		}
+		if complaint != "" {
 			return fmt.Errorf("plugin %s: About %s", r.Name, complaint)
 		}
-	}
-	return nil
-}
-
-// tried is what a route plans for a path; nil: nothing, it panics, or another
-// route plans it.
-func (r *router) tried(i int, path string) (plan Plan) {
-	defer func() {
-		if recover() != nil {
-			plan = nil
-		}
-	}()
-	req := Request{Method: r.patterns[i].method, Path: path, base: "http://127.0.0.1:8080/" + r.Name}
-	at, captures, _ := r.find(req)
-	if at != i {
 		return nil
 	}
-	req.captures = captures
-	return r.Routes[i].Plan(req)
+	return fmt.Errorf("plugin %s: About panics, whichever package it is asked about: %s", r.Name, panicked)
 }
 
-// triedAbout is the document about a version; false: About panics.
-func (r *router) triedAbout() (d Document, ok bool) {
-	defer func() { _ = recover() }() // that name may be none
-	return r.About(Version{Name: "example", Version: "1.0.0"}), true
+// probeRoute tries a route with one query, as long as there is time for a path,
+// and says what is wrong with what it plans; empty: nothing that shows.
+func (r *router) probeRoute(i int, query string, time func(path string) bool) (mistake string) {
+	panicked, answered := "", false
+	for _, path := range r.patterns[i].samples() {
+		address := path
+		if query != "" {
+			address += "?" + query
+		}
+		if !time(address) {
+			return mistake
+		}
+		plan, panics, asked := r.tried(i, path, query)
+		switch {
+		case !asked:
+			continue
+		case panics != "":
+			panicked = fmt.Sprintf("asked for %s, panics, and so it does for all that was tried: %s", address, panics)
+			continue
+		}
+		answered = true
+		complaint := or(r.complaint(plan), r.deadEnd(i, plan))
+		if _, ok := plan.(Document); ok && complaint == "" {
+			return ""
+		}
+		if complaint != "" && mistake == "" {
+			mistake = fmt.Sprintf("asked for %s, %s", address, complaint)
+		}
+	}
+	if !answered {
+		return panicked
+	}
+	return mistake
+}
+
+// deadEnd is the complaint about an artifact that refers to what the plugin does
+// not have.
+func (r *router) deadEnd(i int, plan Plan) string {
+	a, ok := plan.(Artifact)
+	if !ok {
+		return ""
+	}
+	if a.Ungated && !slices.ContainsFunc(r.Ecosystem.Ungated, func(u Ungated) bool { return u.Route == r.Routes[i].Match }) {
+		return fmt.Sprintf("returned an Artifact that is Ungated: say so in Ecosystem.Ungated, as {Route: %q, Reason: \"…\"}, so that people know", r.Routes[i].Match)
+	}
+	for _, facts := range a.Facts {
+		if !strings.HasSuffix(facts, "/*") && !r.leads(facts) {
+			return fmt.Sprintf("returned an Artifact whose Facts have %q, which no route plans: write the Path of the Document that lists it", facts)
+		}
+	}
+	return ""
+}
+
+// tried is what a route plans for an address, or what it panics with; it is not
+// asked for what another route plans.
+func (r *router) tried(i int, path, query string) (plan Plan, panics string, asked bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			panics = fmt.Sprint(p)
+		}
+	}()
+	req := Request{Method: r.patterns[i].method, Path: path, Query: query, base: "http://127.0.0.1:8080/" + r.Name}
+	at, captures, _ := r.find(req)
+	if at != i {
+		return nil, "", false
+	}
+	req.captures = captures
+	asked = true
+	return r.Routes[i].Plan(req), "", true
+}
+
+// triedAbout is the document about a version, or what About panics with.
+func (r *router) triedAbout(name string) (d Document, panics string) {
+	defer func() {
+		if p := recover(); p != nil {
+			panics = fmt.Sprint(p)
+		}
+	}()
+	return r.About(Version{Name: name, Version: "1.0.0"}), ""
+}
+
+// exampleNames are names of packages, of which one at least should be one to an
+// ecosystem.
+func exampleNames() []string {
+	return []string{"example", "org/example", "org.example:example", "@org/example", "example.com/org/example"}
+}
+
+// queries are none, and one with the parameters that plugins like to read.
+func queries() []string {
+	return []string{"", "q=example&query=example&search=example&text=example&name=example&id=example&version=1.0.0&page=1&n=1"}
 }
 
 // samples are paths that a pattern matches, as clients may ask for.

@@ -17,6 +17,11 @@ func TestMistakesInPlansAreToldAtTheStart(t *testing.T) {
 	route := func(match string, plan func(Request) Plan) Ecosystem {
 		return Ecosystem{Name: "boxes", Routes: []Route{{Match: match, Plan: plan}}}
 	}
+	about := func(about func(Version) Document) Ecosystem {
+		e := route("GET /{name}", func(Request) Plan { return Reply{} })
+		e.About = about
+		return e
+	}
 	always := func(p Plan) func(Request) Plan { return func(Request) Plan { return p } }
 	for _, c := range []struct {
 		name, report string // empty: there is nothing to report
@@ -40,16 +45,54 @@ func TestMistakesInPlansAreToldAtTheStart(t *testing.T) {
 			})},
 		{"no Render", `the route "GET /boxes", asked for /boxes, returned a Document without Render`, route("GET /boxes", always(Document{Name: "boxes"}))},
 		{"no Accept", `the route "PUT /{name}", asked for /example, returned an Upload without Accept`, route("PUT /{name}", always(Upload{Body: "raw"}))},
+		{"nothing that hosts", "returned an Upload, and Ecosystem.Package is nil", route("PUT /{name}", always(Upload{Accept: func(*Publication) (Reply, error) { return Reply{}, nil }}))},
 		{"a pointer", "returned a *sdk.Document: return the plan itself", route("GET /{name}", always(&Document{}))},
-		{"About", "plugin boxes: About returned a Document that names no package", Ecosystem{
-			Name: "boxes", About: func(Version) Document { return Document{Path: "/boxes", Render: render} },
+		{"About", "plugin boxes: About returned a Document that names no package", about(func(Version) Document { return Document{Path: "/boxes", Render: render} })},
+		{"About what no route plans", `plugin boxes: About returned a Document with the Path "/a/b/c", which no route plans: write the Path`, about(func(Version) Document {
+			return Document{Path: "/a/b/c", Several: true, Render: render}
+		})},
+		{"About panics", "plugin boxes: About panics, whichever package it is asked about: what is that?", about(func(Version) Document { panic("what is that?") })},
+		{"a panic", `plugin boxes: the route "GET /{name}", asked for /`, route("GET /{name}", func(Request) Plan { panic("what is that?") })},
+		{"nothing", `plugin boxes: the route "GET /{name}", asked for /example, returned no plan: return sdk.NotFound`, route("GET /{name}", always(nil))},
+		{"nothing where there is no query", "asked for /example, returned no plan", route("GET /{name}", func(r Request) Plan {
+			if r.Param("q") == "" {
+				return nil
+			}
+			return Reply{}
+		})},
+		{"no name of a search", `asked for /search?q=example&query=example`, route("GET /search", func(r Request) Plan {
+			if r.Param("q") == "" {
+				return NotFound("write ?q=")
+			}
+			return Document{Render: render}
+		})},
+		{"a status", "returned a Reply that has the Status 42: write one from 200", route("GET /{name}", always(Reply{Status: 42}))},
+		{"a header", `returned a Reply that has the header "A B": write the name of a header`, route("GET /{name}", always(Reply{Header: map[string]string{"A B": "x"}}))},
+		{"a header of two lines", "has the header A with a line break in it", route("GET /{name}", always(Reply{Header: map[string]string{"A": "x\r\nB: y"}}))},
+		{"a length", "has the header content-length: leave it to the host", route("GET /{name}", always(Reply{Header: map[string]string{"content-length": "3"}}))},
+		{"a kind", "returned a Failure of the Kind 99: write one of the constants", route("GET /{name}", always(Failure{Kind: 99}))},
+		{"a path without a slash", `returned a Document with the Path "boxes": begin it with a slash`, route("GET /boxes", always(Document{Path: "boxes", Several: true, Render: render}))},
+		{"no upstream", `returned a Document that asks upstream for "/x", and Ecosystem.Upstreams has none: write []sdk.Upstream{{}}`, route("GET /boxes", always(Document{Several: true, From: From("/x"), Render: render}))},
+		{"an absolute address", "", route("GET /boxes", always(Document{Several: true, From: From("https://example.com/x"), Render: render}))},
+		{"no such role", `returned a Relay that asks the upstream of role "api", which Ecosystem.Upstreams does not have`, Ecosystem{
+			Name: "boxes", Upstreams: []Upstream{{}}, Routes: []Route{{Match: "GET /boxes", Plan: always(Relay{To: Source{URL: "/x", Role: "api"}})}},
 		}},
+		{"a role", "", Ecosystem{
+			Name: "boxes", Upstreams: []Upstream{{Role: "*"}}, Routes: []Route{{Match: "GET /boxes", Plan: always(Relay{To: Source{URL: "/x", Role: "api"}})}},
+		}},
+		{"ungated where nobody is told", `returned an Artifact that is Ungated: say so in Ecosystem.Ungated, as {Route: "GET /boxes"`, route("GET /boxes", always(Artifact{Ungated: true}))},
+		{"facts that no route plans", `returned an Artifact whose Facts have "/a/b", which no route plans`, route("GET /{name}", always(Artifact{Facts: []string{"/a/b"}}))},
+		{"no routes", "plugin boxes: Ecosystem has no Routes: write one at least", Ecosystem{Name: "boxes"}},
 
 		{"several", "", route("GET /boxes", always(Document{Several: true, Render: render}))},
 		{"a search", "", route("GET /search", always(Document{Query: true, Render: render}))},
 		{"all that we host", "", route("GET /all", always(Document{Hosted: "*", Render: render}))},
-		{"a panic", "", route("GET /{name}", func(Request) Plan { panic("what is that?") })},
-		{"nothing", "", route("GET /{name}", always(nil))},
+		{"a panic at some", "", route("GET /{name}", func(r Request) Plan {
+			if r.Get("name") == "a" {
+				panic("what is that?")
+			}
+			return Reply{}
+		})},
 		{"a failure", "", route("GET /{name}", always(NotFound("there is none")))},
 		{"no name where no client asks", "", route("GET /{path...}", func(r Request) Plan {
 			name, _, _ := strings.Cut(r.Get("path"), "-")
@@ -58,7 +101,13 @@ func TestMistakesInPlansAreToldAtTheStart(t *testing.T) {
 			}
 			return Document{Name: name, Render: render}
 		})},
-		{"a panic in About", "", Ecosystem{Name: "boxes", About: func(Version) Document { panic("what is that?") }}},
+		{"a panic in About", "", about(func(v Version) Document {
+			group, _, ok := strings.Cut(v.Name, ":")
+			if !ok {
+				panic("what is that?")
+			}
+			return Document{Path: "/" + group, Name: v.Name, Render: render}
+		})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -96,6 +145,21 @@ func TestNoStartWaitsForSlowPlans(t *testing.T) {
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("it took %s", took)
 		}
+	})
+}
+
+// TestAPlanThatDoesNotEndIsNamed has a plan wait for ever.
+func TestAPlanThatDoesNotEndIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		over := make(chan struct{})
+		r, err := newRouter(Ecosystem{Name: "boxes", Routes: []Route{{Match: "GET /{name}", Plan: func(Request) Plan { <-over; return Reply{} }}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.probe(); err == nil || !strings.Contains(err.Error(), `plugin boxes: the route "GET /{name}", asked for /example, has not answered within 5s: look for a loop`) {
+			t.Errorf("the error is %v", err)
+		}
+		close(over)
 	})
 }
 

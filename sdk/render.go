@@ -3,6 +3,7 @@ package sdk
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"sync/atomic"
 	"time"
@@ -57,8 +58,8 @@ type Input struct {
 	answer  *pb.PlanResponse
 	state   *pb.State
 	logs    []*pb.LogHead
-	// nameless is whether Keep was told of a version of no package.
-	nameless bool
+	// mistake is what Keep was told that no host can use; empty: nothing.
+	mistake string
 	// several is whether the document has no name, so that upstream was asked
 	// whatever names are ours.
 	several bool
@@ -101,10 +102,11 @@ func (in *Input) Doc(s Source) (*Doc, bool) {
 // Keep records what is known of a version and its files, and reports whether
 // policy lets all of them be shown. It must be called for every version that
 // upstream's documents list, also for those that the plugin would drop itself;
-// without [Version.Name] the rendering fails. Files that can be shown one without the other are
-// told of one by one. Without a file, the version itself is judged. In a document
-// without [Document.Name], what upstream has under a name that is ours is not
-// shown and not recorded.
+// without [Version.Name], or with a [File.Path] that does not begin with a slash,
+// the rendering fails. Files that can be shown one without the other are told of
+// one by one. Without a file, the version itself is judged. In a document without
+// [Document.Name], what upstream has under a name that is ours is not shown and
+// not recorded.
 func (in *Input) Keep(v Version, files ...File) bool {
 	if len(files) == 0 {
 		return in.keep(v, File{})
@@ -125,7 +127,10 @@ func (in *Input) keep(v Version, f File) bool {
 		published = f.Published
 	}
 	if v.Name == "" {
-		in.nameless = true
+		in.mistake = "a version without the name of its package"
+	}
+	if f.Path != "" && f.Path[0] != '/' {
+		in.mistake = fmt.Sprintf("a file with the Path %q, which does not begin with a slash,", f.Path)
 	}
 	if in.several && in.Ours(v.Name) {
 		return false

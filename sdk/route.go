@@ -69,6 +69,12 @@ func compile(match string) (*pattern, error) {
 	if strings.ContainsAny(rest, "{}") || strings.Count(path, "{") != len(p.names) {
 		return nil, errors.New("write captures as {name} or {name...}, lower-case letters, digits and _")
 	}
+	if text := capture.ReplaceAllString(path, ""); strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		return nil, errors.New("no path has spaces or letters beyond ASCII: write them escaped, as %20")
+	}
+	if complaint := malformed(capture.ReplaceAllString(path, "a"), ""); complaint != "" {
+		return nil, fmt.Errorf("no request gets to it: %s", complaint)
+	}
 	p.literal(&expr, rest)
 	expr.WriteString("$")
 	re, err := regexp.Compile(expr.String())
@@ -118,10 +124,10 @@ var ecosystemName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
 func newRouter(e Ecosystem) (*router, error) {
 	if !ecosystemName.MatchString(e.Name) {
-		return nil, fmt.Errorf("plugin %q: Ecosystem.Name is no name: write lower-case letters, digits and dashes", e.Name)
+		return nil, fmt.Errorf("plugin %q: Ecosystem.Name is no name: write lower-case letters, digits and dashes, a letter first", e.Name)
 	}
 	r := &router{Ecosystem: e}
-	for _, check := range []func() error{r.compileRoutes, r.checkMounts, r.checkUpstreams, r.checkPackage, r.checkErrors, r.checkTexts} {
+	for _, check := range []func() error{r.compileRoutes, r.checkMounts, r.checkUpstreams, r.checkPackage, r.checkErrors, r.checkTexts, r.checkWatch} {
 		if err := check(); err != nil {
 			return nil, fmt.Errorf("plugin %s: %w", e.Name, err)
 		}
@@ -143,6 +149,13 @@ func (r *router) plan(req Request) (Plan, Request) {
 		return Failure{Kind: KindMethod, Message: req.Method + " does not fit this address"}, req
 	}
 	return NotFound("no such address in a repository of " + r.Name + " packages"), req
+}
+
+// leads reports whether a route plans a GET of an address.
+func (r *router) leads(address string) bool {
+	path, _ := splitQuery(address)
+	i, _, _ := r.find(Request{Method: "GET", Path: path})
+	return i >= 0
 }
 
 // find is the first route that matches, and what it captures; -1: none does,

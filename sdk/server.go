@@ -134,10 +134,13 @@ func (s *server) Plan(_ context.Context, p *pb.PlanRequest) (response *pb.PlanRe
 			return nil, status.Error(codes.Unimplemented, "plugin "+r.Name+" has no About")
 		}
 		d := r.About(Version{Name: v.GetName(), Version: v.GetVersion()})
+		if complaint := r.complaint(d); complaint != "" {
+			return nil, status.Errorf(codes.Internal, "plugin %s: About %s", r.Name, complaint)
+		}
 		return d.response(newRequest(p.GetRepository(), &pb.Request{Method: "GET", Path: d.Path})), nil
 	}
 	plan, req := r.plan(newRequest(p.GetRepository(), p.GetRequest()))
-	if complaint := planComplaint(plan); complaint != "" {
+	if complaint := r.complaint(plan); complaint != "" {
 		return nil, status.Errorf(codes.Internal, "plugin %s: the route of %s %s %s", r.Name, req.Method, req.Path, complaint)
 	}
 	return plan.response(req), nil
@@ -171,7 +174,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 			return err
 		}
 		out := &sender{stream: stream}
-		in.missing, in.facts, in.held, in.out, in.nameless, in.answer, in.state = nil, nil, hold{}, out, false, nil, nil
+		in.missing, in.facts, in.held, in.out, in.mistake, in.answer, in.state = nil, nil, hold{}, out, "", nil, nil
 		for _, s := range in.first {
 			if in.docs[s] == nil {
 				return status.Errorf(codes.Internal, "plugin %s: %s plans to other sources than it was asked for: a plan must be a pure function of the canonical address", r.Name, start.GetPath())
@@ -185,8 +188,8 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 			}
 			continue
 		}
-		if in.nameless {
-			return status.Errorf(codes.Internal, "plugin %s: Input.Keep was told of a version without the name of its package in %s", r.Name, start.GetPath())
+		if in.mistake != "" {
+			return status.Errorf(codes.Internal, "plugin %s: Input.Keep was told of %s in %s", r.Name, in.mistake, start.GetPath())
 		}
 		in.over.Store(true)
 		return finish(stream, in, out, err)

@@ -42,6 +42,16 @@ func (r *router) compileRoutes() error {
 	return nil
 }
 
+// checkWatch checks that each document to look at is one of ours.
+func (r *router) checkWatch() error {
+	for _, address := range r.Watch {
+		if !r.leads(address) {
+			return fmt.Errorf("its Watch has %q, which no route plans: write the Path of a Document", address)
+		}
+	}
+	return nil
+}
+
 func (r *router) checkMounts() error {
 	mounts := map[string]bool{"/" + r.Name: true}
 	for _, m := range r.Mounts {
@@ -163,50 +173,4 @@ func (r *router) checkTexts() error {
 		}
 	}
 	return nil
-}
-
-// planComplaint says what is wrong with a plan that no host could carry out;
-// empty: nothing.
-func planComplaint(plan Plan) string {
-	switch p := plan.(type) {
-	case nil:
-		return "returned no plan: return sdk.NotFound(…) where there is nothing"
-	case Document:
-		if p.Render == nil {
-			return "returned a Document without Render: write the function that makes it of upstream's documents"
-		}
-		if p.Name == "" && p.Hosted == "" && !p.Query && !p.Several {
-			return "returned a Document that names no package: write its Name, as Name: r.Get(\"name\"), so that upstream is not asked for names that are ours, or Several: true where it is about more than one or none"
-		}
-	case Upload:
-		return p.complaint()
-	case Artifact, Reply, Relay, Identity, Failure:
-	default:
-		return fmt.Sprintf("returned a %T: return the plan itself, without the &", plan)
-	}
-	return ""
-}
-
-var framed = regexp.MustCompile(`^u32le:@?[^,@]+(,@?[^,@]+)*$`)
-
-// complaint is planComplaint of an Upload.
-func (u Upload) complaint() string {
-	if u.Accept == nil && (u.Step == 0 || u.Step == StepCommit || u.Step == StepOpen && len(u.Mount.Digest.Sum) > 0) {
-		return "returned an Upload without Accept"
-	}
-	kind, rest, _ := strings.Cut(u.Body, ":")
-	switch {
-	case u.Body == "", u.Body == "none", u.Body == "raw", u.Body == "form", framed.MatchString(u.Body):
-	case kind == "json" && (rest == "" || rest[0] == '/'):
-	case kind == "bytes":
-		if n, err := strconv.ParseInt(rest, 10, 64); err != nil || n <= 0 {
-			return fmt.Sprintf("returned an Upload with the Body %q: write the most bytes that it may have, as \"bytes:4194304\"", u.Body)
-		}
-	default:
-		return fmt.Sprintf("returned an Upload with the Body %q: write one of none, raw, form, json:POINTER, u32le:NAME,@NAME and bytes:MAX", u.Body)
-	}
-	if actions := []Action{"", ActionPublish, ActionDelete, ActionAdmin}; !slices.Contains(actions, u.Action) {
-		return fmt.Sprintf("returned an Upload with the Action %q: write ActionPublish, ActionDelete or ActionAdmin", u.Action)
-	}
-	return ""
 }

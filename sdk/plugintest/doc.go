@@ -120,16 +120,21 @@
 // Beyond what a script expects, each is held against what is true of every
 // plugin:
 //
-//   - the same question has the same answer and the same facts;
+//   - the same question has the same answer and the same facts, and an address
+//     of each route, also of those that the script does not ask, one plan;
 //   - canonical addresses lead to their own documents, facts documents and the
 //     documents of About included;
 //   - links of ours in documents lead somewhere, those to files to files of
-//     packages in the document, which policy lets through;
+//     packages in the document, which policy lets through and of which facts or
+//     plan say where upstream has them;
+//   - no document has the address at which upstream has a file that is served
+//     here;
 //   - a document about one package whose address has its name says so by its
-//     Document.Name;
-//   - the name of a held file stands nowhere in a document, nor, in JSON, a held
-//     version as a member's name or where a version stands, as in "latest" and
-//     "dist-tags";
+//     Document.Name, and Keep is told of versions of that package and of no
+//     other;
+//   - the name of a held file stands nowhere in a document, nor, in JSON,
+//     a held version as a member's name or where a version stands, as in "latest"
+//     and "dist-tags": as the script has it, and if everything were held back;
 //   - mutilated addresses, queries and headers are planned without an error, also
 //     those of routes that the script does not ask, and nothing is asked of
 //     upstream above its base;

@@ -3,6 +3,7 @@ package plugintest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -125,7 +126,7 @@ func TestLawsCatchWhatPassesAtFirstSight(t *testing.T) {
 		{"a query that nobody meant", "mutilated addresses", "panic: no query was meant", func(p *parts) {
 			p.list = jsonListing(strict, lastOf)
 			p.plan = func(r sdk.Request) sdk.Plan {
-				if r.Param("q") != "" {
+				if r.Param("q") != "" && r.Param("q") != "example" {
 					panic("no query was meant")
 				}
 				name := r.Get("name")
@@ -142,8 +143,71 @@ func TestLawsCatchWhatPassesAtFirstSight(t *testing.T) {
 				return sdk.Document{Path: "/" + url.PathEscape(name), Name: name, From: sdk.From(url.PathEscape(name)), Render: func(in *sdk.Input) error { return p.list(in, name) }}
 			}
 		}},
-		{"a route that no script asks", "mutilated addresses", "GET /-/forgotten/a: plugin failed: plugin shelf: the route of GET /-/forgotten/a returned no plan",
-			route(sdk.Route{Match: "GET /-/forgotten/{x}", Plan: func(sdk.Request) sdk.Plan { return nil }})},
+		{"a route that no script asks", "mutilated addresses", "returned no plan: return sdk.NotFound",
+			route(sdk.Route{Match: "GET /-/forgotten/{x}", Plan: func(r sdk.Request) sdk.Plan {
+				if r.Get("x") == strings.ToUpper(r.Get("x")) && len(r.Get("x")) < 5 { // the start asks for none of them
+					return nil
+				}
+				return sdk.JSON(true)
+			}})},
+		{"a route that no script asks counts", "same question same answer", "GET /-/forgotten/a has two plans", func(p *parts) {
+			var asked atomic.Int32
+			p.list, p.more = jsonListing(strict, lastOf), []sdk.Route{{Match: "GET /-/forgotten/{x}", Plan: func(sdk.Request) sdk.Plan { return sdk.JSON(asked.Add(1)) }}}
+		}},
+		{"links of upstream's", "clients come here", "https://files.example.com/lamp-1.0.box stands in the document /lamp", func(p *parts) {
+			p.list = func(in *sdk.Input, name string) error {
+				file := sdk.File{Path: filePath(name, "1.0"), URL: "https://files.example.com/lamp-1.0.box"}
+				if _, err := strict(in.Docs()[0].Body); err != nil {
+					return err
+				}
+				if !in.Keep(sdk.Version{Name: name, Version: "1.0", Published: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)}, file) {
+					return in.Held()
+				}
+				return in.JSON(map[string]string{"file": file.URL})
+			}
+		}},
+		{"Keep is not told", "versions are told of", "[0].version in the document /lamp (output \"\") names a version that upstream lists, and Input.Keep was not told of it", func(p *parts) {
+			p.list = func(in *sdk.Input, _ string) error {
+				all, err := strict(in.Docs()[0].Body)
+				if err != nil {
+					return err
+				}
+				return in.JSON(all)
+			}
+		}},
+		{"Keep is not told of one", "versions are told of", ".versions[0].version in the document /lamp", func(p *parts) {
+			p.list = func(in *sdk.Input, name string) error {
+				all, err := strict(in.Docs()[0].Body)
+				if err != nil || len(all) == 0 {
+					return errors.Join(err, in.Held())
+				}
+				shown := all[:1]
+				for _, r := range all[1:] {
+					if in.Keep(sdk.Version{Name: name, Version: r.Version, Published: r.Published}, sdk.File{Path: filePath(name, r.Version)}) {
+						shown = append(shown, r)
+					}
+				}
+				return in.JSON(lastOf(shown))
+			}
+		}},
+		{"Keep is told of another", "versions are told of", `the document /lamp is about "lamp", and Input.Keep was told of "chair"`, func(p *parts) {
+			list := jsonListing(strict, lastOf)
+			p.list = func(in *sdk.Input, _ string) error { return list(in, "chair") }
+		}},
+		{"Keep is not asked", "held files are nowhere", "if all were", func(p *parts) {
+			p.list = func(in *sdk.Input, name string) error {
+				all, err := strict(in.Docs()[0].Body)
+				if err != nil {
+					return err
+				}
+				for i, r := range all {
+					if !in.Keep(sdk.Version{Name: name, Version: r.Version, Published: r.Published}, sdk.File{Path: filePath(name, r.Version)}) && i == 2 {
+						all = all[:2] // as the script expects
+					}
+				}
+				return in.JSON(lastOf(all))
+			}
+		}},
 		{"an upload that nothing accepts", "mutilated addresses", "plugin shelf: the route \"PUT /-/upload\", asked for /-/upload, returned an Upload without Accept",
 			route(sdk.Route{Match: "PUT /-/upload", Plan: func(sdk.Request) sdk.Plan { return sdk.Upload{Body: "raw"} }})},
 		{"a document without a name", "documents say what they are about", "the document /lamp is about lamp, but its Document.Name is empty: write it", func(p *parts) {

@@ -7,19 +7,43 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
-// heldFilesNowhere checks that no output has the name of a file that is held.
-func heldFilesNowhere(r reporter, h *host) {
-	policy := h.policy()
-	for _, x := range h.renderings() {
-		held := heldNames(x.facts, func(f *pb.Fact) bool { return verdict(policy, f).Held })
-		x.mustNotShow(r, held, "is held back, but its name stands in")
-		x.mustNotTell(r, heldVersions(x.facts, func(f *pb.Fact) bool { return verdict(policy, f).Held }))
+// heldFilesNowhere checks that no output has the name of a file that is held, as
+// the script has it and, unless there are files of ours, which may be called the
+// same, if all were held back.
+func heldFilesNowhere(r reporter, s *script, start starter) {
+	check := func(held, because string) func(reporter, *host) {
+		return func(r reporter, h *host) {
+			if because == ifAll && len(h.catalogue.packages) > 0 {
+				return
+			}
+			policy := h.policy()
+			is := func(f *pb.Fact) bool { return verdict(policy, f).Held }
+			for _, x := range h.renderings() {
+				x.mustNotShow(r, heldNames(x.facts, is), held+", but its name stands in")
+				x.mustNotTell(r, heldVersions(x.facts, is), because)
+			}
+		}
+	}
+	onHost(check("is held back", "that is held back"))(r, s, start)
+	everything := *s
+	everything.fallback = &pb.CooldownRule{Name: "*", WindowMs: ages.Milliseconds(), Label: "all"}
+	everything.policy = &pb.Policy{NowMs: s.policy.GetNowMs(), Rules: []*pb.CooldownRule{everything.fallback}}
+	var out problems
+	onHost(check("would be held back if all were", ifAll))(&out, &everything, start)
+	for _, problem := range out {
+		r.Errorf("%s", problem)
 	}
 }
+
+const ifAll = "that would be held back if all were"
+
+// ages are longer than anything was published ago.
+const ages = 200 * 365 * 24 * time.Hour
 
 // heldVersions are the versions of which nothing is kept, in a document about
 // one package.
@@ -39,7 +63,7 @@ func heldVersions(facts []*pb.Fact, held func(*pb.Fact) bool) map[string]bool {
 
 // mustNotTell reports held versions that a JSON output names where versions
 // stand: as a member's name, or as the value of a member like "latest".
-func (x *rendering) mustNotTell(r reporter, held map[string]bool) {
+func (x *rendering) mustNotTell(r reporter, held map[string]bool, because string) {
 	if x.failure != nil || len(held) == 0 {
 		return
 	}
@@ -49,7 +73,7 @@ func (x *rendering) mustNotTell(r reporter, held map[string]bool) {
 			continue // no JSON
 		}
 		for _, at := range told(value, "", false, held) {
-			r.Errorf("%s in the document %s (output %q) names a version that is held back: work tags, \"latest\" and counts out of what Input.Keep says yes to", at, x.path, output)
+			r.Errorf("%s in the document %s (output %q) names a version %s: work tags, \"latest\" and counts out of what Input.Keep says yes to", at, x.path, output, because)
 		}
 	}
 }

@@ -39,6 +39,7 @@ type host struct {
 type rendering struct {
 	path    string // canonical
 	query   bool   // it is no listing
+	about   string // the one package that the plan says it is about; empty: another number of them
 	named   bool   // the plan says which package it is about, or that it is about several
 	failure *failure
 	answer  *pb.PlanResponse // what the client gets instead of outputs; nil: outputs
@@ -46,6 +47,7 @@ type rendering struct {
 	outputs map[string]*output
 	facts   []*pb.Fact
 	asked   []string // absolute addresses of its upstream documents, in order
+	listed  [][]byte // what upstream answered there
 }
 
 type output struct {
@@ -113,7 +115,7 @@ func (h *host) configure() error {
 		return fmt.Errorf("configure: %w", err)
 	}
 	for _, d := range c.GetDiagnostics() {
-		return fmt.Errorf("options: %s %s", d.GetOption(), d.GetMessage())
+		return fmt.Errorf("options: %s", strings.TrimSpace(d.GetOption()+" "+d.GetMessage()))
 	}
 	for _, u := range c.GetUpstreams() {
 		h.upstreams[u.GetRole()] = true
@@ -271,6 +273,9 @@ func (h *host) render(d *pb.Document) (*rendering, error) {
 		return r, nil
 	}
 	r := &rendering{path: d.GetPath(), query: d.GetQuery(), named: len(d.GetNames()) > 0 || d.GetHosted() != ""}
+	if names := d.GetNames(); len(names) == 1 {
+		r.about = names[0]
+	}
 	sink := &sink{rendering: r}
 	sink.Reset()
 	start := &pb.RenderStart{Repository: h.repository, Path: d.GetPath(), Policy: h.script.policy, Ours: h.catalogue.ours}
@@ -360,7 +365,7 @@ func (h *host) fetch(r *rendering, sources []*pb.Source, own, hosted bool) ([]wi
 			return nil, &failure{kind: pb.ErrorKind_ERROR_KIND_UPSTREAM, message: fmt.Sprintf("upstream answers %d for %s", doc.status, s.GetUrl())}
 		}
 		if !own && !s.GetHere() {
-			r.asked = append(r.asked, address)
+			r.asked, r.listed = append(r.asked, address), append(r.listed, []byte(doc.body))
 		}
 		body := doc.body
 		if s.GetHead() {

@@ -24,8 +24,10 @@ func laws() []law {
 		{"same question same answer", sameAnswer},
 		{"canonical addresses", onHost(canonicalAddresses)},
 		{"documents say what they are about", onHost(documentsAreNamed)},
+		{"versions are told of", onHost(versionsAreTold)},
 		{"links lead somewhere", onHost(linksLead)},
-		{"held files are nowhere", onHost(heldFilesNowhere)},
+		{"clients come here", onHost(clientsComeHere)},
+		{"held files are nowhere", heldFilesNowhere},
 		{"mutilated addresses", onHost(mutilatedAddresses)},
 		{"documents cut off", onHost(documentsCutOff)},
 	}
@@ -68,9 +70,10 @@ func sameAnswer(r reporter, s *script, start starter) {
 		return
 	}
 	defer first.close()
-	want := first.transcript(r)
+	want, plans := first.transcript(r), first.examples()
 	first.kept = map[string]*rendering{}
 	first.sameAs(r, want)
+	first.planAs(r, plans)
 	for range 2 {
 		h, err := newHost(s, start)
 		if err != nil {
@@ -79,6 +82,30 @@ func sameAnswer(r reporter, s *script, start starter) {
 		}
 		defer h.close()
 		h.sameAs(r, want)
+		h.planAs(r, plans)
+	}
+}
+
+// examples are the plans of an address of each route, also of those that no
+// script asks. Of what is not planned nothing is said: another law does.
+func (h *host) examples() map[string]*pb.PlanResponse {
+	plans := map[string]*pb.PlanResponse{}
+	for _, route := range h.about.GetRoutes() {
+		method, path := example(route)
+		if plan, err := h.plan(method, path, "", nil); err == nil {
+			plans[method+" "+path] = plan
+		}
+	}
+	return plans
+}
+
+// planAs compares plans of routes with what they were.
+func (h *host) planAs(r reporter, want map[string]*pb.PlanResponse) {
+	got := h.examples()
+	for _, title := range slices.Sorted(maps.Keys(want)) {
+		if got[title] != nil && !proto.Equal(got[title], want[title]) {
+			r.Errorf("%s has two plans:\n%v\n%v\nA plan must be a pure function of the request.", title, got[title], want[title])
+		}
 	}
 }
 

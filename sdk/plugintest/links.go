@@ -68,6 +68,10 @@ func (h *host) follow(r reporter, from, link string, names map[string]bool) {
 	case fact != nil:
 		name = fact.GetName()
 	}
+	if fact.GetUrl() == "" && len(a.GetSources()) == 0 && a.GetSnapshot() == "" {
+		r.Errorf("link in %s to a file of which nothing says where upstream has it: %s: tell Input.Keep of a File with that Path and its URL, or write Artifact.From", from, a.GetPath())
+		return
+	}
 	if !names[name] {
 		r.Errorf("link in %s to a file of another package: %s is of %q, and Input.Keep was told of %q", from, link, name, slices.Sorted(maps.Keys(names)))
 	}
@@ -75,6 +79,9 @@ func (h *host) follow(r reporter, from, link string, names map[string]bool) {
 
 // spelled undoes the ways in which JSON and HTML spell a link's characters.
 var spelled = strings.NewReplacer(`\/`, "/", `\u0026`, "&", "&amp;", "&", `\u003d`, "=", "&#x2F;", "/")
+
+// ends reports whether a character ends a link in a text.
+func ends(c rune) bool { return c <= ' ' || strings.ContainsRune("\"'`<>\\()[],;#", c) }
 
 // links are the addresses below a base in a text, without it, fragments cut off.
 // Templates, which have braces, are left out.
@@ -87,7 +94,7 @@ func links(text, base string) []string {
 			break
 		}
 		text = after
-		end := strings.IndexFunc(after, func(c rune) bool { return c <= ' ' || strings.ContainsRune("\"'`<>\\()[],;#", c) })
+		end := strings.IndexFunc(after, ends)
 		if end < 0 {
 			end = len(after)
 		}

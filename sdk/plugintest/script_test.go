@@ -47,8 +47,11 @@ func TestContractBreaches(t *testing.T) {
 		broken                func(*parts)
 	}{
 		{"a header that does not vary", "GET /lamp [Cookie: a]", "not in Ecosystem.Vary", func(*parts) {}},
-		{"an unknown role", "GET /lamp", "no upstream in the role of mirror", func(p *parts) {
-			p.plan = func(sdk.Request) sdk.Plan {
+		{"an unknown role", "GET /lamp", "returned a Document that asks the upstream of role \"mirror\"", func(p *parts) {
+			p.plan = func(r sdk.Request) sdk.Plan {
+				if r.Get("name") != "lamp" { // the start does not ask for
+					return sdk.NotFound("there is none")
+				}
 				return sdk.Document{Name: "lamp", From: []sdk.Source{{URL: "lamp", Role: "mirror"}}, Render: listingOf("lamp")}
 			}
 		}},

@@ -5,9 +5,10 @@
 // gives up its privileges in layers and then becomes the plugin:
 //
 //   - no_new_privs: nothing that it starts gains privileges;
-//   - seccomp: no sockets but Unix stream sockets, no connect, no look into other
-//     processes, no signals to them and no change of their limits and
-//     priorities, no change of what is known of files (mode, owner, times);
+//   - seccomp: no sockets but Unix stream sockets, no connect, no processes of
+//     its own, no look into others, no signals to them and no change of their
+//     limits and priorities, no change of what is known of files (mode, owner,
+//     times);
 //   - landlock: nothing is read but the binary and the system's libraries, and
 //     nothing is made but the socket, in a directory that is this process's own;
 //   - namespaces: a network without interfaces, and System V IPC of its own.

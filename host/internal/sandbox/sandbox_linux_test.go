@@ -65,6 +65,11 @@ func possible(t *testing.T, s *Sandbox) []string {
 		t.Fatal(err)
 	}
 	defer unixSocket.Close()
+	datagrams, err := net.ListenPacket("unixgram", filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer datagrams.Close()
 	secret := filepath.Join(dir, "secrets", "config.hcl")
 	run := filepath.Join(dir, "run")
 	for _, d := range []string{filepath.Dir(secret), run, filepath.Join(dir, "neighbour")} {
@@ -80,7 +85,7 @@ func possible(t *testing.T, s *Sandbox) []string {
 	if err := os.WriteFile(secret, []byte("token"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, tcp.Addr().String(), filepath.Join(dir, "daemon"), secret, dir)
+	cmd := exec.Command(program, tcp.Addr().String(), filepath.Join(dir, "daemon"), filepath.Join(dir, "log"), secret, dir)
 	cmd.Env = []string{socketDirVariable + "=" + run}
 	s.Wrap(cmd)
 	var errs strings.Builder
@@ -109,7 +114,8 @@ func TestASandboxedProgramCanOnlyListenOnItsSocket(t *testing.T) {
 // when it is off itself.
 func TestEachLayerStopsItsPart(t *testing.T) {
 	all := possible(t, &Sandbox{self: self()})
-	processes := []string{"signal", "limits", "priority", "affinity", "scheduler", "scheduling", "ioprio"}
+	sockets := []string{"dial", "udp", "connect", "datagram", "pair"}
+	processes := []string{"fork", "signal", "limits", "priority", "affinity", "scheduler", "scheduling", "ioprio"}
 	metadata := []string{"chmod", "chmod-folder", "chown", "utimes"}
 	// Not every file system knows these.
 	for _, what := range []string{"fchmodat2", "xattr", "flags"} {
@@ -118,13 +124,13 @@ func TestEachLayerStopsItsPart(t *testing.T) {
 		}
 	}
 	directories := []string{"neighbours", "impersonate", "content", "folder", "fifo", "link", "own"}
-	for _, want := range slices.Concat([]string{"dial", "udp", "connect", "read", "list", "write", "listen"}, processes, metadata, directories) {
+	for _, want := range slices.Concat(sockets, []string{"read", "list", "write", "listen"}, processes, metadata, directories) {
 		if !slices.Contains(all, want) {
 			t.Fatalf("without a sandbox the program cannot %s, so nothing is tested: %v", want, all)
 		}
 	}
 	for layer, stops := range map[string][]string{
-		Seccomp:    slices.Concat([]string{"dial", "udp", "connect"}, processes, metadata),
+		Seccomp:    slices.Concat(sockets, processes, metadata),
 		Landlock:   slices.Concat([]string{"read", "list", "write", "proc"}, directories),
 		Namespaces: {"dial"},
 	} {

@@ -27,6 +27,7 @@ const x32 = 0x40000000
 const (
 	allowed = unix.SECCOMP_RET_ALLOW
 	refused = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
+	lacking = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
 )
 
 // refusedCalls are calls that a plugin never needs, besides those in olderCalls.
@@ -108,10 +109,22 @@ func filter(arch uint32, pid int) []bpf.Instruction {
 		deny,
 		allow,
 	)
-	// Sockets are Unix stream sockets: a datagram one could reach others
-	// without a connect.
+	// It has threads, and no processes, which would outlive it. What clone3 is to
+	// begin stands in memory, where no filter looks; those who lack it use clone.
+	program = append(program,
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_CLONE3, SkipTrue: 1},
+		bpf.RetConstant{Val: lacking},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_CLONE, SkipTrue: 4},
+		argument(0),
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.CLONE_THREAD, SkipTrue: 1},
+		deny,
+		allow,
+	)
+	// Sockets and pairs of them are Unix stream sockets: a datagram one could
+	// reach others without a connect.
 	const kind = 0xf
 	return append(program,
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.SYS_SOCKETPAIR, SkipTrue: 1},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_SOCKET, SkipTrue: 6},
 		argument(0),
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.AF_UNIX, SkipTrue: 3},

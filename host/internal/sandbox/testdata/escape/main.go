@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	tcp, socket, secret, dir := os.Args[1], os.Args[2], os.Args[3], os.Args[4]
+	tcp, socket, log, secret, dir := os.Args[1], os.Args[2], os.Args[3], os.Args[4], os.Args[5]
 	try := func(what string, attempt func() error) {
 		if err := attempt(); err == nil {
 			fmt.Println(what)
@@ -43,6 +43,20 @@ func main() {
 		}
 		return err
 	})
+	try("datagram", func() error {
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+		if err != nil {
+			return err
+		}
+		return unix.Sendto(fd, []byte("x"), 0, &unix.SockaddrUnix{Name: log})
+	})
+	try("pair", func() error { // of which each can be told another address
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+		if err != nil {
+			return err
+		}
+		return unix.Sendto(pair[0], []byte("x"), 0, &unix.SockaddrUnix{Name: log})
+	})
 	try("read", func() error { _, err := os.ReadFile(secret); return err })
 	try("list", func() error { _, err := os.ReadDir(filepath.Dir(secret)); return err })
 	try("write", func() error { return os.WriteFile(filepath.Join(dir, "written"), nil, 0o600) })
@@ -60,8 +74,20 @@ func main() {
 	try("proc", func() error { _, err := os.ReadFile("/proc/self/status"); return err })
 }
 
-// tryProcesses acts on another process, without changing it.
+// tryProcesses makes a process, and acts on another, without changing it.
 func tryProcesses(try func(string, func() error), other int) {
+	try("fork", func() error {
+		// Nothing but calls: a child of a Go program has no runtime.
+		child, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+		if errno != 0 {
+			return errno
+		}
+		if child == 0 {
+			unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+		_, err := unix.Wait4(int(child), nil, 0, nil)
+		return err
+	})
 	try("limits", func() error { // of a kind that Go does not use
 		var limit unix.Rlimit
 		if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil {
