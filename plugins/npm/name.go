@@ -27,15 +27,15 @@ func validPart(part string) bool {
 }
 
 // newNameProblem says why no new package may have a name that old ones may have,
-// as clients would (validate-npm-package-name); empty: it may.
+// as clients would (validate-npm-package-name); empty: it may. Upper-case letters
+// it may have, as clients publish them: names that differ only by them are the
+// same here.
 func newNameProblem(name string) string {
 	scope, base, scoped := strings.Cut(name, "/")
 	if !scoped {
 		scope, base = "", name
 	}
 	switch {
-	case strings.ToLower(name) != name:
-		return "it has upper-case letters"
 	case strings.ContainsAny(base, "~'!()*"):
 		return "it has one of ~'!()*"
 	case url.PathEscape(strings.TrimPrefix(scope, "@")) != strings.TrimPrefix(scope, "@"), url.PathEscape(base) != base:
