@@ -28,6 +28,7 @@ type described struct {
 		Alike      string
 		Runs       bool
 		Prefix     string
+		Home       string
 	}
 	Setup        []struct{ Client, File, Text string }
 	Ungated      []struct{ Route, Reason string }
