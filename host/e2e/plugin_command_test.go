@@ -82,6 +82,14 @@ func TestPluginListSaysWhatIsInstalledAndHowItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Copied without its mode, and a folder that is called like a plugin.
+	if err := os.WriteFile(filepath.Join(dir, "spk"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "oci"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text = append(text, "repository \"spk\" {}\nrepository \"oci\" {}\n"...)
 	text = append(text, fmt.Sprintf("repository \"npm\" {\n%s\n}\nplugin \"pypi\" {\n sha256 = %q\n}\nsandbox_without = [\"seccomp\"]\n", upstream, strings.Repeat("0", 64))...)
 	if err := os.WriteFile(filepath.Join(h.Dir, "config.hcl"), text, 0o600); err != nil {
 		t.Fatal(err)
@@ -89,6 +97,8 @@ func TestPluginListSaysWhatIsInstalledAndHowItIs(t *testing.T) {
 	lists(
 		`cargo .* the host does not run`,
 		`npm +- +- +- +npm +missing: there is no such file in plugin_dir`,
+		`spk .* broken: plugin spk cannot be started: make the file executable \(chmod .*`,
+		`oci .* broken: .*oci is no plain file: build or copy the plugin's binary there`,
 		`pypi .* broken: plugin pypi: its sha256 is [0-9a-f]{64}, but the configuration pins 0{64}`,
 		`not enforced: seccomp.*`,
 	)

@@ -191,8 +191,12 @@ func (p *Process) Kill() {
 	})
 }
 
-// Checksum returns the sha256 of a file in hex.
+// Checksum returns the sha256 of a file in hex. What is no plain file, as a
+// directory or a pipe, is an error.
 func Checksum(path string) (string, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // opening a pipe would wait
+		return "", fmt.Errorf("%s is no plain file: build or copy the plugin's binary there", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err

@@ -124,6 +124,10 @@ func (pluginListCommand) Run(e *env) error {
 	all := map[string]installed{}
 	for name := range repositories {
 		all[name] = installed{name: name}
+		path := filepath.Join(c.PluginDir, name)
+		if _, err := os.Stat(path); err == nil && !slices.Contains(paths, path) {
+			paths = append(paths, path) // wanted, and no binary: say why not
+		}
 	}
 	for _, path := range paths {
 		p := examine(wire.Options{Path: path, SHA256: c.Plugins[filepath.Base(path)].SHA256, Wrap: wrap})
@@ -151,10 +155,10 @@ func (pluginListCommand) Run(e *env) error {
 // with it.
 func (p installed) state(r daemon.RunningPlugin, hostRuns, used bool) string {
 	switch {
-	case p.sum == "":
-		return "missing: there is no such file in plugin_dir"
 	case p.failed != nil:
 		return "broken: " + p.failed.Error()
+	case p.sum == "":
+		return "missing: there is no such file in plugin_dir"
 	case p.describe.GetName() != p.name:
 		return fmt.Sprintf("broken: it says that its name is %q; the file must be called that", p.describe.GetName())
 	case !used:

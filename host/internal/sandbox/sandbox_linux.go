@@ -106,7 +106,11 @@ func Main(args []string) error {
 	if path == "" {
 		return nil
 	}
-	return fmt.Errorf("starting %s: %w", path, syscall.Exec(path, program, os.Environ()))
+	err := syscall.Exec(path, program, os.Environ())
+	if errors.Is(err, syscall.ENOEXEC) || errors.Is(err, syscall.EACCES) {
+		return fmt.Errorf("starting %s: %w: it has to be a program for this machine, as go build makes; a script is none", path, err)
+	}
+	return fmt.Errorf("starting %s: %w", path, err)
 }
 
 func apply(layer, program string) error {

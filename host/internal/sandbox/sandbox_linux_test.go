@@ -176,3 +176,20 @@ func TestAProgramThatIsNotThereIsAnError(t *testing.T) {
 		t.Errorf("starting a program that is not there: %v, %q", err, out)
 	}
 }
+
+// TestAScriptIsToldToBeNone is about what a shell has to read first.
+func TestAScriptIsToldToBeNone(t *testing.T) {
+	s := New(self(), func(string) bool { return true })
+	if !slices.Contains(s.Enforced(), Landlock) {
+		t.Skipf("SKIPPED: %v", s.Missing())
+	}
+	path := filepath.Join(t.TempDir(), "plugin")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path)
+	s.Wrap(cmd)
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "a script is none") {
+		t.Errorf("starting a script: %v, %q", err, out)
+	}
+}

@@ -12,6 +12,9 @@ import (
 	"regexp"
 	"strings"
 	"text/template"
+
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
 )
 
 // Options say what to write.
@@ -36,7 +39,7 @@ const unpublished = "v0.0.0-00010101000000-000000000000"
 // out of this one; the delimiters are << and >>, as braces stand in the text.
 //
 //go:embed module
-var module embed.FS
+var files embed.FS
 
 var pluginName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
@@ -44,7 +47,10 @@ var pluginName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 // directory. Nothing is overwritten.
 func Write(o Options) ([]string, error) {
 	if !pluginName.MatchString(o.Name) {
-		return nil, fmt.Errorf("a plugin cannot be called %q: write lower-case letters, digits and dashes", o.Name)
+		return nil, fmt.Errorf("a plugin cannot be called %q: write lower-case letters, digits and dashes, a letter first", o.Name)
+	}
+	if err := checkModule(o.Module); err != nil {
+		return nil, err
 	}
 	if entries, err := os.ReadDir(o.Dir); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("%s is not empty: name another directory with --dir", o.Dir)
@@ -55,12 +61,13 @@ func Write(o Options) ([]string, error) {
 		if _, err := os.Stat(filepath.Join(o.SDK, "sdk", "ecosystem.go")); err != nil {
 			return nil, fmt.Errorf("%s is no source tree of entrepot: %w", o.SDK, err)
 		}
+		o.SDK = modfile.AutoQuote(o.SDK)
 	}
 	if o.Version == "" {
 		o.Version = unpublished
 	}
 	var written []string
-	err := fs.WalkDir(module, "module", func(path string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(files, "module", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
@@ -71,8 +78,22 @@ func Write(o Options) ([]string, error) {
 	return written, err
 }
 
+// entrepot is the path of the module that has the SDK.
+const entrepot = "github.com/entrepot-registry/entrepot"
+
+// checkModule refuses a path that no module with this SDK can have.
+func checkModule(path string) error {
+	if err := module.CheckImportPath(path); err != nil {
+		return fmt.Errorf("--module: %w", err)
+	}
+	if path == entrepot {
+		return fmt.Errorf("--module: %s is the path of the SDK: write one of your own, as example.com/entrepot-lamps", path)
+	}
+	return nil
+}
+
 func writeFile(from, to string, o Options) error {
-	text, err := module.ReadFile(from)
+	text, err := files.ReadFile(from)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/mod/modfile"
 )
 
 // source is this source tree.
@@ -74,6 +76,29 @@ func TestVersionIsRequired(t *testing.T) {
 	}
 }
 
+// TestAFolderWithASpaceIsQuoted has the SDK lie in one.
+func TestAFolderWithASpaceIsQuoted(t *testing.T) {
+	t.Parallel()
+	sdk, dir := filepath.Join(t.TempDir(), "the sdk"), t.TempDir()
+	if err := os.Symlink(source(t), sdk); err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	if _, err := Write(Options{Name: "lamps", Module: "example.com/lamps", Dir: dir, SDK: sdk}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := modfile.Parse("go.mod", text, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Replace) != 1 || m.Replace[0].New.Path != sdk {
+		t.Errorf("go.mod replaces %v, want %s", m.Replace, sdk)
+	}
+}
+
 func TestNothingIsOverwritten(t *testing.T) {
 	t.Parallel()
 	full := t.TempDir()
@@ -84,9 +109,12 @@ func TestNothingIsOverwritten(t *testing.T) {
 		o      Options
 		report string
 	}{
-		"a directory in use": {Options{Name: "lamps", Dir: full}, "is not empty"},
+		"a directory in use": {Options{Name: "lamps", Module: "example.com/x", Dir: full}, "is not empty"},
 		"a bad name":         {Options{Name: "Lamps", Dir: t.TempDir()}, "lower-case letters"},
-		"no source tree":     {Options{Name: "lamps", Dir: t.TempDir(), SDK: full}, "is no source tree"},
+		"a digit first":      {Options{Name: "7zip", Module: "example.com/x", Dir: t.TempDir()}, "a letter first"},
+		"a module above":     {Options{Name: "lamps", Module: "../lamps", Dir: t.TempDir()}, "--module: malformed import path"},
+		"the SDK's module":   {Options{Name: "lamps", Module: entrepot, Dir: t.TempDir()}, "is the path of the SDK"},
+		"no source tree":     {Options{Name: "lamps", Module: "example.com/x", Dir: t.TempDir(), SDK: full}, "is no source tree"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
