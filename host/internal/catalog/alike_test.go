@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -87,5 +88,31 @@ func TestNamesStayOurs(t *testing.T) {
 	}
 	if any, err := s.Any("other"); err != nil || any {
 		t.Errorf("there is something of another repository (%v)", err)
+	}
+}
+
+// TestNewNamesAreLikeNoOther publishes packages whose names are the same to
+// their ecosystem.
+func TestNewNamesAreLikeNoOther(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	rules := names.Rules{IgnoreCase: true}
+	publish := func(name, version string) error {
+		ch := s.change(t, []string{name + version}, stored(name, version, "/"+name+"-"+version, 0))
+		ch.Rules = rules
+		return s.Apply(ch)
+	}
+	if err := publish("Lamp", "1.0.0"); err != nil {
+		t.Fatal(err)
+	}
+	var alike *AlikeError
+	for range 2 {
+		if err := publish("lamp", "1.0.0"); !errors.As(err, &alike) || alike.Other != "Lamp" {
+			t.Errorf("lamp beside Lamp: %v", err)
+		}
+		s.reopen(t)
+	}
+	if err := publish("Lamp", "2.0.0"); err != nil {
+		t.Error(err)
 	}
 }

@@ -85,6 +85,14 @@ type TakenError struct{ Path, Owner string }
 // Error names both.
 func (e *TakenError) Error() string { return e.Path + " belongs to another package: " + e.Owner }
 
+// AlikeError says that a package that is new is called like another.
+type AlikeError struct{ Name, Other string }
+
+// Error names both.
+func (e *AlikeError) Error() string {
+	return fmt.Sprintf("the name %s means the same as %s, which is here", e.Name, e.Other)
+}
+
 // DirectoryError says that something is served from a file in a directory, and
 // so cannot be taken away.
 type DirectoryError struct{ What, File string }
@@ -115,8 +123,8 @@ func Names(operations []*pb.Operation) []string {
 }
 
 // Apply makes a change: all of it, or nothing. [ErrChanged], [*ExistsError],
-// [*GoneError], [*DirectoryError], [*ScanError] and [*QuotaError] say why it is
-// not made.
+// [*GoneError], [*DirectoryError], [*AlikeError], [*ScanError] and [*QuotaError]
+// say why it is not made.
 func (c *Catalog) Apply(ch Change) error {
 	changed := Names(ch.Operations)
 	locked := slices.Concat(slices.Collect(maps.Keys(ch.Revisions)), slices.Collect(maps.Keys(ch.Gone)), changed)
@@ -299,6 +307,9 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 			return err
 		}
 		e.paths[f.Path] = p.Name
+	}
+	if err := e.unlike(p); err != nil {
+		return err
 	}
 	if f.inDirectory() == "" {
 		if err := e.clear(p, f); err != nil {

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -40,7 +39,7 @@ func (e *edit) admit(p *Package, f *File) (bool, error) {
 			return false, &ScanError{what + " is published here, and what is published gets no files from directories"}
 		}
 	}
-	return true, e.unlike(p)
+	return true, nil
 }
 
 // unlike refuses a package that is new and is called like another.
@@ -50,7 +49,7 @@ func (e *edit) unlike(p *Package) error {
 	}
 	other, err := e.alike(p.Name)
 	if err == nil && other != "" {
-		err = &ScanError{fmt.Sprintf("the name %s means the same as %s, which is here", p.Name, other)}
+		err = &AlikeError{p.Name, other}
 	}
 	return err
 }

@@ -129,6 +129,7 @@ func reason(err error) string {
 	var exists *catalog.ExistsError
 	var taken *catalog.TakenError
 	var refused *catalog.ScanError
+	var alike *catalog.AlikeError
 	switch {
 	case errors.As(err, &exists):
 		return "another file is served as " + exists.Path
@@ -136,6 +137,8 @@ func reason(err error) string {
 		return taken.Error()
 	case errors.As(err, &refused):
 		return refused.Error()
+	case errors.As(err, &alike):
+		return alike.Error()
 	}
 	return ""
 }

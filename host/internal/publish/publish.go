@@ -388,6 +388,7 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 		var gone *catalog.GoneError
 		var full *catalog.QuotaError
 		var placed *catalog.DirectoryError
+		var alike *catalog.AlikeError
 		switch {
 		case err == nil:
 			set.pins = nil
@@ -398,6 +399,8 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Message: err.Error()}
 		case errors.As(err, &gone):
 			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Message: err.Error(), Name: gone.Name, Version: gone.Version}
+		case errors.As(err, &alike):
+			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error(), Name: alike.Name}
 		case errors.As(err, &exists):
 			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error(), Name: exists.Name, Version: exists.Version}
 		case !errors.Is(err, catalog.ErrChanged):
