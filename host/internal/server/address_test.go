@@ -119,7 +119,8 @@ func TestAcceptedEncoding(t *testing.T) {
 	for header, want := range map[string]string{
 		"": "", "identity": "", "gzip": "gzip", "x-gzip": "gzip", "GZip": "gzip", "zstd": "zstd", "gzip, zstd": "zstd", "br": "", "deflate, br": "", "*": "gzip",
 		"gzip;q=0": "", "gzip; q = 0.000": "", "gzip;q=0.001": "gzip", "zstd;q=0, gzip;q=1": "gzip", "gzip;q=high": "gzip", ", ,gzip": "gzip", "gzipx": "",
-		"*;q=0": "",
+		"*;q=0": "", "gzip;q=0, *": "", "*;q=0.5, gzip;q=0": "", "gzip, *;q=0": "gzip", "zstd;q=0.1, gzip;Q=0.5": "gzip", "zstd;q=0.5, gzip;q=0.5": "zstd",
+		"identity, gzip;q=0.5": "", "identity;q=0.5, gzip": "gzip", "identity, gzip": "gzip", "identity;q=0, *": "gzip", "zstd;q=0.5, *": "gzip",
 	} {
 		r := asked("/", "localhost", "1.2.3.4:5", "Accept-Encoding", header)
 		if got := acceptedEncoding(r); got != want {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -176,7 +177,7 @@ var acceptRanges = []string{"bytes"}
 // very same: what is served may be older than what the client has.
 func unchanged(r *http.Request, h http.Header, etag string) bool {
 	if match := r.Header["If-None-Match"]; len(match) > 0 {
-		return etagMatches(match[0], etag)
+		return slices.ContainsFunc(match, func(line string) bool { return etagMatches(line, etag) })
 	}
 	since, modified := r.Header["If-Modified-Since"], h["Last-Modified"]
 	return len(since) > 0 && len(modified) > 0 && since[0] == modified[0]
@@ -204,8 +205,9 @@ func contentOf(etag string) string {
 	return etag
 }
 
-// acceptedEncoding picks the encoding that a client takes: zstd before gzip;
-// empty: none.
+// acceptedEncoding picks the encoding that a client likes best, zstd before
+// gzip; empty: none. An asterisk stands for gzip alone, which every client that
+// writes one can read.
 func acceptedEncoding(r *http.Request) string {
 	values := r.Header["Accept-Encoding"]
 	if len(values) == 0 || r.Header["Range"] != nil {
@@ -218,25 +220,34 @@ func acceptedEncoding(r *http.Request) string {
 	if header == cache.Gzip {
 		return cache.Gzip
 	}
-	zstd, gzip := false, false
+	const unsaid = -1
+	zstd, gzip, identity, other := 0.0, float64(unsaid), 0.0, 0.0
 	for item := range strings.SplitSeq(header, ",") {
 		name, params, _ := strings.Cut(strings.TrimSpace(item), ";")
-		if q, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q="); ok {
-			if v, err := strconv.ParseFloat(q, 64); err == nil && v == 0 {
-				continue
+		weight := 1.0
+		if q, ok := strings.CutPrefix(strings.ToLower(strings.ReplaceAll(params, " ", "")), "q="); ok {
+			if v, err := strconv.ParseFloat(q, 64); err == nil {
+				weight = v
 			}
 		}
 		switch strings.ToLower(strings.TrimSpace(name)) {
 		case "zstd":
-			zstd = true
-		case "gzip", "x-gzip", "*":
-			gzip = true
+			zstd = weight
+		case "gzip", "x-gzip":
+			gzip = weight
+		case "identity":
+			identity = weight
+		case "*":
+			other = weight
 		}
 	}
+	if gzip == unsaid {
+		gzip = other
+	}
 	switch {
-	case zstd:
+	case zstd > 0 && zstd >= gzip && zstd >= identity:
 		return cache.Zstd
-	case gzip:
+	case gzip > 0 && gzip >= identity:
 		return cache.Gzip
 	}
 	return ""
