@@ -198,3 +198,22 @@ func TestCoolDownThatIsTightenedHoldsWhatIsCached(t *testing.T) {
 		}
 	}
 }
+
+func TestExplainTellsWhatItCanWhenAnUpstreamIsDown(t *testing.T) {
+	t.Parallel()
+	v := faultVersion{Name: "reef", Version: "1.0.0", Body: faultBytes(1, 1000)}
+	reg := startFaultRegistry(t, v)
+	h := startHost(t, faultConfig(reg.URL)+`
+repository "down" {
+  plugin = "npm"
+  upstream "main" { url = "http://127.0.0.1:1" }
+}
+`)
+	out, err := h.Run(t, "explain", "pkg:npm/reef@1.0.0")
+	if err != nil || !strings.Contains(out, "npm: reef 1.0.0 is served") || !strings.Contains(out, "down: reef 1.0.0 is unknown: upstream http://127.0.0.1:1 cannot be reached") {
+		t.Errorf("explain: %v %s", err, out)
+	}
+	if out, err := h.Run(t, "explain", "pkg:npm/reef@1.0.0", "--repository", "down"); err == nil || !strings.Contains(out, "cannot be reached") {
+		t.Errorf("explain of what is down: %v %s", err, out)
+	}
+}

@@ -182,21 +182,28 @@ func (d *Daemon) base(repo *cache.Repository) string {
 	return d.scheme() + "://" + c.Listen + repo.Path
 }
 
+// explain tells the verdict in each repository. One that cannot tell, because
+// its upstream does not answer, does not keep the others from it.
 func (d *Daemon) explain(ctx context.Context, t Target) ([]*cache.Explanation, error) {
 	found, err := d.match(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	var out []*cache.Explanation
+	var failed []error
 	for _, m := range found {
 		if m.version == "" {
 			return nil, errors.New("name a version, as pkg:npm/lodash@4.17.21")
 		}
 		x, err := d.cache.Explain(ctx, m.repo, d.base(m.repo), m.name, m.version)
 		if err != nil {
-			return nil, err
+			failed = append(failed, fmt.Errorf("%s: %w", m.repo.Name, err))
+			x = &cache.Explanation{Repository: m.repo.Name, Name: m.name, Version: m.version, Verdict: "unknown", Why: err.Error()}
 		}
 		out = append(out, x)
+	}
+	if len(failed) == len(found) {
+		return nil, errors.Join(failed...)
 	}
 	return out, nil
 }
