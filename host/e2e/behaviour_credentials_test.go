@@ -182,6 +182,32 @@ repository "npm" {
 	}
 }
 
+// Not every registry takes a body without a length.
+func TestRelayedBodiesHaveALength(t *testing.T) {
+	t.Parallel()
+	length := make(chan int64, 1)
+	reg := startFaultRegistry(t)
+	reg.BreakDocuments(func(w http.ResponseWriter, r *http.Request) {
+		length <- r.ContentLength
+		w.Write([]byte("{}"))
+	})
+	body := `{"reef":["1.0.0"]}`
+	for name, lines := range map[string][]string{"as it came": nil, "without what is ours": {`hosted { names = ["@acme/*"] }`}} {
+		h := startHost(t, faultConfig(reg.URL, lines...))
+		resp, err := http.Post(h.URL+"/npm/-/npm/v1/security/advisories/bulk", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %d", name, resp.StatusCode)
+		}
+		if got := <-length; got != int64(len(body)) {
+			t.Errorf("%s: upstream was told %d bytes, want %d", name, got, len(body))
+		}
+	}
+}
+
 func TestClientsCredentialsAreNotRelayed(t *testing.T) {
 	t.Parallel()
 	reg := startFaultRegistry(t)

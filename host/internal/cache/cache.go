@@ -15,9 +15,11 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -311,12 +313,17 @@ func (c *Cache) Relay(ctx context.Context, repo *Repository, plan *pb.Relay, r *
 			header[http.CanonicalHeaderKey(name)] = v
 		}
 	}
-	body := r.Body
+	// Not every server takes a body without a length.
+	body, length := io.Reader(r.Body), r.ContentLength
 	if repo.Hosted != nil && len(plan.GetNames()) > 0 {
-		var err error
-		if body, err = c.withoutOurs(repo, plan.GetNames(), r.Body, header); err != nil {
+		left, err := c.withoutOurs(repo, plan.GetNames(), r.Body, header)
+		if err != nil {
 			return nil, err
 		}
+		body, length = bytes.NewReader(left), int64(len(left))
 	}
-	return repo.Upstreams.Get(ctx, upstream.Request{Source: plan.GetSource(), Method: r.Method, Body: body, Header: header})
+	if length == 0 {
+		body = http.NoBody
+	}
+	return repo.Upstreams.Get(ctx, upstream.Request{Source: plan.GetSource(), Method: r.Method, Body: body, Length: length, Header: header})
 }

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -19,7 +18,7 @@ const maxUnzipped = 64 << 20
 
 // withoutOurs is a relayed body in which nothing stands that is called like a
 // package that upstream must not hear of. It changes the header with it.
-func (c *Cache) withoutOurs(repo *Repository, pointers []string, body io.Reader, header http.Header) (io.ReadCloser, error) {
+func (c *Cache) withoutOurs(repo *Repository, pointers []string, body io.Reader, header http.Header) ([]byte, error) {
 	tree, err := readTree(body, header.Get("Content-Encoding"))
 	if err != nil {
 		return nil, err
@@ -42,7 +41,7 @@ func (c *Cache) withoutOurs(repo *Repository, pointers []string, body io.Reader,
 		return nil, err
 	}
 	header.Del("Content-Encoding")
-	return io.NopCloser(bytes.NewReader(left)), nil
+	return left, nil
 }
 
 // pointersOf splits pointers (RFC 6901).

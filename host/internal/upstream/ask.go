@@ -128,6 +128,9 @@ func newRequest(ctx context.Context, u *url.URL, r Request) (*http.Request, erro
 	if err != nil {
 		return nil, err
 	}
+	if r.Length > 0 {
+		req.ContentLength = r.Length
+	}
 	if u.RawPath != "" {
 		req.URL.Path, req.URL.RawPath = u.Path, u.RawPath
 	}

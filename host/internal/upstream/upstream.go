@@ -71,9 +71,11 @@ type Request struct {
 	// that it must still have.
 	Offset  int64
 	IfRange string
-	// Method and Body, for relays; empty: GET. Header is sent along.
+	// Method and Body, for relays; empty: GET. Header is sent along. Length is
+	// the body's; 0: unknown, unless the body tells.
 	Method string
 	Body   io.Reader
+	Length int64
 	Header http.Header
 }
 
