@@ -61,6 +61,12 @@ func TestValidatePointsAtEveryMistake(t *testing.T) {
 			"listen = \"127.0.0.1:0\"\nlog_level = \"loud\"\ncache_size = \"much\"\ncooldown {\n  default = \"never\"\n}\nrepository \"npm\" {\n  ttl = \"5\"\n  removed = \"maybe\"\n  upstream \"main\" {\n    url = \"localhost:80\"\n  }\n}\n",
 			[]string{`2:13: error: Bad value`, `3:14: error: Bad size`, `5:13: error: Bad duration`, `8:9: error: Bad duration`, `9:13: error: Bad value`, `11:11: error: Bad address`},
 		},
+		"of the file and of plugins": {
+			"log_level = \"loud\"\ntls {\n  certificate = \"none.pem\"\n  key = \"none.key\"\n}\nrepository \"npm\" {\n  upstream \"main\" {\n    url = \"localhost:80\"\n  }\n  options {\n    colour = \"red\"\n  }\n}\nrepository \"cargo\" {\n  options {\n    auth_required = \"perhaps\"\n  }\n}\nrepository \"nothing\" {}\n",
+			[]string{`1:13: error: Bad value`, `2:1: error: Certificate cannot be used`, `8:11: error: Bad address`, `11:5: error: Unsupported argument`, `16:21: error: Bad option`, `19:1: error: Plugin cannot be used`},
+		},
+		"no time at all":            {"repository \"npm\" {\n  upstream \"main\" {\n    url = \"http://127.0.0.1:1\"\n    timeout = \"0\"\n  }\n  directory \"a\" {\n    refresh = \"0d\"\n  }\n}\n", []string{`4:15: error: Bad duration: timeout cannot be 0`, `7:15: error: Bad duration: refresh cannot be 0`}},
+		"a host that is not asked":  {"repository \"npm\" {\n  upstream \"main\" {\n    url = \"http://169.254.169.254\"\n  }\n}\n", []string{`2:3: error: Bad host: 169.254.169.254 would never be asked`}},
 		"unknown setting":           {"lisen = \"x\"\n", []string{`1:1: error: Unsupported argument`}},
 		"unknown block":             {"repositry \"npm\" {}\n", []string{`1:1: error: Unsupported block type`}},
 		"unknown repository option": {"repository \"npm\" {\n  tll = \"1m\"\n}\n", []string{`2:3: error: Unsupported argument`}},

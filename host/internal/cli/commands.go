@@ -79,11 +79,11 @@ type validateCommand struct{}
 // installed.
 func (validateCommand) Run(e *env) error {
 	c, diags := e.load()
-	if diags.HasErrors() {
+	if c == nil {
 		return daemon.Diagnostics{Diagnostics: diags}
 	}
-	printDiagnostics(e.err, append(diags, c.Warnings()...))
-	if err := daemon.Validate(c, Version(), self(), e.logger(c)); err != nil {
+	printDiagnostics(e.err, c.Warnings())
+	if err := daemon.Validate(c, diags, Version(), self(), e.logger(c)); err != nil {
 		return err
 	}
 	fmt.Fprintf(e.out, "%s: %d repositories, all well\n", e.Config, len(c.Repositories))

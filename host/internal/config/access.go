@@ -2,9 +2,12 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -51,10 +54,17 @@ func (c *Config) AnonymousIn(r *Repository) []access.Action {
 
 // Warnings are about settings that work otherwise than might be thought.
 func (c *Config) Warnings() hcl.Diagnostics {
-	if c.loopback() {
-		return nil
-	}
 	var diags hcl.Diagnostics
+	used := c.PluginNames()
+	for _, name := range slices.Sorted(maps.Keys(c.Plugins)) {
+		if at := c.Plugins[name].Range; !slices.Contains(used, name) {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Plugin is not used", Subject: &at,
+				Detail: fmt.Sprintf("No repository uses a plugin %q, so this block does nothing; those in use are %s.", name, strings.Join(used, ", "))})
+		}
+	}
+	if c.loopback() {
+		return diags
+	}
 	for _, r := range c.Repositories {
 		if r.Anonymous == nil {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Nobody may read without a token", Subject: &r.Range,

@@ -47,6 +47,17 @@ func TestAnybodyReadsOnThisMachineOnly(t *testing.T) {
 	}
 }
 
+func TestPluginBlocksForNothingAreToldOf(t *testing.T) {
+	t.Parallel()
+	c, all := diagnosed("repository \"a\" {\n  plugin = \"b\"\n}\nplugin \"b\" {}\nplugin \"a\" {}\n")
+	if len(all) > 0 {
+		t.Fatal(all)
+	}
+	if w := c.Warnings(); len(w) != 1 || w[0].Subject.Start.Line != 5 || !strings.Contains(w[0].Detail, `uses a plugin "a"`) {
+		t.Errorf("warns %v", w)
+	}
+}
+
 func TestListenThatIsGivenDecides(t *testing.T) {
 	t.Parallel()
 	c, _ := diagnosed("repository \"a\" {}\n")

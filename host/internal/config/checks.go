@@ -177,8 +177,11 @@ func (r *reader) certificates(a *hcl.Attribute) string {
 	pem, err := os.ReadFile(s)
 	if err != nil {
 		r.fail(a.Expr.Range(), "File cannot be read", err.Error()+": write the name of a file of PEM certificates.")
-	} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return ""
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
 		r.fail(a.Expr.Range(), "No certificate", fmt.Sprintf("%s holds no PEM certificate: write a file with -----BEGIN CERTIFICATE----- in it.", s))
+		return ""
 	}
 	return s
 }

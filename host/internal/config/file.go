@@ -286,6 +286,19 @@ func (r *reader) duration(a *hcl.Attribute, otherwise time.Duration) time.Durati
 	return r.durationExpr(a.Expr)
 }
 
+// positive reads a duration that cannot be nothing.
+func (r *reader) positive(a *hcl.Attribute, otherwise time.Duration) time.Duration {
+	before := len(r.diags)
+	d := r.duration(a, otherwise)
+	if d > 0 {
+		return d
+	}
+	if len(r.diags) == before {
+		r.fail(a.Expr.Range(), "Bad duration", fmt.Sprintf(`%s cannot be 0: write how long, as "30s", or leave it out.`, a.Name))
+	}
+	return otherwise
+}
+
 func (r *reader) durationExpr(e hcl.Expression) time.Duration {
 	v, diags := e.Value(evaluation())
 	if diags.HasErrors() {

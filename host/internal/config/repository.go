@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,12 +67,9 @@ func (r *reader) repository(f *repositoryHCL) *Repository {
 }
 
 func (r *reader) directory(f *directoryHCL) *Directory {
-	d := &Directory{Path: filepath.Clean(f.Path), Refresh: r.duration(f.Refresh, DefaultRefresh), Range: f.Range}
+	d := &Directory{Path: filepath.Clean(f.Path), Refresh: r.positive(f.Refresh, DefaultRefresh), Range: f.Range}
 	if f.Path == "" {
 		r.fail(f.Range, "Empty path", `Write a directory's path, as directory "/srv/packages" {}.`)
-	}
-	if d.Refresh <= 0 {
-		r.fail(f.Range, "Bad refresh", `Write how often the directory is looked at, as "1h".`)
 	}
 	r.strings(f.Match, func(s string, _ hcl.Range) { d.Match = append(d.Match, s) })
 	return d
@@ -111,7 +109,7 @@ func (r *reader) upstream(f *upstreamHCL) *Upstream {
 		Header:   r.headerName(f.Header),
 		Value:    r.headerValue(f.Value),
 		CA:       r.certificates(f.CA),
-		Timeout:  r.duration(f.Timeout, DefaultTimeout),
+		Timeout:  r.positive(f.Timeout, DefaultTimeout),
 		Range:    f.Range,
 	}
 	kinds := 0
@@ -126,8 +124,11 @@ func (r *reader) upstream(f *upstreamHCL) *Upstream {
 	if (f.Header == nil) != (f.Value == nil) {
 		r.fail(f.Range, "Incomplete header", "Write header and value together.")
 	}
-	if u.URL == nil && f.URL == nil {
+	if f.URL == nil {
 		r.fail(f.Range, "Missing address", fmt.Sprintf(`Upstream %q needs a url, as url = "https://registry.example.com".`, f.Name))
+	}
+	if u.URL == nil {
+		u.URL = &url.URL{Scheme: "https", Host: "upstream.invalid"} // what else is wrong is to be told, too
 	}
 	return u
 }

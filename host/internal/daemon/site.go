@@ -82,7 +82,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			}
 			defaults, urgent, rules, watch = resp.GetUpstreams(), resp.GetUrgent(), resp.GetNames(), resp.GetWatch()
 		}
-		diags = append(diags, checkRoles(r, defaults)...)
+		diags = append(diags, checkUpstreams(r, defaults)...)
 		diags = append(diags, checkHosting(r, describe)...)
 		set, err := upstream.New(upstream.Options{
 			Upstreams: r.Upstreams, Defaults: fromEnvironment(defaults), Allow: append(configuredHosts(options, defaults), r.AllowHosts...),
@@ -155,14 +155,25 @@ func configured(r *config.Repository, resp *pb.ConfigureResponse) hcl.Diagnostic
 	return diags
 }
 
-// checkRoles refuses upstreams of a role that the plugin does not know.
-func checkRoles(r *config.Repository, defaults []*pb.Upstream) hcl.Diagnostics {
+// checkUpstreams refuses upstreams of a role that the plugin does not know, and
+// those at addresses that are never asked.
+func checkUpstreams(r *config.Repository, defaults []*pb.Upstream) hcl.Diagnostics {
 	var roles []string
 	for _, d := range defaults {
 		roles = append(roles, d.GetRole())
 	}
 	var diags hcl.Diagnostics
+	refuse := func(host string, at hcl.Range) {
+		if err := upstream.CheckHost(host); err != nil {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Bad host", Subject: &at,
+				Detail: fmt.Sprintf("%s would never be asked: %s.", host, err)})
+		}
+	}
+	for _, host := range r.AllowHosts {
+		refuse(host, r.Range)
+	}
 	for _, u := range r.Upstreams {
+		refuse(u.URL.Hostname(), u.Range)
 		if u.Role != "" && !slices.Contains(roles, u.Role) && !slices.Contains(roles, "*") {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown role", Subject: &u.Range,
 				Detail: fmt.Sprintf("Plugin %s has no upstream of role %q; write one of %s, or leave role out.", r.Plugin, u.Role, strings.Join(roles, ", "))})

@@ -100,6 +100,13 @@ func (g *guard) checkName(host string) error {
 	return nil
 }
 
+// CheckHost says why a host is never asked, even where the configuration names
+// it; nil: it is.
+func CheckHost(host string) error {
+	g := &guard{named: map[string]bool{strings.ToLower(host): true}}
+	return g.checkName(host)
+}
+
 // number reports whether a label is a number, by which a host is an IP address.
 func number(label string) bool {
 	_, err := strconv.ParseUint(label, 10, 64)
