@@ -155,6 +155,28 @@ func TestBrokenBodyIsResumedWithRange(t *testing.T) {
 	}
 }
 
+func TestBodyThatBreaksOffOftenIsResumedWhileItGetsOn(t *testing.T) {
+	t.Parallel()
+	v := faultVersion{Name: "flaky", Version: "1.0.0", Body: faultBytes(7, 3<<20)}
+	reg := startFaultRegistry(t, v)
+	h := startHost(t, faultConfig(reg.URL))
+	reg.BreakTarballs(func(w http.ResponseWriter, r *http.Request, v faultVersion) {
+		from, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), "-"))
+		hijacked(w, func(w *bufio.Writer) {
+			status := "200 OK"
+			if from > 0 {
+				status = fmt.Sprintf("206 Partial Content\r\nContent-Range: bytes %d-%d/%d", from, len(v.Body)-1, len(v.Body))
+			}
+			fmt.Fprintf(w, "HTTP/1.1 %s\r\nETag: %s\r\nContent-Length: %d\r\n\r\n", status, faultETag(v.Body), len(v.Body)-from)
+			w.Write(v.Body[from:min(from+300<<10, len(v.Body))])
+		})
+	})
+	faultGet(t, h.URL+"/npm"+v.path(), v.Body)
+	if n := reg.Fetched(v); n < 10 {
+		t.Errorf("it was asked for %d times, so this tells nothing", n)
+	}
+}
+
 func TestBodyThatChangesBetweenBreakAndResumeIsNotServed(t *testing.T) {
 	t.Parallel()
 	for name, undigested := range map[string]bool{"with digest": false, "without digest": true} {

@@ -19,6 +19,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/host/internal/upstream"
@@ -34,8 +36,11 @@ const (
 	publishEvery = 256 << 10
 	// publishAfter is how often progress is told of slow bodies.
 	publishAfter = 10 * time.Millisecond
-	// resumes is how often a body that broke off is taken up again.
+	// resumes is how often a body that broke off is taken up again without that
+	// it got on.
 	resumes = 4
+	// resumeAfter is the pause before the second time; later ones are longer.
+	resumeAfter = 200 * time.Millisecond
 )
 
 // flight is a file on its way from upstream. One goroutine writes it; any
@@ -373,13 +378,17 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 
 // receive copies a body into the growing file and shows its progress. A body
 // that breaks off is taken up where it ended, if upstream says that it is still
-// the same, or a digest will tell.
+// the same, or a digest will tell: at once, then after pauses, and for as long as
+// it gets on.
 func (c *Cache) receive(ctx context.Context, repo *Repository, source *pb.Source, resp **upstream.Response, digested bool, to io.Writer, w *blobs.Writer, f *flight) error {
 	etag := (*resp).Header.Get("ETag")
 	if strings.HasPrefix(etag, "W/") {
 		etag = ""
 	}
 	size := (*resp).Length
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval = resumeAfter
+	had := int64(0)
 	for try := 0; ; try++ {
 		err := copyShowing(to, (*resp).Body, w, f, repo.MaxArtifact)
 		if err == nil && size >= 0 && w.Size() != size {
@@ -389,10 +398,22 @@ func (c *Cache) receive(ctx context.Context, repo *Repository, source *pb.Source
 			return err
 		}
 		broken := fmt.Errorf("%w: %s broke off after %d bytes: %w", errUpstreamBody, (*resp).URL, w.Size(), err)
+		if w.Size()-had >= publishEvery {
+			try = 0
+			pauses.Reset()
+		}
+		had = w.Size()
 		if try == resumes || w.Size() > 0 && etag == "" && (size < 0 || !digested) {
 			return broken
 		}
 		(*resp).Body.Close()
+		if try > 0 {
+			select {
+			case <-time.After(pauses.NextBackOff()):
+			case <-ctx.Done():
+				return broken
+			}
+		}
 		again, err := repo.Upstreams.Get(ctx, upstream.Request{Source: source, Exact: true, Offset: w.Size(), IfRange: etag})
 		if err != nil {
 			return errors.Join(broken, err)
