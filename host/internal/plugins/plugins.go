@@ -242,6 +242,9 @@ func (p *Plugin) start() (*generation, error) {
 	g, err := p.launch(p.closing, p.settings)
 	p.noteStart(err)
 	if err != nil {
+		if old != nil {
+			old.idle.Store(false) // it is down
+		}
 		p.log.Error("plugin cannot be started", "error", err, "next try", time.Until(p.next).Round(time.Millisecond))
 		return nil, err
 	}

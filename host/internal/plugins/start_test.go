@@ -101,3 +101,27 @@ func TestARefusedReplacementChangesNothing(t *testing.T) {
 		t.Errorf("after one that was kept the settings are %+v", p.settings)
 	}
 }
+
+// TestARestingPluginThatCannotStartIsDown takes the binary of a plugin away that
+// was stopped because nobody asked.
+func TestARestingPluginThatCannotStartIsDown(t *testing.T) {
+	t.Parallel()
+	p := self(t)
+	p.settings.Idle = time.Minute
+	if err := p.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.stopIdle(time.Now().Add(time.Hour))
+	if !p.Idle() {
+		t.Fatal("the plugin does not rest")
+	}
+	if err := os.Remove(p.path()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Plan(t.Context(), &pb.PlanRequest{}); err == nil {
+		t.Fatal("a plugin without a binary answers")
+	}
+	if p.Idle() || p.Running() {
+		t.Error("it is taken for one that the next question starts")
+	}
+}
