@@ -35,7 +35,7 @@ func (h *host) directory(name string) (*answer, error) {
 	for _, o := range said.GetOperations() {
 		c := change{Operation: o, file: o.GetBody(), has: o.GetKind() == pb.Operation_KIND_STORE}
 		if p := o.GetPart(); p != nil && p.GetName() == "" {
-			c.file = f.body
+			c.file, o.Replace = f.body, true // it is looked into again
 		} else if p != nil {
 			if c.file, c.has = f.part(p); !c.has {
 				return nil, fmt.Errorf("directory %s: Unpack stores the member %q, which the archive does not have", name, p.GetName())

@@ -29,12 +29,14 @@ func (e *edit) admit(p *Package, f *File) (bool, error) {
 	}
 	for _, other := range p.versionOf(f.Version) {
 		switch {
-		case other.inDirectory() != "":
+		case !other.published():
 			if other.Path == f.Path && other.Archive == "" && f.Archive != "" {
 				return false, nil // what lies there by itself comes before what another file holds
 			}
-		case f.Archive != "" && other.Path == f.Path && other.Body == f.Body:
-			return false, nil
+		case f.Archive != "" && other.Body == f.Body:
+			if other.Path == f.Path {
+				return false, nil
+			}
 		default:
 			return false, &ScanError{what + " is published here, and what is published gets no files from directories"}
 		}
@@ -96,24 +98,28 @@ func (s *spellings) spelled(folded string) []string {
 }
 
 // Placed is a file in a directory that a version is served from, other than what
-// stands at a path; empty: none.
-func (p *Package) Placed(version, path string) string {
+// stands at a path or has a sha256; empty: none.
+func (p *Package) Placed(version, path, sum string) string {
 	for _, f := range p.versionOf(version) {
-		if f.Path != path && f.inDirectory() != "" {
+		if f.isBeside(path, sum) {
 			return f.inDirectory()
 		}
 	}
 	return ""
 }
 
+func (f *File) isBeside(path, sum string) bool {
+	return !f.published() && f.Path != path && f.Body.String() != sum
+}
+
 // clear makes place for what is published in a version that is served from
 // directories: what is published is of one hand.
 func (e *edit) clear(p *Package, f *File) error {
-	if at := p.Placed(f.Version, f.Path); at != "" && !e.Overwrite {
+	if at := p.Placed(f.Version, f.Path, f.Body.String()); at != "" && !e.Overwrite {
 		return &DirectoryError{strings.TrimSpace(p.Name + " " + f.Version), at}
 	}
 	p.Files = slices.DeleteFunc(p.Files, func(other *File) bool {
-		return other.Version == f.Version && other.Path != f.Path && other.inDirectory() != ""
+		return other.Version == f.Version && other.isBeside(f.Path, f.Body.String())
 	})
 	return nil
 }

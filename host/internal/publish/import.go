@@ -112,7 +112,7 @@ func (m *importing) file(f *transfer.File, next func() (io.Reader, error)) error
 		m.done.Problems = append(m.done.Problems, fmt.Sprintf("%s is there already, with other bytes, and what is published does not change", f.Path))
 		return nil
 	}
-	if at := m.known.Placed(f.Version, f.Path); at != "" && !m.repo.Hosted.Overwrite {
+	if at := m.known.Placed(f.Version, f.Path, f.Digests["sha256"]); at != "" && !m.repo.Hosted.Overwrite {
 		m.done.Problems = append(m.done.Problems, fmt.Sprintf("%s is of a version that is served from %s in a directory", f.Path, at))
 		return nil
 	}
