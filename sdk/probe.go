@@ -20,14 +20,15 @@ const (
 // mistake in plans is told at the start rather than to the first client. A
 // route that plans one Document as it should is not accused of another, whose
 // address may be one that no client asks for; a panic is a matter of its one
-// request, unless all that is asked of a route panics.
-func (r *router) probe() error {
+// request, and of the tests. What spoils only the request that it is planned for
+// is a warning.
+func (r *router) probe(warn func(mistake string)) error {
 	if len(r.Routes) == 0 {
 		return fmt.Errorf("plugin %s: Ecosystem has no Routes: write one at least, as {Match: \"GET /{name}\", Plan: …}", r.Name)
 	}
 	var asking atomic.Pointer[string]
 	done := make(chan error, 1)
-	go func() { done <- r.probeAll(func(what string) { asking.Store(&what) }) }()
+	go func() { done <- r.probeAll(warn, func(what string) { asking.Store(&what) }) }()
 	// One that does not answer is left behind: whoever asked ends the plugin.
 	limit := time.NewTimer(probing + answering)
 	defer limit.Stop()
@@ -41,27 +42,31 @@ func (r *router) probe() error {
 
 // probeAll tries routes and About as long as there is time, and tells of each
 // question before it is asked.
-func (r *router) probeAll(asking func(what string)) error {
+func (r *router) probeAll(warn, asking func(text string)) error {
 	began := time.Now()
 	for i, route := range r.Routes {
+		warned := false
 		for _, query := range queries() {
-			if mistake := r.probeRoute(i, query, func(path string) bool {
+			mistake, grave := r.probeRoute(i, query, func(path string) bool {
 				asking(fmt.Sprintf("the route %q, asked for %s,", route.Match, path))
 				return time.Since(began) <= probing
-			}); mistake != "" {
+			})
+			if grave {
 				return fmt.Errorf("plugin %s: the route %q, %s", r.Name, route.Match, mistake)
+			}
+			if mistake != "" && !warned {
+				warn(fmt.Sprintf("the route %q, %s", route.Match, mistake))
+				warned = true
 			}
 		}
 	}
 	if r.About == nil {
 		return nil
 	}
-	panicked := ""
 	for _, name := range exampleNames() {
 		asking("About")
-		d, panics := r.triedAbout(name)
-		if panics != "" {
-			panicked = panics
+		d, ok := r.triedAbout(name)
+		if !ok {
 			continue
 		}
 		complaint := r.complaint(d)
@@ -73,42 +78,45 @@ func (r *router) probeAll(asking func(what string)) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("plugin %s: About panics, whichever package it is asked about: %s", r.Name, panicked)
+	return nil
 }
 
 // probeRoute tries a route with one query, as long as there is time for a path,
-// and says what is wrong with what it plans; empty: nothing that shows.
-func (r *router) probeRoute(i int, query string, time func(path string) bool) (mistake string) {
-	panicked, answered := "", false
+// and says what is wrong with what it plans, grave or not; empty: nothing that
+// shows.
+func (r *router) probeRoute(i int, query string, time func(path string) bool) (mistake string, grave bool) {
 	for _, path := range r.patterns[i].samples() {
 		address := path
 		if query != "" {
 			address += "?" + query
 		}
 		if !time(address) {
-			return mistake
+			return mistake, grave
 		}
-		plan, panics, asked := r.tried(i, path, query)
-		switch {
-		case !asked:
-			continue
-		case panics != "":
-			panicked = fmt.Sprintf("asked for %s, panics, and so it does for all that was tried: %s", address, panics)
+		plan, ok := r.tried(i, path, query)
+		if !ok {
 			continue
 		}
-		answered = true
 		complaint := or(r.complaint(plan), r.deadEnd(i, plan))
 		if _, ok := plan.(Document); ok && complaint == "" {
-			return ""
+			return "", false
 		}
-		if complaint != "" && mistake == "" {
-			mistake = fmt.Sprintf("asked for %s, %s", address, complaint)
+		if complaint != "" && (mistake == "" || !grave && isGrave(plan)) {
+			mistake, grave = fmt.Sprintf("asked for %s, %s", address, complaint), isGrave(plan)
 		}
 	}
-	if !answered {
-		return panicked
+	return mistake, grave
+}
+
+// isGrave reports whether a mistake in a plan may harm more than the request that
+// it is planned for: documents and uploads decide what is asked of upstream and
+// what is kept, and what is no plan at all never works.
+func isGrave(plan Plan) bool {
+	switch plan.(type) {
+	case nil, Artifact, Reply, Relay, Identity, Failure:
+		return false
 	}
-	return mistake
+	return true
 }
 
 // deadEnd is the complaint about an artifact that refers to what the plugin does
@@ -129,32 +137,31 @@ func (r *router) deadEnd(i int, plan Plan) string {
 	return ""
 }
 
-// tried is what a route plans for an address, or what it panics with; it is not
-// asked for what another route plans.
-func (r *router) tried(i int, path, query string) (plan Plan, panics string, asked bool) {
+// tried is what a route plans for an address, unless another route plans that or
+// it panics.
+func (r *router) tried(i int, path, query string) (plan Plan, ok bool) {
 	defer func() {
-		if p := recover(); p != nil {
-			panics = fmt.Sprint(p)
+		if recover() != nil {
+			ok = false
 		}
 	}()
 	req := Request{Method: r.patterns[i].method, Path: path, Query: query, base: "http://127.0.0.1:8080/" + r.Name}
 	at, captures, _ := r.find(req)
 	if at != i {
-		return nil, "", false
+		return nil, false
 	}
 	req.captures = captures
-	asked = true
-	return r.Routes[i].Plan(req), "", true
+	return r.Routes[i].Plan(req), true
 }
 
-// triedAbout is the document about a version, or what About panics with.
-func (r *router) triedAbout(name string) (d Document, panics string) {
+// triedAbout is the document about a version, unless About panics.
+func (r *router) triedAbout(name string) (d Document, ok bool) {
 	defer func() {
-		if p := recover(); p != nil {
-			panics = fmt.Sprint(p)
+		if recover() != nil {
+			ok = false
 		}
 	}()
-	return r.About(Version{Name: name, Version: "1.0.0"}), ""
+	return r.About(Version{Name: name, Version: "1.0.0"}), true
 }
 
 // exampleNames are names of packages, of which one at least should be one to an

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -51,10 +53,8 @@ func TestMistakesInPlansAreToldAtTheStart(t *testing.T) {
 		{"About what no route plans", `plugin boxes: About returned a Document with the Path "/a/b/c", which no route plans: write the Path`, about(func(Version) Document {
 			return Document{Path: "/a/b/c", Several: true, Render: render}
 		})},
-		{"About panics", "plugin boxes: About panics, whichever package it is asked about: what is that?", about(func(Version) Document { panic("what is that?") })},
-		{"a panic", `plugin boxes: the route "GET /{name}", asked for /`, route("GET /{name}", func(Request) Plan { panic("what is that?") })},
-		{"nothing", `plugin boxes: the route "GET /{name}", asked for /example, returned no plan: return sdk.NotFound`, route("GET /{name}", always(nil))},
-		{"nothing where there is no query", "asked for /example, returned no plan", route("GET /{name}", func(r Request) Plan {
+		{"warning: nothing", `the route "GET /{name}", asked for /example, returned no plan: return sdk.NotFound`, route("GET /{name}", always(nil))},
+		{"warning: nothing where there is no query", "asked for /example, returned no plan", route("GET /{name}", func(r Request) Plan {
 			if r.Param("q") == "" {
 				return nil
 			}
@@ -66,22 +66,22 @@ func TestMistakesInPlansAreToldAtTheStart(t *testing.T) {
 			}
 			return Document{Render: render}
 		})},
-		{"a status", "returned a Reply that has the Status 42: write one from 200", route("GET /{name}", always(Reply{Status: 42}))},
-		{"a header", `returned a Reply that has the header "A B": write the name of a header`, route("GET /{name}", always(Reply{Header: map[string]string{"A B": "x"}}))},
-		{"a header of two lines", "has the header A with a line break in it", route("GET /{name}", always(Reply{Header: map[string]string{"A": "x\r\nB: y"}}))},
-		{"a length", "has the header content-length: leave it to the host", route("GET /{name}", always(Reply{Header: map[string]string{"content-length": "3"}}))},
-		{"a kind", "returned a Failure of the Kind 99: write one of the constants", route("GET /{name}", always(Failure{Kind: 99}))},
+		{"warning: a status", "returned a Reply that has the Status 42: write one from 200", route("GET /{name}", always(Reply{Status: 42}))},
+		{"warning: a header", `returned a Reply that has the header "A B": write the name of a header`, route("GET /{name}", always(Reply{Header: map[string]string{"A B": "x"}}))},
+		{"warning: a header of two lines", "has the header A with a line break in it", route("GET /{name}", always(Reply{Header: map[string]string{"A": "x\r\nB: y"}}))},
+		{"warning: a length", "has the header content-length: leave it to the host", route("GET /{name}", always(Reply{Header: map[string]string{"content-length": "3"}}))},
+		{"warning: a kind", "returned a Failure of the Kind 99: write one of the constants", route("GET /{name}", always(Failure{Kind: 99}))},
 		{"a path without a slash", `returned a Document with the Path "boxes": begin it with a slash`, route("GET /boxes", always(Document{Path: "boxes", Several: true, Render: render}))},
 		{"no upstream", `returned a Document that asks upstream for "/x", and Ecosystem.Upstreams has none: write []sdk.Upstream{{}}`, route("GET /boxes", always(Document{Several: true, From: From("/x"), Render: render}))},
 		{"an absolute address", "", route("GET /boxes", always(Document{Several: true, From: From("https://example.com/x"), Render: render}))},
-		{"no such role", `returned a Relay that asks the upstream of role "api", which Ecosystem.Upstreams does not have`, Ecosystem{
+		{"warning: no such role", `returned a Relay that asks the upstream of role "api", which Ecosystem.Upstreams does not have`, Ecosystem{
 			Name: "boxes", Upstreams: []Upstream{{}}, Routes: []Route{{Match: "GET /boxes", Plan: always(Relay{To: Source{URL: "/x", Role: "api"}})}},
 		}},
 		{"a role", "", Ecosystem{
 			Name: "boxes", Upstreams: []Upstream{{Role: "*"}}, Routes: []Route{{Match: "GET /boxes", Plan: always(Relay{To: Source{URL: "/x", Role: "api"}})}},
 		}},
-		{"ungated where nobody is told", `returned an Artifact that is Ungated: say so in Ecosystem.Ungated, as {Route: "GET /boxes"`, route("GET /boxes", always(Artifact{Ungated: true}))},
-		{"facts that no route plans", `returned an Artifact whose Facts have "/a/b", which no route plans`, route("GET /{name}", always(Artifact{Facts: []string{"/a/b"}}))},
+		{"warning: ungated where nobody is told", `returned an Artifact that is Ungated: say so in Ecosystem.Ungated, as {Route: "GET /boxes"`, route("GET /boxes", always(Artifact{Ungated: true}))},
+		{"warning: facts that no route plans", `returned an Artifact whose Facts have "/a/b", which no route plans`, route("GET /{name}", always(Artifact{Facts: []string{"/a/b"}}))},
 		{"no routes", "plugin boxes: Ecosystem has no Routes: write one at least", Ecosystem{Name: "boxes"}},
 
 		{"several", "", route("GET /boxes", always(Document{Several: true, Render: render}))},
@@ -111,17 +111,22 @@ func TestMistakesInPlansAreToldAtTheStart(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := NewServer(func(struct{}) (Ecosystem, error) { return c.ecosystem, nil })
+			s, err := newServer(func(struct{}) (Ecosystem, error) { return c.ecosystem, nil })
 			if err != nil {
 				t.Fatal(err)
 			}
+			var log strings.Builder
+			s.log = hclog.New(&hclog.LoggerOptions{Output: &log})
 			said, err := s.Configure(t.Context(), &pb.ConfigureRequest{Repository: "boxes"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := ""
+			got := log.String()
 			for _, d := range said.GetDiagnostics() {
 				got += d.GetMessage()
+			}
+			if warned := strings.HasPrefix(c.name, "warning: "); warned != (log.Len() > 0) || warned && len(said.GetDiagnostics()) > 0 {
+				t.Errorf("the log is %q, the report %v", &log, said.GetDiagnostics())
 			}
 			if c.report == "" && got != "" || !strings.Contains(got, c.report) {
 				t.Errorf("reported is %q, want %q", got, c.report)
@@ -139,7 +144,7 @@ func TestNoStartWaitsForSlowPlans(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		if err := r.probe(); err != nil {
+		if err := r.probe(func(string) {}); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(began); took > 2*time.Second {
@@ -156,7 +161,7 @@ func TestAPlanThatDoesNotEndIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.probe(); err == nil || !strings.Contains(err.Error(), `plugin boxes: the route "GET /{name}", asked for /example, has not answered within 5s: look for a loop`) {
+		if err := r.probe(func(string) {}); err == nil || !strings.Contains(err.Error(), `plugin boxes: the route "GET /{name}", asked for /example, has not answered within 5s: look for a loop`) {
 			t.Errorf("the error is %v", err)
 		}
 		close(over)

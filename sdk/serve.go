@@ -57,7 +57,7 @@ func Serve[C any](open func(C) (Ecosystem, error)) {
 	if len(os.Args) == 2 && os.Args[1] == "describe" {
 		d, err := server.Describe(context.Background(), nil)
 		if err == nil {
-			err = server.defaults.probe()
+			err = server.defaults.probe(func(mistake string) { fmt.Fprintln(os.Stderr, "warning: plugin "+d.GetName()+": "+mistake) })
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

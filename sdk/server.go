@@ -109,7 +109,11 @@ func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 func (s *server) Configure(_ context.Context, c *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
 	r, err := s.router(c.GetOptionsJson())
 	if err == nil && !s.debugged {
-		err = r.probe()
+		err = r.probe(func(mistake string) {
+			if s.log != nil {
+				s.log.Warn(mistake)
+			}
+		})
 	}
 	if err != nil {
 		d := &pb.Diagnostic{Message: err.Error()}

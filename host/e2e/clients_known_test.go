@@ -176,7 +176,7 @@ var uvClient = &client{
 	},
 	dir: func(name string) string { return ".venv/lib/python*/site-packages/" + name },
 	says: says{
-		refused:   `403 Forbidden`,
+		refused:   `403 tide 1\.1\.0 is held back until`,
 		unlisted:  `no version of tide==1\.1\.0`,
 		empty:     `no versions of spray`,
 		withdrawn: `it sank`,

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -34,8 +36,9 @@ func telling(w *recorder, r *http.Request, f *cache.Failure, status int) bool {
 
 // writeTelling answers as writeBody does, with a reason in the place of the
 // status line's usual phrase (RFC 9112, section 4): some clients show nothing else
-// of an answer. The connection ends with it. False: nothing was written, as this
-// connection cannot be written to like that.
+// of an answer. It is sent when the request has been noted, and the connection
+// ends with it. False: nothing was written, as this connection cannot be written to
+// like that.
 func writeTelling(w *recorder, status int, reason, body string) bool {
 	conn, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -50,19 +53,20 @@ func writeTelling(w *recorder, status int, reason, body string) bool {
 	fmt.Fprintf(buf, "HTTP/1.1 %d %s\r\n", status, phrase(reason))
 	_ = h.Write(buf) // errors of a buffer are told by Flush
 	fmt.Fprintf(buf, "\r\n%s", body)
-	if buf.Flush() != nil {
-		conn.Close()
-		return true
-	}
-	// Closed while the client still sends, the connection would be reset, and the
-	// answer lost.
-	go func() {
-		defer conn.Close()
-		if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil && conn.SetDeadline(time.Now().Add(reasonTime)) == nil {
-			_, _ = io.Copy(io.Discard, buf) // until it has read the answer, or the time is up
-		}
-	}()
+	w.last = func() { go endTelling(conn, buf) }
 	return true
+}
+
+// endTelling sends what is left of an answer and closes its connection: not while
+// the client still sends, or the connection would be reset, and the answer lost.
+func endTelling(conn net.Conn, buf *bufio.ReadWriter) {
+	defer conn.Close()
+	if buf.Flush() != nil {
+		return
+	}
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil && conn.SetDeadline(time.Now().Add(reasonTime)) == nil {
+		_, _ = io.Copy(io.Discard, buf) // until it has read the answer, or the time is up
+	}
 }
 
 // phrase is a text as it may stand in a status line.

@@ -30,6 +30,9 @@ func TestReasonsStandInTheStatusLine(t *testing.T) {
 		}
 		plainFailure(rec, r, &f)
 		counted <- recorder{status: rec.status, bytes: rec.bytes}
+		if rec.last != nil {
+			rec.last()
+		}
 	}))
 	t.Cleanup(server.Close)
 	const told = " joe may? X-Evil: ? not publish"

@@ -24,6 +24,7 @@ type recorder struct {
 	prefix string // where repo was asked at
 	asker
 	cached []string // Cache-Status
+	last   func()   // what is done once the request has been noted; nil: nothing
 }
 
 var recorders = sync.Pool{New: func() any { return &recorder{} }}

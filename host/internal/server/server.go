@@ -144,6 +144,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if s.access != nil {
 			s.access.write(rec, r, began)
 		}
+		if rec.last != nil {
+			rec.last()
+		}
 		rec.giveBack()
 	}()
 	s.serve(rec, r)
