@@ -181,10 +181,19 @@ func (p *Process) PID() int {
 // Exited reports whether the process has ended.
 func (p *Process) Exited() bool { return p.plugin.Exited() }
 
-// Kill ends the process, gracefully where it answers, and waits for it.
+// killTime bounds the wait for a process to be gone. One that has itself traced
+// by nobody stays for as long as its parent does.
+const killTime = 10 * time.Second
+
+// Kill ends the process, gracefully where it answers, and waits for it to be gone.
 func (p *Process) Kill() {
 	p.stop.Do(func() {
-		p.plugin.Kill()
+		gone := make(chan struct{})
+		go func() { p.plugin.Kill(); close(gone) }()
+		select {
+		case <-gone:
+		case <-time.After(killTime):
+		}
 		if p.own != "" {
 			os.RemoveAll(p.own)
 		}
