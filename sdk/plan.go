@@ -226,6 +226,9 @@ type Failure struct {
 	// Code is the ecosystem's own word for it, for {code} in
 	// [ErrorFormat.Body]; empty: the one of its kind in [ErrorFormat.Codes].
 	Code string
+	// Allow is the header of that name of a failure of KindMethod, as "GET, PUT";
+	// empty: there is none.
+	Allow string
 }
 
 // Error returns the message.
@@ -314,7 +317,7 @@ func (f Failure) response(Request) *pb.PlanResponse {
 }
 
 func (f Failure) wire() *pb.Failure {
-	return &pb.Failure{Kind: pb.ErrorKind(f.Kind), Message: f.Message, Code: f.Code}
+	return &pb.Failure{Kind: pb.ErrorKind(f.Kind), Message: f.Message, Code: f.Code, Allow: f.Allow}
 }
 
 func (v Version) wire() *pb.Version { return &pb.Version{Name: v.Name, Version: v.Version} }

@@ -140,13 +140,13 @@ func (r *router) plan(req Request) (Plan, Request) {
 	if complaint := malformed(req.Path, req.Query); complaint != "" {
 		return BadRequest(complaint), req
 	}
-	i, captures, otherMethod := r.find(req)
+	i, captures, others := r.find(req)
 	switch {
 	case i >= 0:
 		req.captures = captures
 		return r.Routes[i].Plan(req), req
-	case otherMethod:
-		return Failure{Kind: KindMethod, Message: req.Method + " does not fit this address"}, req
+	case len(others) > 0:
+		return Failure{Kind: KindMethod, Message: req.Method + " does not fit this address", Allow: strings.Join(others, ", ")}, req
 	}
 	return NotFound("no such address in a repository of " + r.Name + " packages"), req
 }
@@ -158,20 +158,25 @@ func (r *router) leads(address string) bool {
 	return i >= 0
 }
 
-// find is the first route that matches, and what it captures; -1: none does,
-// but perhaps one of another method.
-func (r *router) find(req Request) (i int, captures map[string]string, otherMethod bool) {
+// find is the first route that matches, and what it captures; -1: none does, but
+// others do of other methods, if there are some.
+func (r *router) find(req Request) (i int, captures map[string]string, others []string) {
 	for i, p := range r.patterns {
 		captures := p.match(req.Path)
 		if captures == nil {
 			continue
 		}
 		if p.method == req.Method {
-			return i, captures, false
+			return i, captures, nil
 		}
-		otherMethod = true
+		if slices.Contains(others, p.method) {
+			continue
+		}
+		if others = append(others, p.method); p.method == "GET" {
+			others = append(others, "HEAD") // the host answers it
+		}
 	}
-	return -1, nil, otherMethod
+	return -1, nil, others
 }
 
 // malformed says what is wrong with an address that no plugin needs to see:

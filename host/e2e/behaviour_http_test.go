@@ -265,8 +265,8 @@ func TestMethodsThatFitNowhereAreRefused(t *testing.T) {
 	h := startHost(t, faultConfig(reg.URL))
 	for _, method := range []string{http.MethodPost, http.MethodDelete, http.MethodPatch, "BREW"} {
 		for _, path := range []string{"/npm/methods", "/npm" + v.path(), "/"} {
-			if a := faultTry(t, method, h.URL+path); a.Status != http.StatusMethodNotAllowed {
-				t.Errorf("%s %s: %d %s, want 405", method, path, a.Status, a.Body)
+			if a := faultTry(t, method, h.URL+path); a.Status != http.StatusMethodNotAllowed || !strings.Contains(a.Header.Get("Allow"), "GET, HEAD") {
+				t.Errorf("%s %s: %d %s, allowed are %q; want 405", method, path, a.Status, a.Body, a.Header.Get("Allow"))
 			}
 		}
 	}

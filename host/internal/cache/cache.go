@@ -87,6 +87,9 @@ type Failure struct {
 	Until time.Time
 	// RetryAfter is when upstream may be asked again; zero: unknown.
 	RetryAfter time.Time
+	// Allow are the methods that the address takes, where the request's does not
+	// fit, as in the header; empty: not known.
+	Allow string
 }
 
 // Error returns the message.

@@ -89,6 +89,9 @@ func writeFailure(w *recorder, r *http.Request, f *cache.Failure, status int, fo
 	if wait := time.Until(f.RetryAfter); wait > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 	}
+	if f.Allow != "" {
+		h.Set("Allow", f.Allow)
+	}
 	h.Set("Content-Type", format.GetContentType())
 	h.Set("X-Content-Type-Options", "nosniff")
 	body := fill(format, f)

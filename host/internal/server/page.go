@@ -28,7 +28,7 @@ type startRepository struct {
 // serveStart shows every mount and how clients are pointed at it.
 func (s *Server) serveStart(w *recorder, r *http.Request, site *Site, base string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		plainFailure(w, r, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_METHOD, Message: "this page can only be read"})
+		plainFailure(w, r, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_METHOD, Message: "this page can only be read", Allow: "GET, HEAD"})
 		return
 	}
 	var repos []startRepository

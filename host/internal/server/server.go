@@ -250,7 +250,7 @@ func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, t
 	case *pb.PlanResponse_Identity:
 		err = s.serveIdentity(w, r, m, k, rt, p.Identity)
 	case *pb.PlanResponse_Failure:
-		err = &cache.Failure{Kind: p.Failure.GetKind(), Message: p.Failure.GetMessage(), Code: p.Failure.GetCode()}
+		err = &cache.Failure{Kind: p.Failure.GetKind(), Message: p.Failure.GetMessage(), Code: p.Failure.GetCode(), Allow: p.Failure.GetAllow()}
 	default:
 		err = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "plugin " + m.repo.Plugin + " plans something that this entrepot does not know; update entrepot"}
 	}

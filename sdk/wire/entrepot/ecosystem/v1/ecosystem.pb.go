@@ -2363,7 +2363,10 @@ type Failure struct {
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// The ecosystem's own word for it, where ErrorFormat has {code}; empty: the
 	// one of its kind.
-	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	Code string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	// The header Allow (RFC 9110, section 10.2.1) of a failure of the kind METHOD;
+	// empty: there is none.
+	Allow         string `protobuf:"bytes,4,opt,name=allow,proto3" json:"allow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2415,6 +2418,13 @@ func (x *Failure) GetMessage() string {
 func (x *Failure) GetCode() string {
 	if x != nil {
 		return x.Code
+	}
+	return ""
+}
+
+func (x *Failure) GetAllow() string {
+	if x != nil {
+		return x.Allow
 	}
 	return ""
 }
@@ -5539,11 +5549,12 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05Relay\x125\n" +
 	"\x06source\x18\x01 \x01(\v2\x1d.entrepot.ecosystem.v1.SourceR\x06source\x12\x18\n" +
 	"\aheaders\x18\x02 \x03(\tR\aheaders\x12\x14\n" +
-	"\x05names\x18\x03 \x03(\tR\x05names\"m\n" +
+	"\x05names\x18\x03 \x03(\tR\x05names\"\x83\x01\n" +
 	"\aFailure\x124\n" +
 	"\x04kind\x18\x01 \x01(\x0e2 .entrepot.ecosystem.v1.ErrorKindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
-	"\x04code\x18\x03 \x01(\tR\x04code\"\x95\x03\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\x12\x14\n" +
+	"\x05allow\x18\x04 \x01(\tR\x05allow\"\x95\x03\n" +
 	"\x06Upload\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\tR\x04body\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12\x14\n" +
