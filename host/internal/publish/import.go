@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -174,7 +175,8 @@ func (m *importing) read(f *transfer.File, from io.Reader) (w *blobs.Writer, dig
 	for algorithm, h := range hashes {
 		found[algorithm] = h.Sum(nil)
 	}
-	for algorithm, got := range found {
+	for _, algorithm := range slices.Backward(slices.Sorted(maps.Keys(found))) { // so that a sha is told of before md5
+		got := found[algorithm]
 		if want := f.Digests[algorithm]; want != hex.EncodeToString(got) {
 			m.done.Problems = append(m.done.Problems, fmt.Sprintf("%s is damaged: its %s is %x, but the list says %q", f.Path, algorithm, got, want))
 			return w, nil, nil
