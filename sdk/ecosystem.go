@@ -31,7 +31,8 @@ type Ecosystem struct {
 	Upstreams []Upstream
 	// Mounts are absolute paths besides /Name, as "/v2/"; nil: none.
 	Mounts []string
-	// Routes are tried in order; the first that matches plans the request. What
+	// Routes are tried in order, of which one at least is required; the first that
+	// matches plans the request. What
 	// none matches is answered with 404, or with 405 where only the method
 	// differs.
 	Routes []Route
@@ -56,7 +57,7 @@ type Ecosystem struct {
 	// which is done to a package, by action, with {package} for the package's
 	// name; nil: tokens have none.
 	Scopes map[Action]string
-	// Setup says how clients are pointed at a repository.
+	// Setup says how clients are pointed at a repository; nil: nothing is said.
 	Setup []Snippet
 	// Errors is how errors that the host makes look to clients; zero: plain
 	// text.
@@ -89,7 +90,7 @@ type Upstream struct {
 	// URL is the default address; empty: it must be configured.
 	URL string
 	// Variables are environment variables of the host that hold the address
-	// where the configuration names none.
+	// where the configuration names none; nil: none do.
 	Variables []string
 	// Failover asks the next upstream of the role also where this one fails, not
 	// only where it has nothing.
@@ -105,7 +106,7 @@ type Route struct {
 	Match string
 	// Plan says what to do; it is required. It must be a pure function of the
 	// request. Nil is a mistake, which is told at the start, or else fails that
-	// one request with 502, as a panic does: [NotFound] says that there is nothing.
+	// one request with 503, as a panic does: [NotFound] says that there is nothing.
 	Plan func(Request) Plan
 }
 
@@ -128,7 +129,8 @@ type ErrorFormat struct {
 	// the host replaces; for a JSON type they are replaced by JSON strings with their
 	// quotes. Empty: {message}.
 	Body string
-	// Status overrides the usual HTTP status of a kind; nil: none.
+	// Status overrides the usual HTTP status of a kind, with one from 400 to 599;
+	// nil: none.
 	Status map[Kind]int
 	// Codes are what {code} stands for, by kind, where a [Failure] has none of
 	// its own; nil: {code} is empty.

@@ -31,7 +31,9 @@ func (in *Input) Held() Failure {
 }
 
 // HeldVersion is the failure for a document about one version that
-// [Input.Keep] has refused; of several files, the one served last counts.
+// [Input.Keep] has refused; of several files, the one served last counts. Where
+// Keep has not refused it, the message names no instant that makes sense: return
+// [NotFound] there.
 func (in *Input) HeldVersion(name, version string) Failure {
 	var last cooldown.Verdict
 	for _, f := range in.facts {

@@ -49,7 +49,8 @@ type Entry struct {
 	// Extra is what renderings find again in [Hosted.Extra]; nil: nothing.
 	Extra []byte
 	// Type is the content type that it is served with; empty: as
-	// [Artifact.Type] says.
+	// [Artifact.Type] says. It, Needs and Loose are those of the Entry that is
+	// stored: of what Inspect returned, Accept gets none of them back.
 	Type string
 	// Needs are paths of loose files of the same package without which it is of
 	// no use; nil: none.
@@ -61,14 +62,15 @@ type Entry struct {
 
 // Members are those of a package file that [Package.Peek] chose.
 type Members struct {
-	// Name of the file.
+	// Name of the file; empty: it was sent without one.
 	Name string
 	// Path of a file that lies in a directory, below that directory, with
 	// slashes; of others it is the Name.
 	Path string
 	// Size of the file in bytes.
 	Size int64
-	// Digests of the file: sha512, sha256, sha1 and md5.
+	// Digests of the file: sha512, sha256, sha1 and md5, or those that
+	// [Upload.Digests] names and sha256. Nil: it is a folder.
 	Digests []Digest
 
 	members []Member
@@ -82,11 +84,12 @@ type Member struct {
 	Body []byte
 }
 
-// All are the members in the archive's order.
+// All are the members in the archive's order; nil: it has none that was chosen.
 func (m *Members) All() []Member { return m.members }
 
 // First returns the content of the first member whose name matches a pattern,
-// as in [Package.Peek] but without the kind of archive.
+// as in [Package.Peek] but without the kind of archive. False, with nil: no
+// member's does.
 func (m *Members) First(pattern string) ([]byte, bool) {
 	glob := Glob(pattern)
 	for _, member := range m.members {
@@ -98,12 +101,14 @@ func (m *Members) First(pattern string) ([]byte, bool) {
 }
 
 // Glob is the regular expression of a pattern of names, in which * stands for
-// any run of characters without a slash and ** for any run at all.
+// any run of characters without a slash and ** for any run at all. It matches
+// whole names; that of an empty pattern only the empty one.
 func Glob(pattern string) *regexp.Regexp { return wire.Glob(pattern) }
 
 // Hosted is a file of ours.
 type Hosted struct {
-	// Version that it is a file of; Published is when it was published here.
+	// Version that it is a file of; Published is when it was published here. It has
+	// a Name, a Version and Yanked besides, and all else zero.
 	Version Version
 	// File has its Path, Digests, Size and the Extra of its [Entry].
 	File File
@@ -124,12 +129,12 @@ type HostedPackage struct {
 	Owners []string
 	// Extra is what [Publication.SetExtra] kept of it; nil: nothing.
 	Extra []byte
-	// Files in the order in which they were stored.
+	// Files in the order in which they were stored; nil: there are none.
 	Files []Hosted
 }
 
 // Versions are the files by version, in the order in which versions were
-// stored first.
+// stored first; nil: there are none.
 func (p *HostedPackage) Versions() [][]Hosted {
 	index := map[string]int{}
 	var all [][]Hosted
@@ -147,18 +152,21 @@ func (p *HostedPackage) Versions() [][]Hosted {
 
 // UploadedFile is a file out of a request's body. Its bytes stay with the host.
 type UploadedFile struct {
-	// Name that the form of the body gives it; empty for "raw".
+	// Name that the form of the body gives it; empty for "raw" and "bytes".
 	Name string
 	// Filename is the one that the client gave; empty: none.
 	Filename string
 	// Size in bytes.
 	Size int64
-	// Digests of it: sha512, sha256, sha1 and md5.
+	// Digests of it: sha512, sha256, sha1 and md5, or those that [Upload.Digests]
+	// names and sha256.
 	Digests []Digest
-	// Entry is what Inspect says of it; nil: it is no package, for the reason in
-	// Problem.
+	// Entry is the Path and Extra that Inspect says it has, and the Name and
+	// Version of its Version; nil: it is no package, for the reason in Problem, or
+	// [Upload.Unread] had nobody look.
 	Entry *Entry
-	// Problem is why there is no Entry; nil: there is one.
+	// Problem is why there is no Entry, as a [Failure], without a message where
+	// nobody looked; nil: there is one.
 	Problem error
 
 	number int32
@@ -166,7 +174,7 @@ type UploadedFile struct {
 
 // Publication is an upload or a change that [Upload.Accept] decides on.
 type Publication struct {
-	// Files of the body.
+	// Files of the body; nil: it has none.
 	Files []UploadedFile
 	// User who asks; empty: nobody in particular.
 	User string
@@ -183,11 +191,15 @@ type Publication struct {
 // Request is the client's request.
 func (p *Publication) Request() Request { return p.request }
 
-// Field is a field of the body that is not a file; nil: it was not sent.
+// Field is a field of the body that is not a file; nil: it was not sent, while
+// one that was sent empty is an empty slice.
 func (p *Publication) Field(name string) []byte { return p.fields[name] }
 
 // Package is the state of a package of ours, whose Revision is 0 when there is
-// none. A package that is changed must have been looked at.
+// none; it is never nil. One that [Upload.Names] does not name is so at first,
+// and Accept is then run again with its state. A package that is changed must
+// have been looked at, or named there, or the request fails, unless the upload is
+// [Upload.Blind].
 func (p *Publication) Package(name string) *HostedPackage {
 	if known, ok := p.packages[name]; ok {
 		return known
@@ -200,8 +212,9 @@ func (p *Publication) Package(name string) *HostedPackage {
 
 func (p *Publication) order(o *pb.Operation) { p.operations = append(p.operations, o) }
 
-// Store stores a file as an entry. It fails when there is one at its path,
-// unless replace allows it.
+// Store stores a file as an entry, whose Path must not be empty. Unless replace
+// allows it, or the repository does, the request fails with 409 when there is one
+// of its version at its path.
 func (p *Publication) Store(f UploadedFile, e Entry, replace bool) {
 	o := e.operation()
 	o.File, o.Replace = f.number, replace
@@ -209,7 +222,8 @@ func (p *Publication) Store(f UploadedFile, e Entry, replace bool) {
 }
 
 // StoreBytes stores a file that was not uploaded as such, of up to a MiB: what
-// stands beside a package's file, as its metadata does. It fails like Store.
+// stands beside a package's file, as its metadata does. It fails like Store. An
+// empty body is no file: nothing is then served at the entry's Path.
 func (p *Publication) StoreBytes(body []byte, e Entry, replace bool) {
 	o := e.operation()
 	o.Body, o.Replace = body, replace
@@ -217,39 +231,46 @@ func (p *Publication) StoreBytes(body []byte, e Entry, replace bool) {
 }
 
 // StoreVersion stores a version that has no file of its own, or what is known
-// of one.
+// of one: the Version and the Extra of an entry. It fails like Store where that
+// is known already.
 func (p *Publication) StoreVersion(e Entry, replace bool) {
 	p.order(&pb.Operation{
 		Kind: pb.Operation_KIND_STORE, Version: e.Version.wire(), Extra: e.Extra, File: -1, Replace: replace,
 	})
 }
 
-// Tag points a tag at a version.
+// Tag points a tag at a version, which must be there or be stored before it by
+// the same publication: look at [Publication.Package] first, and return
+// [NotFound] where it is not, because the host has no better word for it than
+// that the request failed.
 func (p *Publication) Tag(name, tag, version string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_TAG, Version: &pb.Version{Name: name, Version: version}, Value: tag})
 }
 
-// Untag removes a tag.
+// Untag removes a tag; where there is none, nothing happens.
 func (p *Publication) Untag(name, tag string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_UNTAG, Version: &pb.Version{Name: name}, Value: tag})
 }
 
-// Yank yanks or unlists a version; the reason may be empty.
+// Yank yanks or unlists a version, which must be there as for
+// [Publication.Tag]; the reason may be empty.
 func (p *Publication) Yank(name, version, reason string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_YANK, Version: &pb.Version{Name: name, Version: version}, Value: reason})
 }
 
-// Unyank takes a yank back.
+// Unyank takes a yank back, with its reason, of a version that must be there.
 func (p *Publication) Unyank(name, version string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_UNYANK, Version: &pb.Version{Name: name, Version: version}})
 }
 
-// Deprecate deprecates a version; an empty message takes it back.
+// Deprecate deprecates a version, which must be there; an empty message takes it
+// back.
 func (p *Publication) Deprecate(name, version, message string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_DEPRECATE, Version: &pb.Version{Name: name, Version: version}, Value: message})
 }
 
-// Delete deletes a version with its files, or, without a version, a package. For
+// Delete deletes a version with its files, or, without a version, a package, and
+// tags of what is gone; where there is nothing, nothing happens. For
 // good: no other bytes can be published in their place, unless the repository
 // lets published files be replaced; the same bytes may come back.
 func (p *Publication) Delete(name, version string, forGood bool) {
@@ -261,17 +282,20 @@ func (p *Publication) DeleteFile(name, version, path string, forGood bool) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: name, Version: version}, Path: path, ForGood: forGood})
 }
 
-// Own makes a user an owner of a package.
+// Own makes a user an owner of a package. The request fails with 400 where no
+// token has the user's name.
 func (p *Publication) Own(name, user string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_OWN, Version: &pb.Version{Name: name}, Value: user})
 }
 
-// Disown takes that back.
+// Disown takes that back; of who is no owner nothing is taken. Only an
+// administrator may leave a package without owners: others get 403.
 func (p *Publication) Disown(name, user string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_DISOWN, Version: &pb.Version{Name: name}, Value: user})
 }
 
-// SetExtra keeps what renderings find in [HostedPackage.Extra].
+// SetExtra keeps what renderings find in [HostedPackage.Extra], in place of what
+// was there; nil: nothing.
 func (p *Publication) SetExtra(name string, extra []byte) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_EXTRA, Version: &pb.Version{Name: name}, Extra: extra})
 }
@@ -309,7 +333,7 @@ type Identity struct {
 
 // Grant is something that a token may be good for.
 type Grant struct {
-	// Action that is allowed.
+	// Action that is allowed; it is required.
 	Action Action
 	// Name of the package, in canonical form; "*": what is about all of them.
 	Name string
@@ -331,11 +355,12 @@ func (p Identity) response(r Request) *pb.PlanResponse {
 	return &pb.PlanResponse{Plan: &pb.PlanResponse_Identity{Identity: out}}
 }
 
-// Hosted is a package of ours that the document is about; nil: there is none.
+// Hosted is a package of ours that the document is about or that matches
+// [Document.Hosted], by its name in canonical form; nil: there is none.
 func (in *Input) Hosted(name string) *HostedPackage { return in.hosted[name] }
 
 // HostedPackages are all packages of ours that the document is about or that
-// match [Document.Hosted], by name.
+// match [Document.Hosted], by name; nil: there are none.
 func (in *Input) HostedPackages() []*HostedPackage {
 	var all []*HostedPackage
 	for _, name := range sortedKeys(in.hosted) {

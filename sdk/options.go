@@ -110,7 +110,7 @@ func decodeOptions(into reflect.Value, options []*pb.Option, given string) error
 // OptionError is an error about one option; the host points at its line in the
 // configuration. Return it from the function handed to [Serve].
 type OptionError struct {
-	// Option is its name, as its hcl tag has it.
+	// Option is its name, as its hcl tag has it; it is required.
 	Option string
 	// Message says what is wrong and what to write instead.
 	Message string

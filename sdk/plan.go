@@ -65,7 +65,7 @@ type Document struct {
 	// Empty: the request's path and query.
 	Path string
 	// Output names which of the rendering's outputs is served; empty: the main
-	// one.
+	// one. Where Render writes none of that name, the request fails.
 	Output string
 	// Beside says that clients read the Output after the main one, as its
 	// checksum, and that it must fit: for a while it is that of the rendering of
@@ -147,7 +147,8 @@ type Source struct {
 	Immutable bool
 }
 
-// From makes sources of addresses at the first upstream, none of them optional.
+// From makes sources of addresses at the first upstream, none of them optional;
+// without addresses there are none.
 func From(urls ...string) []Source {
 	sources := make([]Source, len(urls))
 	for i, u := range urls {
@@ -156,11 +157,12 @@ func From(urls ...string) []Source {
 	return sources
 }
 
-// Reply answers with what stands here.
+// Reply answers with what stands here; zero: status 200 without a body.
 type Reply struct {
-	// Status is the HTTP status; 0: 200.
+	// Status is the HTTP status, from 200 to 599; 0: 200.
 	Status int
-	// Header has one value a name; nil: none.
+	// Header has one value a name; nil: none. Content-Length and
+	// Transfer-Encoding are the host's, and fail the request here.
 	Header map[string]string
 	// Body is sent as it is; nil: empty.
 	Body []byte
@@ -185,7 +187,7 @@ func Redirect(location string) Reply {
 // Relay passes a request and its answer on, without keeping either. The body
 // is bounded by the host.
 type Relay struct {
-	// To is the address.
+	// To is the address; zero: the base of the first upstream.
 	To Source
 	// Headers are request headers to pass on, besides Content-Type,
 	// Content-Encoding and Accept; nil: none.
@@ -219,9 +221,11 @@ const (
 
 // Failure is an error for the client, as a plan or as what Render returns.
 type Failure struct {
-	// Kind decides the status.
+	// Kind decides the status; zero: 500. One that is none of the constants is a
+	// mistake that fails the request.
 	Kind Kind
-	// Message says what is wrong and what the client's user can do.
+	// Message says what is wrong and what the client's user can do; empty: nothing
+	// is said.
 	Message string
 	// Code is the ecosystem's own word for it, for {code} in
 	// [ErrorFormat.Body]; empty: the one of its kind in [ErrorFormat.Codes].

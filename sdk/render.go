@@ -36,7 +36,8 @@ type Doc struct {
 	Body []byte
 }
 
-// OK reports whether there is a body to read.
+// OK reports whether upstream has it, with status 200. There is a body to read
+// then, but of a [Source.Head].
 func (d *Doc) OK() bool { return d.Status == 200 }
 
 // Reader reads the body.
@@ -168,8 +169,8 @@ func (in *Input) mustBeOpen(method string) {
 	}
 }
 
-// Holds reports whether policy would hold a version back that was published at
-// the instant given, without recording anything: Keep is still to be called. It
+// Holds reports whether policy would hold a version back that has the Name,
+// Version and Published given (zero: unknown, as for Keep), without recording anything: Keep is still to be called. It
 // spares a plugin questions of upstream that would change nothing.
 func (in *Input) Holds(v Version) bool {
 	return in.policy.Judge(cooldown.Key{Name: v.Name, Version: v.Version}, v.Published).Held
@@ -177,9 +178,10 @@ func (in *Input) Holds(v Version) bool {
 
 // Known is a file of a version that an earlier rendering told Keep of.
 type Known struct {
-	// Version is what Keep was told.
+	// Version is what Keep was told, but for Claimed, Log and Entry, which are
+	// zero; Published is the file's own, where Keep was told of one.
 	Version Version
-	// File likewise; URL, Digests, Size and Extra are those seen last. Digests has
+	// File likewise, with a zero Published; URL, Digests, Size and Extra are those seen last. Digests has
 	// a sha256 also where Keep was told of none, while the host keeps the file.
 	File File
 	// First is when it was first seen.
@@ -206,7 +208,7 @@ func (in *Input) Part(f File, index string) {
 
 // State says what state a snapshot is in: what it is called (a serial number, a
 // date), when it was published, and when clients stop believing it; zero times:
-// unknown, and never.
+// unknown, and never. The last call counts.
 func (in *Input) State(version string, published, expires time.Time) {
 	in.state = &pb.State{Version: version, PublishedMs: milliseconds(published), ExpiresMs: milliseconds(expires)}
 }
@@ -220,8 +222,8 @@ func (in *Input) Log(name string, size int64) {
 }
 
 // Answer has the client answered with an [Artifact] or a [Reply] instead of
-// outputs; an artifact's Path must say which of several contents it is. Render
-// returns nil after it.
+// outputs; an artifact's Path must say which of several contents it is. A nil
+// plan panics. The error is always nil, so that Render can end with it.
 func (in *Input) Answer(p Plan) error {
 	in.answer = p.response(in.request)
 	return nil
@@ -240,7 +242,7 @@ func (in *Input) Output(name, contentType string) io.Writer {
 }
 
 // OutputWith is [Input.Output] of an output with further headers for the
-// client, one value a name.
+// client, one value a name; nil: none. Those given the first time count.
 func (in *Input) OutputWith(name, contentType string, header map[string]string) io.Writer {
 	return &output{in: in, name: name, contentType: contentType, headers: header}
 }

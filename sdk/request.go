@@ -14,7 +14,7 @@ type Request struct {
 	// Path is relative to the repository's mount, begins with a slash, and has
 	// its escapes as the client sent them.
 	Path string
-	// Query is as sent, without the question mark.
+	// Query is as sent, without the question mark; empty: none was sent.
 	Query string
 
 	base     string
@@ -46,8 +46,9 @@ func (r Request) Get(name string) string {
 // addresses; empty when there is no such name.
 func (r Request) Raw(name string) string { return r.captures[name] }
 
-// Param returns the first value of a query parameter; empty when there is
-// none or the query is malformed.
+// Param returns the first value of a query parameter, unescaped; empty when
+// there is none. A part of the query that has a semicolon is none; a query with a
+// malformed escape is answered with 400 before a plan is asked for.
 func (r Request) Param(name string) string {
 	values, _ := url.ParseQuery(r.Query)
 	return values.Get(name)
@@ -58,5 +59,6 @@ func (r Request) Param(name string) string {
 func (r Request) Header(name string) string { return r.headers[strings.ToLower(name)] }
 
 // URL returns the external address of a path of this repository, which begins
-// with a slash and has its escapes.
+// with a slash and has its escapes. Nothing is put between: without the slash the
+// address is wrong, and the empty path is the repository's own address.
 func (r Request) URL(path string) string { return r.base + path }

@@ -35,8 +35,8 @@ func (u *Unpacking) Body(name string) ([]byte, bool) {
 	return nil, false
 }
 
-// Measure tells the size in bytes and the digests of a member, as it is or in
-// an encoding, [Gzip]. Nil digests: the file has no such member. False: it is not
+// Measure tells the size in bytes and the digests of a member, as it is (an
+// empty encoding) or in one, [Gzip]. Nil digests: the file has no such member. False: it is not
 // known yet.
 func (u *Unpacking) Measure(name, encoding string) (size int64, digests []Digest, ok bool) {
 	if m := u.measured[encoding+" "+name]; m != nil {
@@ -57,7 +57,8 @@ func (u *Unpacking) StoreFile(e Entry) {
 	u.asked.Operations = append(u.asked.Operations, o)
 }
 
-// Store stores a member, as it is or in an encoding, as an entry.
+// Store stores a member, as it is (an empty encoding) or in one, [Gzip], as an
+// entry.
 func (u *Unpacking) Store(name, encoding string, e Entry) {
 	o := e.operation()
 	o.Part = &pb.Part{Name: name, Encoding: encoding}
@@ -72,7 +73,7 @@ func (u *Unpacking) StoreBytes(body []byte, e Entry) {
 	u.asked.Operations = append(u.asked.Operations, o)
 }
 
-// Tag points a tag at a version.
+// Tag points a tag at a version, which must be stored by then.
 func (u *Unpacking) Tag(name, tag, version string) {
 	u.asked.Operations = append(u.asked.Operations, &pb.Operation{
 		Kind: pb.Operation_KIND_TAG, Version: &pb.Version{Name: name, Version: version}, Value: tag,

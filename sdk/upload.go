@@ -26,7 +26,8 @@ type Upload struct {
 	// little endian, those with @ being files; "bytes:MAX" is one file without a
 	// name, of up to MAX bytes, which is also the field "body". Empty: "none".
 	Body string
-	// Action is what permission is needed for; empty: ActionPublish.
+	// Action is what permission is needed for; empty: ActionPublish. ActionRead is
+	// refused. Whatever it is, who orders a deletion needs that of ActionDelete too.
 	Action Action
 	// Names are the packages concerned, in canonical form, as far as the request
 	// tells; nil: Accept finds out.
@@ -50,7 +51,8 @@ type Upload struct {
 	Range string
 	// Mount is a file of ours that makes the upload unnecessary; zero: none.
 	Mount Mount
-	// Reply answers StepOpen, StepAppend, StepStatus and StepAbort. In its header
+	// Reply answers StepOpen, StepAppend, StepStatus and StepAbort; zero: 200
+	// without a body. Otherwise it is not used: Accept returns the answer. In its header
 	// {session}, {size} (how many bytes there are) and {last} (the number of the
 	// last one, or 0) are replaced.
 	Reply Reply

@@ -15,14 +15,15 @@ import (
 
 // Rule says how long versions of matching packages are held back.
 type Rule struct {
-	// Name is a pattern of package names, see [names.Match].
+	// Name is a pattern of package names, see [names.Match]; "*" matches all, and
+	// an empty one no package.
 	Name string
 	// Version is a pattern of versions; empty matches all.
 	Version string
-	// Window is how long a version is held after it was published. Zero: not
-	// at all.
+	// Window is how long a version is held after it was published. Zero or
+	// negative: not at all.
 	Window time.Duration
-	// Label is how people know the rule: "default", "package pkg:npm/lodash".
+	// Label is how people know the rule, for messages alone: "default", "package pkg:npm/lodash".
 	Label string
 }
 
@@ -36,16 +37,17 @@ type Version struct {
 	Name, Version string
 }
 
-// Policy is everything a judgement depends on.
+// Policy is everything a judgement depends on. Zero: nothing is held back.
 type Policy struct {
 	// Now is the instant to judge at.
 	Now time.Time
 	// Rules are tried in order; the first that matches decides. None: no
 	// cool-down.
 	Rules []Rule
-	// Names say which names are the same; zero: each is only itself.
+	// Names say which names are the same to Rules; zero: each is only itself.
+	// Exempt and Floors have names as they are judged, in canonical form.
 	Names names.Rules
-	// Exempt versions are always served.
+	// Exempt versions are always served; nil: none are.
 	Exempt map[Version]bool
 	// Floors are instants at which a file was known not to be there yet: it is
 	// no older, whatever it claims. One without a path is for all files of its
@@ -57,13 +59,14 @@ type Policy struct {
 type Verdict struct {
 	// Held is whether it is held back.
 	Held bool
-	// Until is when it will be served, if it is held.
+	// Until is when its window ends, and it is served from that instant on; zero:
+	// it has none.
 	Until time.Time
 	// Since is when its window began; zero: unknown.
 	Since time.Time
 	// Floored is whether Since is our own observation, not the claimed time.
 	Floored bool
-	// Rule is the rule that decided; nil: none matched.
+	// Rule is the rule that decided; nil: none matched, or an exemption decided.
 	Rule *Rule
 	// Exempt is whether an exemption decided.
 	Exempt bool
@@ -101,7 +104,7 @@ func (p *Policy) Rule(name, version string) *Rule {
 	return nil
 }
 
-// Reason is the sentence that people read when something is held.
+// Reason is why it is held, or why not, in words for people.
 func (v Verdict) Reason() string {
 	switch {
 	case v.Exempt:
@@ -120,16 +123,18 @@ func (v Verdict) Reason() string {
 	return fmt.Sprintf("%s %s, cool-down of %s (rule: %s)", how, Instant(v.Since), FormatDuration(v.Rule.Window), v.Rule.Label)
 }
 
-// Message is what a client is told about a version that is held.
+// Message is what a client is told about a version that is held; of one that is
+// not, it makes no sense.
 func (v Verdict) Message(name, version string) string {
 	return fmt.Sprintf("%s %s is held back until %s: %s", name, version, Instant(v.Until), v.Reason())
 }
 
-// Instant writes a time as messages show it: UTC, to the second.
+// Instant writes a time as messages show it (RFC 3339): UTC, to the second. The
+// zero time has no word of its own.
 func Instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
 // FormatDuration writes a duration in days where it is whole days, else as Go
-// does, without zero parts.
+// does, without zero parts. Zero is "0", and a negative one has a minus.
 func FormatDuration(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {

@@ -13,16 +13,20 @@ import "strings"
 type Rules struct {
 	// IgnoreCase says that upper and lower case are the same.
 	IgnoreCase bool
-	// Alike are ASCII characters that are the same, as "-_."; empty: none.
+	// Alike are ASCII characters that are the same, as "-_.", of which Fold writes
+	// the first; empty: none.
 	Alike string
-	// Runs says that several of Alike in a row are the same as one.
+	// Runs says that several of Alike in a row are the same as one; without Alike
+	// it says nothing.
 	Runs bool
 	// Prefix may stand before a name without making it another, as the host of
-	// the default registry with its slash does; empty: nothing may.
+	// the default registry with its slash does, in lower case where IgnoreCase is
+	// set; empty: nothing may.
 	Prefix string
 	// Home is a folder whose last part may be left out of what lies in it and in
-	// no folder below, as library/ of an image's name, or example.com/library/;
-	// empty: none may.
+	// no folder below, as library/ of an image's name, or example.com/library/. It
+	// ends in a slash, is in lower case where IgnoreCase is set, and is written
+	// without Prefix. Empty: none may.
 	Home string
 }
 
@@ -104,7 +108,7 @@ func (r Rules) Match(pattern, name string) bool {
 	return ok && !strings.Contains(short, "/") && Match(below, short)
 }
 
-// Any reports whether a name fits one of several patterns.
+// Any reports whether a name fits one of several patterns; nil: it does not.
 func (r Rules) Any(patterns []string, name string) bool {
 	for _, p := range patterns {
 		if r.Match(p, name) {
@@ -115,7 +119,8 @@ func (r Rules) Any(patterns []string, name string) bool {
 }
 
 // Match reports whether a name fits a pattern in which * stands for any run of
-// characters (also none, also slashes) and ? for one byte.
+// characters (also none, also slashes) and ? for one byte. An empty pattern
+// matches the empty name alone.
 func Match(pattern, name string) bool {
 	star, mark := -1, 0
 	p, n := 0, 0

@@ -20,7 +20,8 @@ type Report func(script, check string, problems []string)
 // the host starts it, and each script's expectations and the laws are held
 // against its answers. Without scripts, the laws are held against what is asked
 // of its routes. An error says that there was nothing to test: the plugin does
-// not start, or a script cannot be read.
+// not start, or a script cannot be read. What is wrong with its answers is no
+// error: report, which is required, is told of it.
 func Check(binary wire.Options, scripts []string, report Report) error {
 	start := started(binary)
 	about, err := describe(start)

@@ -14,7 +14,8 @@ var update = flag.Bool("update", false, "rewrite the expectations of scripts tha
 // Run runs every script that glob matches as a parallel subtest: its
 // expectations first, then the laws. Where the package under test is a plugin's
 // main package, it is built, and must give the same answers over a socket;
-// -short leaves that out. See the package documentation.
+// -short leaves that out. A glob that matches nothing and a script that cannot
+// be read fail the test. See the package documentation.
 func Run[C any](t *testing.T, open func(C) (sdk.Ecosystem, error), glob string) {
 	t.Helper()
 	files, err := filepath.Glob(glob)

@@ -18,21 +18,25 @@ import (
 type Question struct {
 	// Path is the document's canonical address, with its query.
 	Path string
-	// Now is the instant to judge at.
+	// Now is the instant to judge at. It is required with a Cooldown: at the zero
+	// time all that has an age is held back.
 	Now time.Time
-	// Cooldown is how long versions are held back; 0: not at all.
+	// Cooldown is how long versions are held back; 0 or negative: not at all.
 	Cooldown time.Duration
 	// Upstream has what upstream answers with status 200, by address as the
 	// plugin asks it. What is not there is answered with 404 where it is
-	// optional; where it is not, it is empty.
+	// optional; where it is not, it is empty, with status 200. Nil: nothing is
+	// there.
 	Upstream map[string][]byte
 }
 
 // Rendering is what a plugin makes of a [Question].
 type Rendering struct {
-	// Outputs are the outputs by name.
+	// Outputs are the outputs by name, that of the main one being empty. It is never
+	// nil; of a Failure it may have what was written before.
 	Outputs map[string][]byte
-	// Facts are the facts, in the order in which Input.Keep was told.
+	// Facts are the facts, in the order in which Input.Keep and Input.Part were
+	// told; nil: none.
 	Facts []*pb.Fact
 	// Failure is the failure for the client; nil: none.
 	Failure *pb.Failure
@@ -40,7 +44,9 @@ type Rendering struct {
 
 // Renderer returns a function that has a plugin render documents, without a
 // host or a connection: for fuzz tests, which look at what is rendered
-// themselves, and for benchmarks. The base address is http://entrepot.
+// themselves, and for benchmarks. The base address is http://entrepot, and options
+// have their defaults. A plugin that does not open, a path that is no document's and
+// a rendering that fails otherwise than by a [sdk.Failure] end the test as Fatal does.
 func Renderer[C any](tb testing.TB, open func(C) (sdk.Ecosystem, error)) func(testing.TB, Question) Rendering {
 	tb.Helper()
 	service, err := sdk.NewServer(open)
