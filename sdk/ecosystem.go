@@ -32,9 +32,8 @@ type Ecosystem struct {
 	// Mounts are absolute paths besides /Name, as "/v2/"; nil: none.
 	Mounts []string
 	// Routes are tried in order, of which one at least is required; the first that
-	// matches plans the request. What
-	// none matches is answered with 404, or with 405 where only the method
-	// differs.
+	// matches plans the request. What none matches is answered with 404, or with
+	// 405 where only the method differs.
 	Routes []Route
 	// Vary names the request headers that plans may look at. No other header
 	// reaches the plugin; nil: none does.

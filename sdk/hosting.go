@@ -270,9 +270,9 @@ func (p *Publication) Deprecate(name, version, message string) {
 }
 
 // Delete deletes a version with its files, or, without a version, a package, and
-// tags of what is gone; where there is nothing, nothing happens. For
-// good: no other bytes can be published in their place, unless the repository
-// lets published files be replaced; the same bytes may come back.
+// tags of what is gone; where there is nothing, nothing happens. For good: no
+// other bytes can be published in their place, unless the repository lets
+// published files be replaced; the same bytes may come back.
 func (p *Publication) Delete(name, version string, forGood bool) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: name, Version: version}, ForGood: forGood})
 }

@@ -170,8 +170,9 @@ func (in *Input) mustBeOpen(method string) {
 }
 
 // Holds reports whether policy would hold a version back that has the Name,
-// Version and Published given (zero: unknown, as for Keep), without recording anything: Keep is still to be called. It
-// spares a plugin questions of upstream that would change nothing.
+// Version and Published given (zero: unknown, as for Keep), without recording
+// anything: Keep is still to be called. It spares a plugin questions of upstream
+// that would change nothing.
 func (in *Input) Holds(v Version) bool {
 	return in.policy.Judge(cooldown.Key{Name: v.Name, Version: v.Version}, v.Published).Held
 }
@@ -181,8 +182,9 @@ type Known struct {
 	// Version is what Keep was told, but for Claimed, Log and Entry, which are
 	// zero; Published is the file's own, where Keep was told of one.
 	Version Version
-	// File likewise, with a zero Published; URL, Digests, Size and Extra are those seen last. Digests has
-	// a sha256 also where Keep was told of none, while the host keeps the file.
+	// File likewise, with a zero Published; URL, Digests, Size and Extra are those
+	// seen last. Digests has a sha256 also where Keep was told of none, while the
+	// host keeps the file.
 	File File
 	// First is when it was first seen.
 	First time.Time

@@ -36,8 +36,8 @@ func (u *Unpacking) Body(name string) ([]byte, bool) {
 }
 
 // Measure tells the size in bytes and the digests of a member, as it is (an
-// empty encoding) or in one, [Gzip]. Nil digests: the file has no such member. False: it is not
-// known yet.
+// empty encoding) or in one, [Gzip]. Nil digests: the file has no such member.
+// False: it is not known yet.
 func (u *Unpacking) Measure(name, encoding string) (size int64, digests []Digest, ok bool) {
 	if m := u.measured[encoding+" "+name]; m != nil {
 		return m.GetSize(), digestsFromWire(m.GetDigests()), true

@@ -52,9 +52,9 @@ type Upload struct {
 	// Mount is a file of ours that makes the upload unnecessary; zero: none.
 	Mount Mount
 	// Reply answers StepOpen, StepAppend, StepStatus and StepAbort; zero: 200
-	// without a body. Otherwise it is not used: Accept returns the answer. In its header
-	// {session}, {size} (how many bytes there are) and {last} (the number of the
-	// last one, or 0) are replaced.
+	// without a body. Otherwise it is not used: Accept returns the answer. In its
+	// header {session}, {size} (how many bytes there are) and {last} (the number of
+	// the last one, or 0) are replaced.
 	Reply Reply
 	// Digests are the algorithms that Accept needs besides sha256; nil: sha512,
 	// sha1 and md5.

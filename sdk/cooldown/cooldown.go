@@ -23,7 +23,8 @@ type Rule struct {
 	// Window is how long a version is held after it was published. Zero or
 	// negative: not at all.
 	Window time.Duration
-	// Label is how people know the rule, for messages alone: "default", "package pkg:npm/lodash".
+	// Label is how people know the rule, for messages alone: "default",
+	// "package pkg:npm/lodash".
 	Label string
 }
 

@@ -38,15 +38,16 @@ type Rendering struct {
 	// Facts are the facts, in the order in which Input.Keep and Input.Part were
 	// told; nil: none.
 	Facts []*pb.Fact
-	// Failure is the failure for the client; nil: none.
+	// Failure is the failure for the client, of the upstream kind where Render
+	// returned an error that is no [sdk.Failure]; nil: none.
 	Failure *pb.Failure
 }
 
 // Renderer returns a function that has a plugin render documents, without a
 // host or a connection: for fuzz tests, which look at what is rendered
 // themselves, and for benchmarks. The base address is http://entrepot, and options
-// have their defaults. A plugin that does not open, a path that is no document's and
-// a rendering that fails otherwise than by a [sdk.Failure] end the test as Fatal does.
+// have their defaults. A plugin that does not open, a path that is no document's, and
+// a Render that panics or breaks the contract end the test as Fatal does.
 func Renderer[C any](tb testing.TB, open func(C) (sdk.Ecosystem, error)) func(testing.TB, Question) Rendering {
 	tb.Helper()
 	service, err := sdk.NewServer(open)
