@@ -178,7 +178,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 			return err
 		}
 		out := &sender{stream: stream}
-		in.missing, in.facts, in.held, in.out, in.mistake, in.answer, in.state = nil, nil, hold{}, out, "", nil, nil
+		in.missing, in.facts, in.held, in.out, in.mistake, in.answer, in.state, in.logs = nil, nil, hold{}, out, "", nil, nil, nil
 		for _, s := range in.first {
 			if in.docs[s] == nil {
 				return status.Errorf(codes.Internal, "plugin %s: %s plans to other sources than it was asked for: a plan must be a pure function of the canonical address", r.Name, start.GetPath())

@@ -389,6 +389,7 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 		var full *catalog.QuotaError
 		var placed *catalog.DirectoryError
 		var alike *catalog.AlikeError
+		var taken *catalog.TakenError
 		switch {
 		case err == nil:
 			set.pins = nil
@@ -399,6 +400,8 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Message: err.Error()}
 		case errors.As(err, &gone):
 			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Message: err.Error(), Name: gone.Name, Version: gone.Version}
+		case errors.As(err, &taken):
+			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error()}
 		case errors.As(err, &alike):
 			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error(), Name: alike.Name}
 		case errors.As(err, &exists):
