@@ -1,0 +1,160 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/policy"
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// snapshot keeps what a snapshot's root was rendered to. It is judged as a
+// whole, when it is served.
+func (m *making) snapshot(ctx context.Context, done *pb.RenderDone, sink *outputs, p *cooldown.Policy, generation, hostedKey string) (*Rendering, error) {
+	r := &Rendering{renderingRecord: renderingRecord{
+		Plugin: generation, Policy: policy.Key(p), Names: m.d.GetNames(), Sources: m.order, Hosted: hostedKey, Pattern: m.d.GetHosted(),
+	}}
+	if done.GetFailure().GetKind() == pb.ErrorKind_ERROR_KIND_UPSTREAM {
+		sink.abort()
+		return nil, errors.Join(m.unreadable(done.GetFailure()), m.forget())
+	}
+	if err := m.keep(r, sink, done); err != nil || r.Failure != nil || m.stale != nil {
+		return r, err
+	}
+	if err := m.observeState(r, done.GetState(), sink.facts); err != nil {
+		return nil, err
+	}
+	seen, err := m.c.sightings(m.repo, m.d.GetPath())
+	if err != nil {
+		return nil, err
+	}
+	next, _ := seen.observe(nil, look{at: m.checked()})
+	if err := m.c.putSightings(m.repo, m.d.GetPath(), next, false); err != nil {
+		return nil, err
+	}
+	m.release()
+	m.c.complete(ctx, m.repo, m.d.GetPath())
+	return r, nil
+}
+
+// judge adds the floors of files that are new to a policy and reports whether
+// something was shown that must not be. If not, what was seen is noted, unless
+// the document is no listing.
+func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string, facts []*pb.Fact) (held bool, err error) {
+	if observed == "" {
+		p.Floors, err = m.floorsOfHits(ctx, facts)
+		return shown(p, facts), err
+	}
+	mu := m.c.lockRecord(sightingsName(m.repo, observed))
+	mu.Lock()
+	defer mu.Unlock()
+	seen, err := m.c.sightings(m.repo, observed)
+	if err != nil {
+		return false, fmt.Errorf("reading what was seen before: %w", err)
+	}
+	if observed != m.d.GetPath() {
+		if p.Floors, err = m.c.floorsElsewhere(m.repo, m.d, seen, facts, m.checked(), m.stale == nil); err != nil {
+			return false, err
+		}
+		p.Floors, err = m.c.withLogs(m.repo, p.Floors, facts)
+		return shown(p, facts), err
+	}
+	next, fresh := seen.observe(facts, m.c.look(m.repo, m.checked()))
+	if m.d.GetHistory() {
+		next.remember(seen, facts, m.checked())
+		if seen == nil {
+			beside, err := m.c.floorsBeside(m.repo, m.d, next, facts, m.checked())
+			if err != nil {
+				return false, err
+			}
+			fresh = fresh || beside
+		}
+	}
+	if p.Floors, err = m.c.withLogs(m.repo, next.floors(), facts); err != nil {
+		return false, err
+	}
+	if shown(p, facts) {
+		return true, nil
+	}
+	// Names that do not exist are without end, and nothing is known of them.
+	if m.stale != nil || m.without != nil || seen == nil && len(facts) == 0 {
+		return false, nil
+	}
+	return false, m.c.putSightings(m.repo, observed, next, fresh)
+}
+
+func (m *making) start(p *cooldown.Policy) *pb.RenderStart {
+	start := &pb.RenderStart{Repository: m.repo.wire(m.base), Path: m.d.GetPath(), Policy: policy.Wire(p)}
+	if m.d.GetHistory() {
+		start.Known = m.history()
+	}
+	if m.repo.Hosted != nil {
+		start.Ours = slices.Concat(m.repo.Hosted.Names, m.ours)
+	}
+	return start
+}
+
+// foundOurs reports whether a list of upstream's has names that are ours without
+// the configuration saying so, which were not known before: it is to be rendered
+// without them.
+func (m *making) foundOurs(facts []*pb.Fact) (bool, error) {
+	if m.repo.Hosted == nil || len(m.d.GetNames()) > 0 {
+		return false, nil
+	}
+	known := len(m.ours)
+	for _, f := range facts {
+		if slices.Contains(m.ours, f.GetName()) {
+			continue
+		}
+		asked, err := m.c.upstreamHas(m.repo, f.GetName())
+		if err != nil {
+			return false, err
+		}
+		if !asked {
+			m.ours = append(m.ours, f.GetName())
+		}
+	}
+	return len(m.ours) > known, nil
+}
+
+// history is what was seen before, with the sha256 of those files that are kept
+// here, which upstream may never have told.
+func (m *making) history() []*pb.Known {
+	known := m.known.known()
+	for _, k := range known {
+		f := k.GetFact()
+		if f.GetPath() == "" || slices.ContainsFunc(f.GetDigests(), func(d *pb.Digest) bool { return d.GetAlgorithm() == "sha256" }) {
+			continue
+		}
+		if a := m.c.knownArtifact(m.repo, artifactName(m.repo, f.GetPath())); a != nil {
+			f.Digests = append(f.Digests, &pb.Digest{Algorithm: "sha256", Sum: a.Digest[:]})
+		}
+	}
+	return known
+}
+
+// shown reports whether a rendering shows a file that policy holds.
+func shown(p *cooldown.Policy, facts []*pb.Fact) bool {
+	for _, f := range facts {
+		if f.GetKept() && p.Judge(keyOf(f), publishedOf(f)).Held {
+			return true
+		}
+	}
+	return false
+}
+
+// nextChange is when the first held file comes free; zero: none is held.
+func nextChange(p *cooldown.Policy, facts []*pb.Fact) time.Time {
+	var next time.Time
+	for _, f := range facts {
+		v := p.Judge(keyOf(f), publishedOf(f))
+		if v.Held && (next.IsZero() || v.Until.Before(next)) {
+			next = v.Until
+		}
+	}
+	return next
+}
