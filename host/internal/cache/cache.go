@@ -199,7 +199,7 @@ type Options struct {
 const factMemory = 8 << 20
 
 // Bodies up to this size are kept in memory.
-const smallBody = 32 << 10
+const smallBody = 64 << 10
 
 // New makes a cache.
 func New(o Options) (*Cache, error) {
