@@ -194,9 +194,13 @@ type Options struct {
 	Log hclog.Logger
 }
 
-// factMemory bounds facts kept in memory, in bytes: most are asked for right
-// after their document.
-const factMemory = 8 << 20
+// Facts are kept in memory up to so many bytes, and like sources only so long after
+// they were asked for last: most are within seconds of their document, and the
+// collector would go through what lies there all the time.
+const (
+	factMemory = 8 << 20
+	askedFor   = 30 * time.Second
+)
 
 // Bodies up to this size are kept in memory.
 const smallBody = 64 << 10
@@ -213,7 +217,9 @@ func New(o Options) (*Cache, error) {
 	if c.catalog, err = catalog.New(o.Dir.Keep); err != nil {
 		return nil, err
 	}
-	if c.sources, err = otter.New(&otter.Options[string, *source]{MaximumSize: 20_000}); err != nil {
+	if c.sources, err = otter.New(&otter.Options[string, *source]{
+		MaximumSize: 20_000, ExpiryCalculator: otter.ExpiryAccessing[string, *source](askedFor),
+	}); err != nil {
 		return nil, err
 	}
 	if c.renderings, err = otter.New(&otter.Options[string, *Rendering]{MaximumSize: 20_000}); err != nil {
@@ -234,8 +240,9 @@ func New(o Options) (*Cache, error) {
 		return nil, err
 	}
 	if c.factSets, err = otter.New(&otter.Options[string, *factSet]{
-		MaximumWeight: factMemory,
-		Weigher:       func(_ string, f *factSet) uint32 { return f.weight() },
+		MaximumWeight:    factMemory,
+		Weigher:          func(_ string, f *factSet) uint32 { return f.weight() },
+		ExpiryCalculator: otter.ExpiryAccessing[string, *factSet](askedFor),
 	}); err != nil {
 		return nil, err
 	}
