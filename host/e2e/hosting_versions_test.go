@@ -100,3 +100,20 @@ func TestVersionsThatAreTheSameArePublishedOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestMavenArtifactsOfAlikeGroups publishes artifacts whose names differ in where
+// the group ends, and versions that Maven orders alike: they have places of their
+// own.
+func TestMavenArtifactsOfAlikeGroups(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, "repository \"maven\" {\n  hosted { names = [\"com.acme.*\"] }\n}\n")
+	token := "Bearer " + h.token(t, "ci", "--allow", "publish:maven")
+	for _, path := range []string{"com/acme/light/bulb/1.0/bulb-1.0.jar", "com/acme/light.bulb/1.0/light.bulb-1.0.jar", "com/acme/light.bulb/1.0.0/light.bulb-1.0.0.jar"} {
+		if status, body := hostingSend(t, http.MethodPut, h.URL+"/maven/"+path, token, "application/java-archive", []byte("jar "+path)); status != http.StatusCreated {
+			t.Errorf("%s is answered with %d %s", path, status, body)
+		}
+		if status, _, body := get(t, h.URL+"/maven/"+path); status != http.StatusOK || string(body) != "jar "+path {
+			t.Errorf("%s is served with %d %q", path, status, body)
+		}
+	}
+}

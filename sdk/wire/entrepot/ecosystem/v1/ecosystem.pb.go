@@ -563,7 +563,10 @@ type NameRules struct {
 	Prefix string `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	// A folder whose last part may be left out of what lies in it and in no folder
 	// below, as "library/".
-	Home          string `protobuf:"bytes,5,opt,name=home,proto3" json:"home,omitempty"`
+	Home string `protobuf:"bytes,5,opt,name=home,proto3" json:"home,omitempty"`
+	// ASCII characters that a pattern may have in each other's place; names that
+	// differ in them are different.
+	Loose         string `protobuf:"bytes,6,opt,name=loose,proto3" json:"loose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -629,6 +632,13 @@ func (x *NameRules) GetPrefix() string {
 func (x *NameRules) GetHome() string {
 	if x != nil {
 		return x.Home
+	}
+	return ""
+}
+
+func (x *NameRules) GetLoose() string {
+	if x != nil {
+		return x.Loose
 	}
 	return ""
 }
@@ -5410,14 +5420,15 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05names\x18\x15 \x01(\v2 .entrepot.ecosystem.v1.NameRulesR\x05names\x1a9\n" +
 	"\vScopesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x82\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x98\x01\n" +
 	"\tNameRules\x12\x1f\n" +
 	"\vignore_case\x18\x01 \x01(\bR\n" +
 	"ignoreCase\x12\x14\n" +
 	"\x05alike\x18\x02 \x01(\tR\x05alike\x12\x12\n" +
 	"\x04runs\x18\x03 \x01(\bR\x04runs\x12\x16\n" +
 	"\x06prefix\x18\x04 \x01(\tR\x06prefix\x12\x12\n" +
-	"\x04home\x18\x05 \x01(\tR\x04home\"j\n" +
+	"\x04home\x18\x05 \x01(\tR\x04home\x12\x14\n" +
+	"\x05loose\x18\x06 \x01(\tR\x05loose\"j\n" +
 	"\bUpstream\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1c\n" +
