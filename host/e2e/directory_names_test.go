@@ -82,6 +82,9 @@ func TestNamesInDirectoriesStayOurs(t *testing.T) {
 		t.Errorf("a name that never was ours is answered with %d %s", status, body)
 	}
 
+	if out, err := h.Run(t, "explain", "pkg:pub/lamp@99.0.0"); err != nil || !strings.Contains(out, "the name stays ours") || !strings.Contains(out, "--give-up") {
+		t.Errorf("explain: %v\n%s", err, out)
+	}
 	if out, err := h.Run(t, "purge", "pkg:pub/lamp"); err != nil {
 		t.Errorf("purge: %v\n%s", err, out)
 	}
