@@ -115,6 +115,8 @@ type Catalog struct {
 	epochs   sync.Map       // repository → *atomic.Uint64
 	rooms    sync.Map       // repository → *room
 	spelled  sync.Map       // repository → *spellings
+
+	followers sync.Map // repository → func()
 }
 
 // New makes a catalogue of what is in a store.

@@ -239,6 +239,7 @@ type edit struct {
 	freed    []blobs.Digest
 	at       time.Time // when what is stored was published
 	added    int64     // bytes that are published besides
+	wake     func()    // who follows what goes; nil: nothing does
 }
 
 func (e *edit) apply(o *pb.Operation) error {
@@ -453,6 +454,7 @@ func (e *edit) finish(before map[string]*Package) error {
 		for _, f := range old {
 			e.added -= f.room()
 			e.forget(p, f)
+			e.depart(p, f)
 		}
 		e.part(before[name], p)
 		if err := e.putPackage(p, before[name].Revision); err != nil {
