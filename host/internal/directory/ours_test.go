@@ -164,8 +164,24 @@ func TestWhatWasRefusedForAPublicationComesBack(t *testing.T) {
 	}
 	tr.scans(Result{Files: 4, Added: 4})
 	tr.has("boat 1", "ship 2", "oar 3", "tug 4")
+	// What was deleted for good comes back as it was, or not at all.
+	tr.write("oar_7.tgz", "oar_9.tgz")
+	content := blobs.Digest(sha256.Sum256([]byte("oar_7.tgz")))
+	for version, d := range map[string]blobs.Digest{"7": content, "9": {}} {
+		if err := tr.catalog.Apply(catalog.Change{Repository: "r", Now: time.Now(), Blind: true, Operations: []*pb.Operation{stores("oar", version, "/"+version)}, Bodies: []catalog.Body{{Digest: d}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.scans(Result{Files: 6, Bad: 2})
+	for _, version := range []string{"7", "9"} {
+		if err := tr.publishes(false, deletes("oar", version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.scans(Result{Files: 6, Added: 1, Bad: 1})
+	tr.has("boat 1", "ship 2", "oar 3", "tug 4", "oar 7")
 	before := tr.inspects.Load()
-	tr.scans(Result{Files: 4})
+	tr.scans(Result{Files: 6})
 	if n := tr.inspects.Load() - before; n != 0 {
 		t.Errorf("%d files are looked into once more", n)
 	}
