@@ -122,7 +122,9 @@ func TestFilesInDirectoriesFollowPublications(t *testing.T) {
 	if err := os.WriteFile(file, []byte("lamp"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "to refuse the file", func() bool { return strings.Contains(h.log.String(), "what is published gets no files from directories") })
+	eventually(t, "to refuse the file", func() bool {
+		return strings.Contains(h.log.String(), "what is published gets no files from directories")
+	})
 	if status, body := hostingSend(t, http.MethodDelete, at, token, "", nil); status/100 != 2 {
 		t.Fatalf("it is deleted with %d %s", status, body)
 	}
