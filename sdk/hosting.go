@@ -35,6 +35,29 @@ type Package struct {
 	// served, as an image in an archive does; nil: Inspect tells, as it does of
 	// what is uploaded. It must be a pure function, and errors are as Inspect's.
 	Unpack func(*Unpacking) error
+	// Canonical is what all spellings of a version have in common that clients take
+	// for one, as 1 of 1.0 and 1.0.0. It must be a pure function. Nil: each version
+	// is only itself. Where a package of ours has a version, what would be stored of
+	// another with the same canonical form is refused with 409, and is not served
+	// where it lies in a directory.
+	Canonical func(version string) string
+}
+
+// name gives the versions of what is to be stored their canonical form.
+func (p *Package) name(operations []*pb.Operation) []*pb.Operation {
+	for _, o := range operations {
+		if o.GetKind() == pb.Operation_KIND_STORE {
+			o.Version = p.named(o.GetVersion())
+		}
+	}
+	return operations
+}
+
+func (p *Package) named(v *pb.Version) *pb.Version {
+	if p != nil && p.Canonical != nil && v.GetVersion() != "" {
+		v.Canonical = p.Canonical(v.GetVersion())
+	}
+	return v
 }
 
 // Entry is what Inspect makes of a package file.
@@ -289,7 +312,7 @@ func (s *server) Inspect(stream grpc.ClientStreamingServer[pb.InspectRequest, pb
 	if failed != nil {
 		return stream.SendAndClose(&pb.InspectResponse{Failure: refusal(failed).wire()})
 	}
-	return stream.SendAndClose(&pb.InspectResponse{Entry: &pb.Entry{Version: e.Version.wire(), Path: e.Path, Extra: e.Extra, ContentType: e.Type}})
+	return stream.SendAndClose(&pb.InspectResponse{Entry: &pb.Entry{Version: r.Package.named(e.Version.wire()), Path: e.Path, Extra: e.Extra, ContentType: e.Type}})
 }
 
 // refusal is an error of a request as a failure.

@@ -103,9 +103,7 @@ func (p *Publication) StoreVersion(e Entry, replace bool) {
 }
 
 // Tag points a tag at a version, which must be there or be stored before it by
-// the same publication: look at [Publication.Package] first, and return
-// [NotFound] where it is not, because the host has no better word for it than
-// that the request failed.
+// the same publication, or the request fails with 404.
 func (p *Publication) Tag(name, tag, version string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_TAG, Version: &pb.Version{Name: name, Version: version}, Value: tag})
 }
@@ -115,26 +113,26 @@ func (p *Publication) Untag(name, tag string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_UNTAG, Version: &pb.Version{Name: name}, Value: tag})
 }
 
-// Yank yanks or unlists a version, which must be there as for
-// [Publication.Tag]; the reason may be empty.
+// Yank yanks or unlists a version, or the request fails with 404 where it is not
+// there; the reason may be empty.
 func (p *Publication) Yank(name, version, reason string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_YANK, Version: &pb.Version{Name: name, Version: version}, Value: reason})
 }
 
-// Unyank takes a yank back, with its reason, of a version that must be there.
+// Unyank takes a yank back, with its reason. It fails like Yank.
 func (p *Publication) Unyank(name, version string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_UNYANK, Version: &pb.Version{Name: name, Version: version}})
 }
 
-// Deprecate deprecates a version, which must be there; an empty message takes it
-// back.
+// Deprecate deprecates a version; an empty message takes it back. It fails like
+// Yank.
 func (p *Publication) Deprecate(name, version, message string) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_DEPRECATE, Version: &pb.Version{Name: name, Version: version}, Value: message})
 }
 
 // Delete deletes a version with its files, or, without a version, a package, and
 // tags of what is gone; where there is nothing, nothing happens. For good: no
-// other bytes can be published in their place, unless the repository lets
+// other bytes can be published in their place (409), unless the repository lets
 // published files be replaced; the same bytes may come back.
 func (p *Publication) Delete(name, version string, forGood bool) {
 	p.order(&pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: name, Version: version}, ForGood: forGood})
@@ -187,7 +185,7 @@ func (s *server) Accept(stream grpc.ClientStreamingServer[pb.AcceptRequest, pb.A
 	case failed != nil:
 		return stream.SendAndClose(&pb.AcceptResponse{Failure: refusal(failed).wire()})
 	}
-	return stream.SendAndClose(&pb.AcceptResponse{Operations: p.operations, Reply: reply.response(req).GetReply()})
+	return stream.SendAndClose(&pb.AcceptResponse{Operations: r.Package.name(p.operations), Reply: reply.response(req).GetReply()})
 }
 
 func receivePublication(stream grpc.ClientStreamingServer[pb.AcceptRequest, pb.AcceptResponse]) (*Publication, *pb.AcceptStart, error) {

@@ -101,5 +101,6 @@ func unpack(p *Package, members *Members, measured []*pb.Measured) *pb.InspectRe
 	if err != nil {
 		return &pb.InspectResponse{Failure: refusal(err).wire()}
 	}
+	p.name(u.asked.Operations)
 	return u.asked
 }

@@ -671,3 +671,53 @@ func TestConnectionsAreEncryptedWithTheCertificateInForce(t *testing.T) {
 	certificateFor(t, dir, "third")
 	h.wait(t, "to show the third certificate", func() bool { return shows("third") })
 }
+
+// TestStartPageShowsWhatOneMayRead has repositories on the start page for those
+// who may read them.
+func TestStartPageShowsWhatOneMayRead(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, `repository "open" {
+  plugin = "generic"
+  hosted { any = true }
+}
+repository "quay-seven" {
+  plugin = "generic"
+  anonymous = []
+  hosted { any = true }
+}
+`)
+	token := h.token(t, "jane", "--allow", "read:quay-seven:acme/*")
+	for name, c := range map[string]struct {
+		headers []string
+		want    int
+		open    bool
+		private bool
+	}{
+		"nobody":          {nil, 200, true, false},
+		"a reader":        {[]string{"Authorization", basicAuth("any", token)}, 200, true, true},
+		"a wrong token":   {[]string{"Authorization", "Bearer wrong"}, 401, false, false},
+		"another's right": {[]string{"Authorization", "Bearer " + h.token(t, "joe", "--allow", "read:open")}, 200, true, false},
+	} {
+		a := answered(t, c.want, h.URL+"/", c.headers...)
+		page := string(a.Body)
+		if strings.Contains(page, `id="open"`) != c.open || strings.Contains(page, "quay-seven") != c.private {
+			t.Errorf("%s is shown %s", name, page)
+		}
+		if c.want == 200 && (strings.Contains(page, "There are repositories") == c.private || !strings.Contains(a.Header.Get("Cache-Control"), "private") || !strings.Contains(a.Header.Get("Vary"), "Authorization")) {
+			t.Errorf("%s is shown %v %s", name, a.Header, page)
+		}
+		if c.want == 401 && !strings.HasPrefix(a.Header.Get("Www-Authenticate"), "Basic") {
+			t.Errorf("%s is answered with %v", name, a.Header)
+		}
+	}
+	h.Configure(t, `repository "quay-seven" {
+  plugin = "generic"
+  anonymous = []
+  hosted { any = true }
+}
+`)
+	eventually(t, "to ask for a token", func() bool {
+		status, header, body := get(t, h.URL+"/")
+		return status == 401 && strings.HasPrefix(header.Get("Www-Authenticate"), "Basic") && !strings.Contains(string(body), "quay-seven")
+	})
+}

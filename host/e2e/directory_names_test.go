@@ -82,6 +82,9 @@ func TestNamesInDirectoriesStayOurs(t *testing.T) {
 		t.Errorf("a name that never was ours is answered with %d %s", status, body)
 	}
 
+	if out, err := h.Run(t, "explain", "pkg:pub/lamp@99.0.0"); err != nil || !strings.Contains(out, "the name stays ours") || !strings.Contains(out, "--give-up") {
+		t.Errorf("explain: %v\n%s", err, out)
+	}
 	if out, err := h.Run(t, "purge", "pkg:pub/lamp"); err != nil {
 		t.Errorf("purge: %v\n%s", err, out)
 	}
@@ -98,4 +101,35 @@ func TestNamesInDirectoriesStayOurs(t *testing.T) {
 	if status, _ := ask("tide"); status != http.StatusNotFound {
 		t.Errorf("tide, which was not given up, is answered with %d", status)
 	}
+}
+
+// TestFilesInDirectoriesFollowPublications has a file refused for what is
+// published in its place, and served once that is deleted: it has the bytes that
+// may come back.
+func TestFilesInDirectoriesFollowPublications(t *testing.T) {
+	t.Parallel()
+	tree := t.TempDir()
+	h := startHost(t, fmt.Sprintf("repository \"generic\" {\n  hosted { any = true }\n  directory %q { refresh = \"24h\" }\n}\n", tree))
+	token := "Bearer " + h.token(t, "jane", "--allow", "publish,delete:generic")
+	at := h.URL + "/generic/acme/lamp.bin"
+	if status, body := hostingSend(t, http.MethodPut, at, token, "", []byte("lamp")); status/100 != 2 {
+		t.Fatalf("it is published with %d %s", status, body)
+	}
+	file := filepath.Join(tree, "acme", "lamp.bin")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("lamp"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "to refuse the file", func() bool {
+		return strings.Contains(h.log.String(), "what is published gets no files from directories")
+	})
+	if status, body := hostingSend(t, http.MethodDelete, at, token, "", nil); status/100 != 2 {
+		t.Fatalf("it is deleted with %d %s", status, body)
+	}
+	eventually(t, "to serve the file", func() bool {
+		status, _, body := get(t, at)
+		return status == http.StatusOK && string(body) == "lamp"
+	})
 }

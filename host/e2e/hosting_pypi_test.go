@@ -324,7 +324,7 @@ func TestHostingPyPIYanks(t *testing.T) {
 		t.Errorf("after a deletion of 1.1.0 there are %v", page.Files)
 	}
 	second.needs = "other"
-	if status, body := hostingPyPIPost(t, mount(h, f), token, wheelName(second), wheel(t, second)); status != http.StatusForbidden {
+	if status, body := hostingPyPIPost(t, mount(h, f), token, wheelName(second), wheel(t, second)); status != http.StatusConflict {
 		t.Errorf("what was deleted is published with other bytes: %d %s", status, body)
 	}
 	for path, want := range map[string]int{"/api/acme-tide/7.0/yank": 404, "/api/tide/1.0.0/yank": 403} {

@@ -26,6 +26,7 @@ type described struct {
 	Names struct {
 		IgnoreCase bool `json:"ignore_case"`
 		Alike      string
+		Loose      string
 		Runs       bool
 		Prefix     string
 		Home       string
@@ -51,7 +52,7 @@ Package URLs: ` + "`pkg:{{.PURL}}/…`" + `. {{if .Default}}It has a default ups
 
 ` + "```hcl\nrepository \"{{.Name}}\" {{if .Default}}{}{{else}}{\n  upstream \"main\" { url = \"https://packages.example.com\" }\n}{{end}}\n```" + `
 {{with .Names}}{{if or .IgnoreCase .Alike .Prefix}}
-Names are the same, also in patterns,{{if .IgnoreCase}} whatever the case of their letters{{if .Alike}}, and{{end}}{{end}}{{if .Alike}} whichever of ` + "`{{.Alike}}`" + ` they have{{if .Runs}}, be it once or several times in a row{{end}}{{end}}{{if .Prefix}} with or without ` + "`{{.Prefix}}`" + ` before them{{end}}{{if .Home}}, and with or without ` + "`{{.Home}}`" + ` before a single name{{end}}.
+Names are the same, also in patterns,{{if .IgnoreCase}} whatever the case of their letters{{if .Alike}}, and{{end}}{{end}}{{if .Alike}} whichever of ` + "`{{.Alike}}`" + ` they have{{if .Runs}}, be it once or several times in a row{{end}}{{end}}{{if .Prefix}} with or without ` + "`{{.Prefix}}`" + ` before them{{end}}{{if .Home}}, and with or without ` + "`{{.Home}}`" + ` before a single name{{end}}.{{if .Loose}} In patterns, but not in names, so are ` + "`{{.Loose}}`" + `.{{end}}
 {{end}}{{end}}{{range .Setup}}
 ## {{.Client}}
 {{if .File}}

@@ -79,6 +79,17 @@ func TestPackagesMoveBetweenHosts(t *testing.T) {
 	if err := os.WriteFile(file, body, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// One that is missing leaves the rest.
+	if err := os.Remove(filepath.Join(dir, "npm", "@acme", "boat", "-", "boat-1.1.0.tgz")); err != nil {
+		t.Fatal(err)
+	}
+	fifth := startHost(t, f.config("3d", "hosted {\n  names = [\"@acme/*\"]\n}"))
+	if out, err := fifth.Run(t, "import", dir); err == nil || !strings.Contains(out, "boat-1.1.0.tgz cannot be read") || !strings.Contains(out, "2 packages: 2 files and versions added") || strings.Contains(out, "Post") {
+		t.Errorf("importing what lacks a file: %v %s", err, out)
+	}
+	if out, err := h.Run(t, "export", t.TempDir(), "pkg:npm/@acme/boat@old"); err == nil || !strings.Contains(out, "nothing that is hosted here fits") {
+		t.Errorf("exporting by a tag: %v %s", err, out)
+	}
 	third := startHost(t, f.config("3d", "hosted {\n  names = [\"@acme/s*\"]\n}"))
 	out, err := third.Run(t, "import", dir, "--repository", "npm")
 	if err == nil || !strings.Contains(out, "is damaged: its sha") || !strings.Contains(out, "@acme/boat cannot be published") {

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/Masterminds/semver/v3"
@@ -81,6 +82,13 @@ func hostedReleases(p *sdk.HostedPackage) ([]hostedRelease, error) {
 		}
 	}
 	return releases, nil
+}
+
+// withoutBuild is a version without its build metadata, with which an index has it
+// but once.
+func withoutBuild(version string) string {
+	version, _, _ = strings.Cut(version, "+")
+	return version
 }
 
 // sameVersion reports whether an index cannot have both versions: they differ

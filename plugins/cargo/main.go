@@ -58,7 +58,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		// public registry has but one crate of all of them.
 		Names:     names.Rules{IgnoreCase: true, Alike: "-_"},
 		About:     func(v sdk.Version) sdk.Document { return indexDocument(canonical(v.Name)) },
-		Package:   &sdk.Package{Peek: []string{"tar.gz:*/Cargo.toml"}, Inspect: inspect},
+		Package:   &sdk.Package{Peek: []string{"tar.gz:*/Cargo.toml"}, Inspect: inspect, Canonical: withoutBuild},
 		Challenge: `Cargo login_url="{url}/me"`,
 		Errors: sdk.ErrorFormat{
 			Type: "application/json",

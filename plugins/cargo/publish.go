@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
-
 	"github.com/entrepot-registry/entrepot/sdk"
 )
 
@@ -77,8 +75,7 @@ func acceptCrate(p *sdk.Publication) (sdk.Reply, error) {
 }
 
 // fits says why a version cannot stand beside what is published: its crate is
-// spelled otherwise, or differs from another only by dashes and underscores, or
-// has the version with other build metadata.
+// spelled otherwise, or differs from another only by dashes and underscores.
 func fits(p *sdk.Publication, known *sdk.HostedPackage, m metadata) error {
 	spellings, err := spellings(known.Name)
 	if err != nil {
@@ -93,16 +90,9 @@ func fits(p *sdk.Publication, known *sdk.HostedPackage, m metadata) error {
 	if err != nil {
 		return err
 	}
-	version, err := semver.StrictNewVersion(m.Version)
-	if err != nil {
-		return err
-	}
 	for _, r := range releases {
 		if r.Line.Name != m.Name {
 			return sdk.Failure{Kind: sdk.KindConflict, Message: fmt.Sprintf("the crate is spelled %s here", r.Line.Name)}
-		}
-		if sameVersion(r.version, version) && r.Line.Version != m.Version {
-			return sdk.Failure{Kind: sdk.KindConflict, Message: fmt.Sprintf("%s %s is published already, and build metadata does not make it another version", m.Name, r.Line.Version)}
 		}
 	}
 	return nil

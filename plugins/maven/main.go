@@ -25,7 +25,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		Title:     "Maven",
 		Upstreams: []sdk.Upstream{{URL: purl.DefaultRegistry("maven")}},
 		// A folder does not tell where the group ends, and a group has one, too.
-		Names: names.Rules{Alike: "/.:"},
+		Names: names.Rules{Alike: "/:", Loose: "/."},
 		Routes: []sdk.Route{
 			{Match: "GET /{folder...}/maven-metadata.xml", Plan: planMetadata},
 			{Match: "GET /{folder...}/maven-metadata.xml.{checksum}", Plan: planMetadata},

@@ -84,7 +84,7 @@ type kept struct {
 const maxNuspec = 256 << 10
 
 func packageFiles() *sdk.Package {
-	return &sdk.Package{Peek: []string{"zip:*.nuspec"}, Inspect: inspect}
+	return &sdk.Package{Peek: []string{"zip:*.nuspec"}, Inspect: inspect, Canonical: canonical}
 }
 
 // inspect says of which version a package file is, by its manifest.

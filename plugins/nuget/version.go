@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
@@ -32,6 +33,22 @@ func normalize(version string) (string, bool) {
 		numbers = append(numbers, n)
 	}
 	return strings.Join(numbers, ".") + strings.ToLower(m[5]), true
+}
+
+// canonical is a normalized version as clients compare it: the numbers among its
+// labels have no zeros before them.
+func canonical(version string) string {
+	numbers, labels, pre := strings.Cut(version, "-")
+	if !pre {
+		return version
+	}
+	all := strings.Split(labels, ".")
+	for i, label := range all {
+		if label != "" && strings.Trim(label, "0123456789") == "" {
+			all[i] = cmp.Or(strings.TrimLeft(label, "0"), "0")
+		}
+	}
+	return numbers + "-" + strings.Join(all, ".")
 }
 
 // compare orders normalized versions.

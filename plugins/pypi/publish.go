@@ -142,11 +142,26 @@ func fits(known *sdk.HostedPackage, e sdk.Entry, file string) error {
 		if other.path == e.Path || other.version != e.Version.Version {
 			continue
 		}
-		if normalize(other.name) == normalize(file) || isSource(other.name) && isSource(file) {
+		if isSource(other.name) && isSource(file) || spelled(other.name) == spelled(file) {
 			return sdk.Failure{Kind: sdk.KindConflict, Message: fmt.Sprintf("%s %s already exists as %s", e.Version.Name, e.Version.Version, other.name)}
 		}
 	}
 	return nil
+}
+
+// spelled is the name of a file in the spelling that stands for all which clients
+// take for one: of a wheel, with its name and version in theirs (binary
+// distribution format, file name convention).
+func spelled(file string) string {
+	parts := strings.SplitN(file, "-", 3)
+	if isSource(file) || len(parts) < 3 {
+		return normalize(file)
+	}
+	v, err := parseVersion(parts[1])
+	if err != nil {
+		return normalize(file)
+	}
+	return normalize(parts[0]) + "-" + same(v.String()) + "-" + normalize(parts[2])
 }
 
 func isSource(file string) bool { return !strings.HasSuffix(file, ".whl") }

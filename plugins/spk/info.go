@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -77,6 +78,18 @@ func validName(name string) bool { return namePattern.MatchString(name) }
 func validVersion(version string) bool { return versionPattern.MatchString(version) }
 
 var runs = regexp.MustCompile(`[0-9]+|[A-Za-z]+`)
+
+// canonical is what versions have in common that are neither before nor behind
+// each other.
+func canonical(version string) string {
+	all := runs.FindAllString(version, -1)
+	for i, part := range all {
+		if part[0] <= '9' {
+			all[i] = cmp.Or(strings.TrimLeft(part, "0"), "0")
+		}
+	}
+	return strings.Join(all, ".")
+}
 
 // compare orders versions, by the numbers and words in them.
 func compare(a, b string) int {

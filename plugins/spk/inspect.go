@@ -38,7 +38,8 @@ func packageFiles() *sdk.Package {
 		Peek: []string{
 			"tar:INFO", "tar:PACKAGE_ICON*.PNG", "tar:WIZARD_UIFILES/*", "tar:LICENSE", "tar:conf/PKG_DEPS", "tar:conf/PKG_CONX", "tar:syno_signature.asc",
 		},
-		Inspect: inspect,
+		Inspect:   inspect,
+		Canonical: canonical,
 	}
 }
 

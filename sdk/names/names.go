@@ -19,6 +19,10 @@ type Rules struct {
 	// Runs says that several of Alike in a row are the same as one; without Alike
 	// it says nothing.
 	Runs bool
+	// Loose are ASCII characters that a pattern may have in each other's place, as
+	// "/." where com.acme.* means all of the group com.acme as well. Names that
+	// differ in them stay different names. Empty: none.
+	Loose string
 	// Prefix may stand before a name without making it another, as the host of
 	// the default registry with its slash does, in lower case where IgnoreCase is
 	// set; empty: nothing may.
@@ -44,10 +48,7 @@ func (r Rules) Fold(name string) string {
 	if short, ok := r.home(name); ok && !strings.ContainsAny(short, "/*?") {
 		name = r.above() + short
 	}
-	if r.Alike == "" || !strings.ContainsAny(name, r.Alike) {
-		return name
-	}
-	return r.join(name)
+	return join(name, r.Alike, r.Runs)
 }
 
 // home is what is left of a name below Home.
@@ -63,13 +64,17 @@ func (r Rules) above() string {
 	return r.Home[:strings.LastIndexByte(strings.TrimSuffix(r.Home, "/"), '/')+1]
 }
 
-// join writes those of Alike as the first of them.
-func (r Rules) join(name string) string {
+// join writes characters that are the same as the first of them, and with runs
+// several in a row as one.
+func join(name, same string, runs bool) string {
+	if same == "" || !strings.ContainsAny(name, same) {
+		return name
+	}
 	changed, run := false, false
-	at := func(i int) (alike bool) { return strings.IndexByte(r.Alike, name[i]) >= 0 }
+	at := func(i int) (alike bool) { return strings.IndexByte(same, name[i]) >= 0 }
 	for i := range len(name) {
 		alike := at(i)
-		changed = changed || alike && (name[i] != r.Alike[0] || run && r.Runs)
+		changed = changed || alike && (name[i] != same[0] || run && runs)
 		run = alike
 	}
 	if !changed {
@@ -82,8 +87,8 @@ func (r Rules) join(name string) string {
 		switch {
 		case !alike:
 			out = append(out, name[i])
-		case !run || !r.Runs:
-			out = append(out, r.Alike[0])
+		case !run || !runs:
+			out = append(out, same[0])
 		}
 		run = alike
 	}
@@ -97,7 +102,7 @@ func (r Rules) Match(pattern, name string) bool {
 		return true
 	}
 	pattern, name = r.Fold(pattern), r.Fold(name)
-	if Match(pattern, name) {
+	if Match(join(pattern, r.Loose, false), join(name, r.Loose, false)) {
 		return true
 	}
 	below, ok := r.home(pattern)

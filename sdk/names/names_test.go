@@ -6,7 +6,7 @@ import "testing"
 var (
 	python = Rules{IgnoreCase: true, Alike: "-_.", Runs: true}
 	rust   = Rules{IgnoreCase: true, Alike: "-_"}
-	java   = Rules{Alike: "/.:"}
+	java   = Rules{Alike: "/:", Loose: "/."}
 	images = Rules{Prefix: "registry.example.com/", Home: "library/"}
 	others = Rules{Prefix: "quay.example.com/", Home: "registry.example.com/library/"}
 )
@@ -22,8 +22,9 @@ func TestFold(t *testing.T) {
 		{python, "Acme__.--Lamp", "acme-lamp"},
 		{python, "_acme_", "-acme-"},
 		{rust, "Acme__lamp", "acme--lamp"},
-		{java, "com.acme:lamp", "com/acme/lamp"},
-		{java, "Com.acme..lamp", "Com/acme//lamp"},
+		{java, "com.acme:lamp", "com.acme/lamp"},
+		{java, "com:acme.lamp", "com/acme.lamp"},
+		{java, "Com.acme..lamp", "Com.acme..lamp"},
 		{images, "registry.example.com/acme/lamp", "acme/lamp"},
 		{images, "acme/registry.example.com/", "acme/registry.example.com/"},
 		{images, "library/lamp", "lamp"},
@@ -64,6 +65,7 @@ func TestMatchHoweverSpelled(t *testing.T) {
 		{java, "com.acme", "com/acme", true},
 		{java, "com.acme.*", "com.acme/lamp", true},
 		{java, "com.acme:*", "com.acme/lamp", true},
+		{java, "com:acme:lamp", "com.acme/lamp", true},
 		{java, "com.acme.*", "com.acmeevil/lamp", false},
 		{java, "com.acme", "com.acmeevil", false},
 		{images, "registry.example.com/acme/*", "acme/lamp", true},

@@ -135,6 +135,9 @@ func (c *catalogue) store(p *pb.HostedPackage, o change, nowMs int64) error {
 		e.PublishedMs = p.Entries[at].GetPublishedMs()
 		p.Entries = slices.Delete(p.Entries, at, at+1)
 	}
+	if other := spelledThere(p, e.GetVersion()); other != "" {
+		return &failure{kind: pb.ErrorKind_ERROR_KIND_CONFLICT, message: fmt.Sprintf("%s %s is the same version as %s, which is here, and only spelled otherwise", p.GetName(), e.GetVersion().GetVersion(), other)}
+	}
 	if buried, ok := c.gone[e.GetPath()]; ok && !bytes.Equal(buried, o.file) {
 		return &failure{kind: pb.ErrorKind_ERROR_KIND_CONFLICT, message: strings.TrimSpace(p.GetName()+" "+e.GetVersion().GetVersion()) + " was published with other bytes and deleted, and does not come back with these"}
 	}
@@ -144,6 +147,18 @@ func (c *catalogue) store(p *pb.HostedPackage, o change, nowMs int64) error {
 	}
 	p.Entries = append(p.Entries, e)
 	return nil
+}
+
+// spelledThere is a version that is the same as another but spelled otherwise; empty:
+// there is none.
+func spelledThere(p *pb.HostedPackage, v *pb.Version) string {
+	canonical := func(v *pb.Version) string { return or(v.GetCanonical(), v.GetVersion()) }
+	for _, e := range p.GetEntries() {
+		if e.GetVersion().GetVersion() != v.GetVersion() && canonical(e.GetVersion()) == canonical(v) {
+			return e.GetVersion().GetVersion()
+		}
+	}
+	return ""
 }
 
 // remove deletes a file, a version or, of no version, a package.

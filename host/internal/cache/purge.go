@@ -34,15 +34,19 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 	if err != nil {
 		return nil, err
 	}
-	if d == nil {
-		return nil, fmt.Errorf("plugin %s cannot tell about versions", repo.Plugin)
-	}
 	if names := d.GetNames(); len(names) == 1 {
 		name = names[0]
 	}
 	x := &Explanation{Repository: repo.Name, Name: name, Version: version, Verdict: "unknown"}
 	if ours, err := c.explainOurs(repo, x); ours || err != nil {
 		return x, err
+	}
+	if why, err := c.unasked(repo, name); why != "" || err != nil {
+		x.Verdict, x.Why = "refused", why
+		return x, err
+	}
+	if d == nil {
+		return nil, fmt.Errorf("plugin %s cannot tell about versions", repo.Plugin)
 	}
 	set, err := c.factsOf(ctx, repo, d, base, time.Time{})
 	if err != nil {
@@ -116,6 +120,25 @@ func (c *Cache) explainOurs(repo *Repository, x *Explanation) (bool, error) {
 		}
 	}
 	return x.Verdict == "served", nil
+}
+
+// unasked says why upstream is not asked for a name; empty: it is.
+func (c *Cache) unasked(repo *Repository, name string) (string, error) {
+	has, err := c.upstreamHas(repo, name)
+	if err != nil || has {
+		return "", err
+	}
+	if i := slices.IndexFunc(repo.Hosted.Names, func(p string) bool { return repo.Names.Match(p, name) }); i >= 0 {
+		return fmt.Sprintf("there is no such version here, and upstream is not asked: the name is ours (hosted { names = [%q] })", repo.Hosted.Names[i]), nil
+	}
+	all, err := c.catalog.Names(repo.Name, "*")
+	if err != nil {
+		return "", err
+	}
+	if i := slices.IndexFunc(all, func(other string) bool { return repo.Names.Fold(other) == repo.Names.Fold(name) }); i >= 0 {
+		return fmt.Sprintf("there is no such version here, and upstream is not asked: %s is a package of ours", all[i]), nil
+	}
+	return "upstream is not asked: the name stays ours, because a package was here by it, published or in a directory (entrepot purge --give-up gives it up)", nil
 }
 
 // versionIn are the facts of a version in a document about it: those with its

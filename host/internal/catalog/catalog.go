@@ -58,6 +58,9 @@ type File struct {
 	Number uint64 `json:"-"`
 	// Version that it is of.
 	Version string
+	// Canonical is what it has in common with other spellings; empty: there are
+	// none.
+	Canonical string `json:",omitempty"`
 	// Path is its canonical address in the repository; empty: none.
 	Path string `json:",omitempty"`
 	// Extra is the plugin's.
@@ -112,6 +115,8 @@ type Catalog struct {
 	epochs   sync.Map       // repository → *atomic.Uint64
 	rooms    sync.Map       // repository → *room
 	spelled  sync.Map       // repository → *spellings
+
+	followers sync.Map // repository → func()
 }
 
 // New makes a catalogue of what is in a store.
@@ -285,6 +290,21 @@ func (c *Catalog) owner(repository, path string) (string, error) {
 	}
 	name, _, _ := strings.Cut(string(value), "\x00")
 	return name, err
+}
+
+// canonical is what all spellings of the file's version have in common.
+func (f *File) canonical() string { return cmp.Or(f.Canonical, f.Version) }
+
+// Spelled is a version that is the same as another, of which the canonical form is
+// given as in a file, but spelled otherwise; empty: there is none.
+func (p *Package) Spelled(version, canonical string) string {
+	canonical = cmp.Or(canonical, version)
+	for _, f := range p.Files {
+		if f.Version != version && f.canonical() == canonical {
+			return f.Version
+		}
+	}
+	return ""
 }
 
 // versionOf are the files of a version.

@@ -190,6 +190,43 @@ func TestMarksAreOfVersions(t *testing.T) {
 	s.holds(t, "boat", "[] \n0 1 /1a extra of 1 3 false \n1 1 /1b extra of 1 3 false \n2 2 /2 extra of 2 3 false \n3 1 /1c extra of 1 5 false \n")
 }
 
+func TestMarksOfMissingVersions(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.must(t, []string{"one"}, stored("boat", "1", "/1", 0))
+	for _, kind := range []pb.Operation_Kind{pb.Operation_KIND_TAG, pb.Operation_KIND_YANK, pb.Operation_KIND_UNYANK, pb.Operation_KIND_DEPRECATE} {
+		var missing *MissingError
+		if err := s.Apply(s.change(t, nil, operation(kind, "boat", "2", "x"))); !errors.As(err, &missing) || missing.Name != "boat" || missing.Version != "2" {
+			t.Errorf("%s of a version that is not there: %v", kind, err)
+		}
+	}
+}
+
+// TestVersionsAreSpelledOnce has versions that are the same to clients, one after
+// the other and at once, and one in the place of another.
+func TestVersionsAreSpelledOnce(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	spelled := func(version, canonical string, file int32) *pb.Operation {
+		o := stored("boat", version, "/"+version, file)
+		o.Version.Canonical = canonical
+		return o
+	}
+	s.must(t, []string{"one"}, spelled("1.0", "1", 0))
+	s.reopen(t)
+	for _, bodies := range [][]string{{"one"}, {"other"}} {
+		var same *SpelledError
+		if err := s.Apply(s.change(t, bodies, spelled("1", "1", 0))); !errors.As(err, &same) || same.Other != "1.0" {
+			t.Errorf("1 beside 1.0: %v", err)
+		}
+	}
+	if err := s.Apply(s.change(t, []string{"a", "b"}, spelled("2.0", "2", 0), spelled("2", "2", 1))); err == nil {
+		t.Error("two spellings are stored at once")
+	}
+	s.must(t, []string{"more"}, operation(pb.Operation_KIND_DELETE, "boat", "1.0", ""), spelled("1", "1", 0))
+	s.holds(t, "boat", "[] \n1 1 /1 extra of 1 4 false \n")
+}
+
 func TestTagsAndOwners(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)

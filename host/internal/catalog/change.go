@@ -93,6 +93,23 @@ func (e *AlikeError) Error() string {
 	return fmt.Sprintf("the name %s means the same as %s, which is here", e.Name, e.Other)
 }
 
+// SpelledError says that a version is the same as one that is there, but spelled
+// otherwise.
+type SpelledError struct{ Name, Version, Other string }
+
+// Error names both.
+func (e *SpelledError) Error() string {
+	return fmt.Sprintf("%s %s is the same version as %s, which is here, and only spelled otherwise", e.Name, e.Version, e.Other)
+}
+
+// MissingError says that there is no version to be changed.
+type MissingError struct{ Name, Version string }
+
+// Error names it.
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("there is no %s %s here", e.Name, e.Version)
+}
+
 // DirectoryError says that something is served from a file in a directory, and
 // so cannot be taken away.
 type DirectoryError struct{ What, File string }
@@ -123,7 +140,7 @@ func Names(operations []*pb.Operation) []string {
 }
 
 // Apply makes a change: all of it, or nothing. [ErrChanged], [*ExistsError],
-// [*GoneError], [*DirectoryError], [*AlikeError], [*ScanError] and [*QuotaError]
+// [*GoneError], [*DirectoryError], [*AlikeError], [*SpelledError], [*MissingError], [*ScanError] and [*QuotaError]
 // say why it is not made.
 func (c *Catalog) Apply(ch Change) error {
 	changed := Names(ch.Operations)
@@ -222,6 +239,7 @@ type edit struct {
 	freed    []blobs.Digest
 	at       time.Time // when what is stored was published
 	added    int64     // bytes that are published besides
+	wake     func()    // who follows what goes; nil: nothing does
 }
 
 func (e *edit) apply(o *pb.Operation) error {
@@ -232,7 +250,7 @@ func (e *edit) apply(o *pb.Operation) error {
 		return e.store(p, o)
 	case pb.Operation_KIND_TAG:
 		if len(p.versionOf(version)) == 0 {
-			return fmt.Errorf("%s has no version %s to tag", p.Name, version)
+			return &MissingError{p.Name, version}
 		}
 		at := p.Tags[o.GetValue()]
 		if e.Scan && at != version && p.published(at) {
@@ -282,7 +300,7 @@ func (e *edit) apply(o *pb.Operation) error {
 
 func (e *edit) store(p *Package, o *pb.Operation) error {
 	f := &File{
-		Version: o.GetVersion().GetVersion(), Path: o.GetPath(), Extra: o.GetExtra(), Published: e.at, Number: p.Next,
+		Version: o.GetVersion().GetVersion(), Canonical: o.GetVersion().GetCanonical(), Path: o.GetPath(), Extra: o.GetExtra(), Published: e.at, Number: p.Next,
 		Type: o.GetContentType(), Needs: o.GetNeeds(), Loose: o.GetLoose(),
 	}
 	if n := o.GetFile(); n >= 0 {
@@ -310,6 +328,9 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 	}
 	if err := e.unlike(p); err != nil {
 		return err
+	}
+	if other := p.Spelled(f.Version, f.Canonical); other != "" {
+		return &SpelledError{p.Name, f.Version, other}
 	}
 	if f.inDirectory() == "" {
 		if err := e.clear(p, f); err != nil {
@@ -359,7 +380,7 @@ func (p *Package) mark(version string, change func(*File)) error {
 		}
 	}
 	if !found {
-		return fmt.Errorf("%s has no version %s", p.Name, version)
+		return &MissingError{p.Name, version}
 	}
 	return nil
 }
@@ -433,6 +454,7 @@ func (e *edit) finish(before map[string]*Package) error {
 		for _, f := range old {
 			e.added -= f.room()
 			e.forget(p, f)
+			e.depart(p, f)
 		}
 		e.part(before[name], p)
 		if err := e.putPackage(p, before[name].Revision); err != nil {

@@ -171,6 +171,9 @@ func (e *edit) write() error {
 	}
 	c.respell(e.Repository, e.packages, e.former)
 	advanced()
+	if e.wake != nil {
+		e.wake()
+	}
 	for _, d := range e.freed {
 		if c.Freed != nil {
 			c.Freed(d)

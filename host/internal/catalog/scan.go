@@ -15,15 +15,18 @@ func (e *ScanError) Error() string { return e.Reason }
 
 // admit reports whether a file in a directory is put into its package: not where
 // the same already is there. A [*ScanError] says why it is not served at all:
-// what is published, or was, is not changed by what lies somewhere.
+// what is published, or was, is not changed by what lies somewhere. Of what was
+// deleted for good the same bytes may come back.
 func (e *edit) admit(p *Package, f *File) (bool, error) {
 	what := strings.TrimSpace(p.Name + " " + f.Version)
 	graves, err := e.gravesOf(p.Name)
 	if err != nil {
 		return false, err
 	}
+	there, dug := graves[f.Path]
+	dug = dug && there.Body == f.Body // it is what was deleted
 	for _, grave := range graves {
-		if grave.Version == f.Version {
+		if grave.Version == f.Version && !dug {
 			return false, &ScanError{what + " was published here and deleted, and does not come back from a directory"}
 		}
 	}

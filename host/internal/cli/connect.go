@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -86,6 +87,9 @@ func (c *connection) post(ctx context.Context, path, contentType string, body io
 	}
 	r.Header.Set("Content-Type", contentType)
 	resp, err := c.client.Do(r)
+	if sending, ok := errors.AsType[*url.Error](err); ok {
+		err = sending.Err // nobody knows the address
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,9 @@ func (x *exportCommand) Run(e *env) (err error) {
 	if err != nil {
 		return fmt.Errorf("the export is not whole: %w", err)
 	}
+	if end.Packages == 0 && len(end.Problems) == 0 {
+		return errors.New("nothing that is hosted here fits: versions are named as they are published, not by their tags")
+	}
 	fmt.Fprintf(e.out, "%s: %d packages, %d files (%s)\n", x.To, end.Packages, end.Files, humanize.IBytes(uint64(end.Bytes)))
 	return problems(e.err, end.Problems, "could not be read and are not in the export")
 }
@@ -108,6 +111,10 @@ func (x *importCommand) Run(e *env) (err error) {
 			return nil
 		}
 		packages++
+		files, missing := x.readable(files)
+		for _, problem := range missing {
+			all.Problems = append(all.Problems, p.Name+": "+problem)
+		}
 		done, err := x.send(ctx, c, into, p, files)
 		all.Added += done.Added
 		all.Present += done.Present
@@ -128,6 +135,22 @@ func (x *importCommand) Run(e *env) (err error) {
 		return err
 	}
 	return problems(e.err, all.Problems, "or packages were not taken")
+}
+
+// readable are the files that can be opened, and why others cannot.
+func (x *importCommand) readable(files []*transfer.File) (all []*transfer.File, problems []string) {
+	for _, f := range files {
+		if f.Path != "" {
+			body, err := f.Open(x.From)
+			if err != nil {
+				problems = append(problems, fmt.Sprintf("%s cannot be read: %v", f.Path, err))
+				continue
+			}
+			body.Close()
+		}
+		all = append(all, f)
+	}
+	return all, problems
 }
 
 // send has the host take a package.
@@ -167,10 +190,7 @@ func (x *importCommand) write(w io.Writer, into string, p *transfer.Package, fil
 		if err != nil {
 			return err
 		}
-		info, err := body.Stat()
-		if err == nil {
-			err = member("file", info.Size(), body)
-		}
+		err = member("file", f.Size, body)
 		body.Close()
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.File, err)

@@ -319,6 +319,9 @@ func (d *Daemon) put(c *config.Config) error {
 		r.Keep()
 	}
 	d.policy.Configure(c.Cooldown)
+	for _, repo := range site.Repositories {
+		d.scanner.Join(repo.Repository)
+	}
 	d.server.Use(site)
 	d.cache.Reconsider()
 	d.state.Store(&state{c, site, all})

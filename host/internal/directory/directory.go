@@ -45,6 +45,16 @@ func New(c *catalog.Catalog, b *blobs.Store, keep *store.DB, log hclog.Logger) *
 	}
 }
 
+// Join has a repository with directories looked at again when something that was
+// published in it goes: a file may have been refused for that.
+func (s *Scanner) Join(r *config.Repository) {
+	if len(r.Directories) == 0 {
+		s.catalog.Follow(r.Name, nil)
+		return
+	}
+	s.catalog.Follow(r.Name, func() { s.events.tell(r.Name) })
+}
+
 // Result counts what a scan found.
 type Result struct {
 	Files, Added, Removed, Bad int
@@ -56,6 +66,10 @@ type Result struct {
 // not be finished; what was found until then is served.
 func (s *Scanner) Scan(ctx context.Context, repo *cache.Repository) (Result, error) {
 	known, err := s.known(repo.Name)
+	if err != nil {
+		return Result{}, err
+	}
+	parted, err := s.catalog.Parted(repo.Name)
 	if err != nil {
 		return Result{}, err
 	}
@@ -74,8 +88,14 @@ func (s *Scanner) Scan(ctx context.Context, repo *cache.Repository) (Result, err
 		return w.result, errors.Join(failed, err, ctx.Err())
 	}
 	if failed == nil { // what could not be looked at is not gone
+		for _, f := range parted.Files {
+			w.lose([]part{{Name: f.Name, Path: f.Path}})
+		}
 		if failed = w.removeGone(); failed == nil {
 			failed = errors.Join(w.putTaken(), w.tellParted())
+		}
+		if failed == nil {
+			failed = s.catalog.Settle(parted)
 		}
 	}
 	return w.result, errors.Join(failed, s.note(repo, whole))

@@ -96,6 +96,19 @@ func (e *events) happened(name string) {
 			e.changed[repository] = struct{}{}
 		}
 	}
+	e.rouse()
+}
+
+// tell notes that something happened that concerns the folders of a repository.
+func (e *events) tell(repository string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.changed[repository] = struct{}{}
+	e.rouse()
+}
+
+// rouse wakes who follows, if something happened.
+func (e *events) rouse() {
 	if len(e.changed) > 0 {
 		select {
 		case e.wake <- struct{}{}:

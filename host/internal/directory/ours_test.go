@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,4 +128,61 @@ func TestAnotherTakesOver(t *testing.T) {
 	tr.write("a/ship_4.tgz")
 	tr.scans(Result{Files: 3, Bad: 1})
 	tr.says("the name ship means the same as SHIP")
+}
+
+// TestWhatWasRefusedForAPublicationComesBack has publications go for which files
+// were refused: of their version, with their path, called like them, and of a
+// version that is spelled otherwise. It is followed, and what was not followed
+// when the host was killed is made up for by the next scan.
+func TestWhatWasRefusedForAPublicationComesBack(t *testing.T) {
+	t.Parallel()
+	tr := newTree(t)
+	tr.repo.Names = names.Rules{IgnoreCase: true}
+	tr.Join(tr.repo.Repository)
+	spelled := stores("ship", "2.0", "/ship")
+	spelled.Version.Canonical = "2"
+	for _, o := range []*pb.Operation{stores("boat", "1", "/published"), stores("raft", "9", "/3"), stores("TUG", "8", "/8"), spelled} {
+		if err := tr.publishes(false, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.write("boat_1.tgz", "ship_2.tgz", "oar_3.tgz", "tug_4.tgz")
+	tr.scans(Result{Files: 4, Bad: 4})
+	tr.scans(Result{Files: 4})
+	if woken := tr.events.take(); len(woken) != 0 {
+		t.Errorf("nothing went, and %v are to be looked at", woken)
+	}
+	for name, version := range map[string]string{"boat": "1", "raft": "9", "TUG": "8", "ship": "2.0"} {
+		o := deletes(name, version)
+		o.ForGood = false
+		if err := tr.publishes(false, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if woken := tr.events.take(); !slices.Equal(woken, []string{"r"}) {
+		t.Errorf("%v are to be looked at again", woken)
+	}
+	tr.scans(Result{Files: 4, Added: 4})
+	tr.has("boat 1", "ship 2", "oar 3", "tug 4")
+	// What was deleted for good comes back as it was, or not at all.
+	tr.write("oar_7.tgz", "oar_9.tgz")
+	content := blobs.Digest(sha256.Sum256([]byte("oar_7.tgz")))
+	for version, d := range map[string]blobs.Digest{"7": content, "9": {}} {
+		if err := tr.catalog.Apply(catalog.Change{Repository: "r", Now: time.Now(), Blind: true, Operations: []*pb.Operation{stores("oar", version, "/"+version)}, Bodies: []catalog.Body{{Digest: d}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.scans(Result{Files: 6, Bad: 2})
+	for _, version := range []string{"7", "9"} {
+		if err := tr.publishes(false, deletes("oar", version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.scans(Result{Files: 6, Added: 1, Bad: 1})
+	tr.has("boat 1", "ship 2", "oar 3", "tug 4", "oar 7")
+	before := tr.inspects.Load()
+	tr.scans(Result{Files: 6})
+	if n := tr.inspects.Load() - before; n != 0 {
+		t.Errorf("%d files are looked into once more", n)
+	}
 }

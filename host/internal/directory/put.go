@@ -130,6 +130,7 @@ func reason(err error) string {
 	var taken *catalog.TakenError
 	var refused *catalog.ScanError
 	var alike *catalog.AlikeError
+	var spelled *catalog.SpelledError
 	switch {
 	case errors.As(err, &exists):
 		return "another file is served as " + exists.Path
@@ -139,6 +140,8 @@ func reason(err error) string {
 		return refused.Error()
 	case errors.As(err, &alike):
 		return alike.Error()
+	case errors.As(err, &spelled):
+		return spelled.Error()
 	}
 	return ""
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha1" //nolint:gosec // what some registries give
 	"crypto/sha512"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -117,6 +116,10 @@ func (m *importing) file(f *transfer.File, next func() (io.Reader, error)) error
 		m.done.Problems = append(m.done.Problems, fmt.Sprintf("%s is of a version that is served from %s in a directory", f.Path, at))
 		return nil
 	}
+	if other := m.known.Spelled(f.Version, f.Canonical); other != "" {
+		m.done.Problems = append(m.done.Problems, (&catalog.SpelledError{Name: m.about.Name, Version: f.Version, Other: other}).Error())
+		return nil
+	}
 	number := int32(-1)
 	if f.Path != "" {
 		w, digests, err := m.read(f, from)
@@ -131,7 +134,7 @@ func (m *importing) file(f *transfer.File, next func() (io.Reader, error)) error
 		m.set.bodies = append(m.set.bodies, catalog.Body{Digest: w.Digest(), Size: w.Size(), Digests: digests})
 	}
 	m.adding = append(m.adding, &pb.Operation{
-		Kind: pb.Operation_KIND_STORE, Version: &pb.Version{Name: m.about.Name, Version: f.Version}, Path: f.Path, Extra: f.Extra,
+		Kind: pb.Operation_KIND_STORE, Version: &pb.Version{Name: m.about.Name, Version: f.Version, Canonical: f.Canonical}, Path: f.Path, Extra: f.Extra,
 		ContentType: f.Type, Needs: f.Needs, Loose: f.Loose, File: number,
 	})
 	m.published = append(m.published, f.Published)
@@ -228,15 +231,10 @@ func (m *importing) apply(operations []*pb.Operation, set *aside, gone catalog.G
 	if len(gone) > 0 {
 		graves = map[string]catalog.Graves{m.about.Name: gone}
 	}
-	err := m.p.cache.Catalog().Apply(catalog.Change{
+	return unapplied(m.p.cache.Catalog().Apply(catalog.Change{
 		Repository: m.repo.Name, Operations: operations, Bodies: set.bodies, Published: m.published, Now: time.Now(),
 		Overwrite: m.repo.Hosted.Overwrite, Quota: m.repo.Hosted.Quota, Records: set.released(), Blind: true, Rules: m.repo.Names, Gone: graves,
-	})
-	var full *catalog.QuotaError
-	if errors.As(err, &full) {
-		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_TOO_LARGE, Message: err.Error()}
-	}
-	return err
+	}))
 }
 
 // mark gives versions their marks, and the package its tags, owners and extra,

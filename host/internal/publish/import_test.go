@@ -193,6 +193,25 @@ func TestImportKeepsWhatWentItsOwnWay(t *testing.T) {
 	}
 }
 
+// TestImportKeepsSpellingsApart has an export bring a version that is the same as
+// one that is here.
+func TestImportKeepsSpellingsApart(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	first, again, other := exported("1.0"), exported("1"), exported("2")
+	first.Canonical, again.Canonical = "1", "1"
+	if _, err := s.imports(t, boat(nil), plain, first); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.imports(t, boat(nil), plain, again, other)
+	if err != nil || got.Added != 1 || len(got.Problems) != 1 || !strings.Contains(got.Problems[0], "boat 1 is the same version as 1.0") {
+		t.Errorf("it is imported as %+v (%v)", got, err)
+	}
+	if got := s.described(t); strings.Contains(got, "\n1 ") || !strings.Contains(got, "\n1.0 ") || !strings.Contains(got, "\n2 ") {
+		t.Errorf("it is %s", got)
+	}
+}
+
 func TestImportRefuses(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

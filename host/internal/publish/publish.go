@@ -265,7 +265,7 @@ func (p *Publisher) adopt(repo *cache.Repository, body *intake.Body, mounted int
 				return fmt.Errorf("keeping a copy of %s, which lies in a directory: %w", path, err)
 			}
 			decision.Operations = append(decision.Operations, &pb.Operation{
-				Kind: pb.Operation_KIND_STORE, Version: &pb.Version{Name: of.Name, Version: f.Version}, Path: path, Extra: f.Extra,
+				Kind: pb.Operation_KIND_STORE, Version: &pb.Version{Name: of.Name, Version: f.Version, Canonical: f.Canonical}, Path: path, Extra: f.Extra,
 				ContentType: f.Type, Needs: f.Needs, Loose: true, Replace: true, File: number,
 			})
 		}
@@ -384,33 +384,52 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 			Records:    set.released(),
 			Blind:      r.Plan.GetBlind(),
 		})
-		var exists *catalog.ExistsError
-		var gone *catalog.GoneError
-		var full *catalog.QuotaError
-		var placed *catalog.DirectoryError
-		var alike *catalog.AlikeError
-		var taken *catalog.TakenError
-		switch {
-		case err == nil:
+		if err == nil {
 			set.pins = nil
 			return decision.GetReply(), nil
-		case errors.As(err, &full):
-			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_TOO_LARGE, Message: err.Error()}
-		case errors.As(err, &placed):
-			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Message: err.Error()}
-		case errors.As(err, &gone):
-			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Message: err.Error(), Name: gone.Name, Version: gone.Version}
-		case errors.As(err, &taken):
-			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error()}
-		case errors.As(err, &alike):
-			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error(), Name: alike.Name}
-		case errors.As(err, &exists):
-			return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error(), Name: exists.Name, Version: exists.Version}
-		case !errors.Is(err, catalog.ErrChanged):
-			return nil, err
+		}
+		if !errors.Is(err, catalog.ErrChanged) {
+			return nil, unapplied(err)
 		}
 	}
 	return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: "the package is being changed by others; try again"}
+}
+
+// unapplied tells why a change cannot be made as the client gets to know it. What
+// is no fault of the change stays as it is; nil: it was made.
+func unapplied(err error) error {
+	if err == nil {
+		return nil
+	}
+	var exists *catalog.ExistsError
+	var spelled *catalog.SpelledError
+	var gone *catalog.GoneError
+	var missing *catalog.MissingError
+	var full *catalog.QuotaError
+	var placed *catalog.DirectoryError
+	var alike *catalog.AlikeError
+	var taken *catalog.TakenError
+	f := &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: err.Error()}
+	switch {
+	case errors.As(err, &full):
+		f.Kind = pb.ErrorKind_ERROR_KIND_TOO_LARGE
+	case errors.As(err, &placed):
+		f.Kind = pb.ErrorKind_ERROR_KIND_REFUSED
+	case errors.As(err, &missing):
+		f.Kind, f.Name, f.Version = pb.ErrorKind_ERROR_KIND_NOT_FOUND, missing.Name, missing.Version
+	case errors.As(err, &gone):
+		f.Name, f.Version = gone.Name, gone.Version
+	case errors.As(err, &taken):
+	case errors.As(err, &alike):
+		f.Name = alike.Name
+	case errors.As(err, &exists):
+		f.Name, f.Version = exists.Name, exists.Version
+	case errors.As(err, &spelled):
+		f.Name, f.Version = spelled.Name, spelled.Version
+	default:
+		return err
+	}
+	return f
 }
 
 // ask asks the plugin, with the states of the packages that it needs.

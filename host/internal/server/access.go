@@ -443,8 +443,11 @@ func (s *Server) audit(w *recorder, r *http.Request) {
 	e := access.Event{
 		Time: time.Now(), ID: w.id, User: w.identity.User(), Token: w.identity.Token(),
 		Address: s.site.Load().Address.client(r).String(), Request: cut(r.Method) + " " + cut(access.Redact(r.RequestURI)),
-		Action: string(w.action), Repository: w.repo.Name, Packages: w.packages,
+		Action: string(w.action), Packages: w.packages,
 		Result: w.result, Status: w.status, Detail: w.detail,
+	}
+	if w.repo != nil {
+		e.Repository = w.repo.Name
 	}
 	switch {
 	case e.Result != "":

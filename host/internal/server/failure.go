@@ -83,6 +83,14 @@ func plainFailure(w *recorder, r *http.Request, f *cache.Failure) {
 	writeFailure(w, r, f, statuses[f.Kind], &pb.ErrorFormat{ContentType: "text/plain; charset=utf-8", Body: "{message}"})
 }
 
+// plainRefusal is plainFailure for what takes a token.
+func plainRefusal(w *recorder, r *http.Request, f *cache.Failure) {
+	if f.Kind == pb.ErrorKind_ERROR_KIND_UNAUTHORIZED {
+		w.Header().Set("WWW-Authenticate", `Basic realm="entrepot"`)
+	}
+	plainFailure(w, r, f)
+}
+
 func writeFailure(w *recorder, r *http.Request, f *cache.Failure, status int, format *pb.ErrorFormat) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")

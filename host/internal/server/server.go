@@ -173,10 +173,7 @@ func (s *Server) serve(w *recorder, r *http.Request) {
 		return
 	case "/metrics":
 		if failure := s.mayOversee(r); failure != nil {
-			if failure.Kind == pb.ErrorKind_ERROR_KIND_UNAUTHORIZED {
-				w.Header().Set("WWW-Authenticate", `Basic realm="entrepot"`)
-			}
-			plainFailure(w, r, failure)
+			plainRefusal(w, r, failure)
 			return
 		}
 		s.metrics.handler.ServeHTTP(w, r)

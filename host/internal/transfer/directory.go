@@ -108,11 +108,31 @@ func Read(dir string, visit func(*Package, []*File) error) (End, error) {
 	return readList(list, visit)
 }
 
-// Open opens a file of an export.
-func (f *File) Open(dir string) (*os.File, error) {
+// Open opens a file of an export, which has the size that the list says. What
+// links lead to outside of the export is none.
+func (f *File) Open(dir string) (_ *os.File, err error) {
 	name := filepath.FromSlash(f.File)
 	if !filepath.IsLocal(name) {
 		return nil, fmt.Errorf("the list has %q, which is no file below it", f.File)
 	}
-	return os.Open(filepath.Join(dir, name))
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	body, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := body.Stat()
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = errors.New("it is no file")
+	case info.Size() != f.Size:
+		err = fmt.Errorf("it has %d bytes, but the list says %d", info.Size(), f.Size)
+	default:
+		return body, nil
+	}
+	return nil, errors.Join(fmt.Errorf("%s: %w", f.File, err), body.Close())
 }

@@ -125,7 +125,7 @@ func (x *exporting) export(ctx context.Context, chosen Chosen, name string) erro
 			}
 		}
 		out := &File{
-			Version: f.Version, Path: f.Path, Size: f.Size, Published: f.Published.UTC(), Yanked: f.Yanked, Message: f.Message,
+			Version: f.Version, Canonical: f.Canonical, Path: f.Path, Size: f.Size, Published: f.Published.UTC(), Yanked: f.Yanked, Message: f.Message,
 			Type: f.Type, Needs: f.Needs, Loose: f.Loose, Extra: f.Extra,
 		}
 		if f.Path != "" {

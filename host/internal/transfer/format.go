@@ -74,6 +74,9 @@ type Gone struct {
 type File struct {
 	// Version that it is of.
 	Version string `json:"version"`
+	// Canonical is what it has in common with other spellings; empty: there are
+	// none.
+	Canonical string `json:"canonical,omitempty"`
 	// Path is its address in the repository; empty: there is no file.
 	Path string `json:"path,omitempty"`
 	// File is where it lies in the export, with slashes.

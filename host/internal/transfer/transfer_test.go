@@ -161,6 +161,39 @@ func TestUnpackingStaysInItsDirectory(t *testing.T) {
 	}
 }
 
+// TestFilesOfAnExportAreItsOwn opens what is no file of an export, or another than
+// it was.
+func TestFilesOfAnExportAreItsOwn(t *testing.T) {
+	t.Parallel()
+	dir, outside := t.TempDir(), filepath.Join(t.TempDir(), "outside.txt")
+	for name, text := range map[string]string{outside: "outside", filepath.Join(dir, "good"): "inside"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, target := range map[string]string{"out": outside, "in": "good"} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		file  File
+		wrong string
+	}{
+		{File{File: "good", Size: 6}, ""}, {File{File: "in", Size: 6}, ""},
+		{File{File: "good", Size: 7}, "it has 6 bytes, but the list says 7"},
+		{File{File: "out", Size: 7}, "escapes"}, {File{File: ".", Size: 6}, "no file"}, {File{File: "gone", Size: 6}, "no such file"},
+	} {
+		body, err := c.file.Open(dir)
+		if err == nil {
+			body.Close()
+		}
+		if (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%+v: %v, want %q", c.file, err, c.wrong)
+		}
+	}
+}
+
 // TestUnreadableFilesAreTold has one file that is gone and one that changed.
 func TestUnreadableFilesAreTold(t *testing.T) {
 	t.Parallel()

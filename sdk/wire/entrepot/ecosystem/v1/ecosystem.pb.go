@@ -563,7 +563,10 @@ type NameRules struct {
 	Prefix string `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	// A folder whose last part may be left out of what lies in it and in no folder
 	// below, as "library/".
-	Home          string `protobuf:"bytes,5,opt,name=home,proto3" json:"home,omitempty"`
+	Home string `protobuf:"bytes,5,opt,name=home,proto3" json:"home,omitempty"`
+	// ASCII characters that a pattern may have in each other's place; names that
+	// differ in them are different.
+	Loose         string `protobuf:"bytes,6,opt,name=loose,proto3" json:"loose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -629,6 +632,13 @@ func (x *NameRules) GetPrefix() string {
 func (x *NameRules) GetHome() string {
 	if x != nil {
 		return x.Home
+	}
+	return ""
+}
+
+func (x *NameRules) GetLoose() string {
+	if x != nil {
+		return x.Loose
 	}
 	return ""
 }
@@ -1681,7 +1691,11 @@ type Version struct {
 	// Package name, in the ecosystem's canonical form.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Version, as the ecosystem writes it.
-	Version       string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Of what is stored: what all spellings have in common that clients take for
+	// this version; empty: it has no other spelling. No package of ours gets two
+	// versions that have it in common.
+	Canonical     string `protobuf:"bytes,3,opt,name=canonical,proto3" json:"canonical,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1726,6 +1740,13 @@ func (x *Version) GetName() string {
 func (x *Version) GetVersion() string {
 	if x != nil {
 		return x.Version
+	}
+	return ""
+}
+
+func (x *Version) GetCanonical() string {
+	if x != nil {
+		return x.Canonical
 	}
 	return ""
 }
@@ -5399,14 +5420,15 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05names\x18\x15 \x01(\v2 .entrepot.ecosystem.v1.NameRulesR\x05names\x1a9\n" +
 	"\vScopesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x82\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x98\x01\n" +
 	"\tNameRules\x12\x1f\n" +
 	"\vignore_case\x18\x01 \x01(\bR\n" +
 	"ignoreCase\x12\x14\n" +
 	"\x05alike\x18\x02 \x01(\tR\x05alike\x12\x12\n" +
 	"\x04runs\x18\x03 \x01(\bR\x04runs\x12\x16\n" +
 	"\x06prefix\x18\x04 \x01(\tR\x06prefix\x12\x12\n" +
-	"\x04home\x18\x05 \x01(\tR\x04home\"j\n" +
+	"\x04home\x18\x05 \x01(\tR\x04home\x12\x14\n" +
+	"\x05loose\x18\x06 \x01(\tR\x05loose\"j\n" +
 	"\bUpstream\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1c\n" +
@@ -5486,10 +5508,11 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\afailure\x18\x05 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureH\x00R\afailure\x127\n" +
 	"\x06upload\x18\x06 \x01(\v2\x1d.entrepot.ecosystem.v1.UploadH\x00R\x06upload\x12=\n" +
 	"\bidentity\x18\a \x01(\v2\x1f.entrepot.ecosystem.v1.IdentityH\x00R\bidentityB\x06\n" +
-	"\x04plan\"7\n" +
+	"\x04plan\"U\n" +
 	"\aVersion\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\tR\aversion\"\xa8\x01\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1c\n" +
+	"\tcanonical\x18\x03 \x01(\tR\tcanonical\"\xa8\x01\n" +
 	"\x06Source\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
