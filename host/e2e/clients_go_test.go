@@ -322,6 +322,37 @@ func TestGoDatabaseOfANewRepository(t *testing.T) {
 	eventually(t, "to look at the checksum database", func() bool { return p.servers[1].Asked("GET /latest") > 0 })
 }
 
+// TestGoDatabaseThroughTheProxy has a checksum database that only the module
+// proxy reaches, as the go command would ask for it.
+func TestGoDatabaseThroughTheProxy(t *testing.T) {
+	t.Parallel()
+	p := startGo(t)
+	const passed = "/sumdb/sumdb.example.com"
+	mux := http.NewServeMux()
+	mux.Handle("/", p.shelf)
+	mux.Handle(passed+"/", http.StripPrefix(passed, p.servers[1].handler))
+	mux.HandleFunc(passed+"/supported", func(http.ResponseWriter, *http.Request) {})
+	proxy := startUpstream(t, mux)
+	p.upstream = fmt.Sprintf("upstream \"main\" { url = %q }\noptions { sumdb = %q }", proxy.URL, p.key)
+	h := startHost(t, p.config("3d", ""))
+	at := mount(h, p.fixture)
+	newGoClient(t, at, p.key).must(t, "get", "example.com/team/tide")
+	tide := p.find(t, "example.com/team/tide", "v1.0.0")
+	if n := proxy.Asked("GET " + passed + "/lookup/example.com/team/tide@v1.0.0"); n == 0 {
+		t.Errorf("the proxy was not asked for the database's record: %v", proxy.Requests())
+	}
+	if n := p.servers[1].Total(); n != 0 {
+		t.Errorf("the database itself was asked %d times", n)
+	}
+	kelp := p.find(t, "example.com/Team/Kelp/v2", "v2.0.0")
+	p.shelf.put(p.file(kelp, ".zip"), "application/zip", tide.zip(t))
+	newGoClient(t, at, "off").refused(t, "502 Bad Gateway", "get", kelp.Path+"@v2.0.0")
+	// What the database has no record of is served, as the proxy answers for it.
+	p.publish(t, goLibrary("example.com/team/unheard", "v1.0.0", 60*day, ""))
+	p.modules = p.modules[:len(p.modules)-1]
+	newGoClient(t, at, "off").must(t, "get", "example.com/team/unheard@v1.0.0")
+}
+
 // TestGoGetsNothingTamperedWith has upstream serve files that are not those of
 // the checksum database, to a client that does not ask it.
 func TestGoGetsNothingTamperedWith(t *testing.T) {
@@ -423,7 +454,7 @@ func TestGoDefault(t *testing.T) {
 	for _, document := range []string{"list", version + ".info"} {
 		reach(t, first[0]+"/"+path+"/@v/"+document)
 	}
-	if name := strings.Fields(database); len(name) == 1 && !answers("https://"+name[0]+"/latest") {
+	if name := strings.Fields(database); len(name) == 1 && !answers(first[0]+"/sumdb/"+name[0]+"/supported") && !answers("https://"+name[0]+"/latest") {
 		t.Logf("SKIPPED in part: the checksum database %s cannot be reached, so nothing is verified", name[0])
 		database = "off"
 	}
