@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -373,6 +374,64 @@ func TestGoGetsNothingTamperedWith(t *testing.T) {
 	p.shelf.put(p.file(tide, ".zip"), "application/zip", tide.zip(t))
 	p.shelf.put(p.file(shell, ".mod"), "text/plain", []byte(shell.mod()))
 	newGoClient(t, at, "off").must(t, "get", tide.Path+"@v1.0.0")
+}
+
+// goToolchain is a toolchain for this machine whose go command says only which
+// it is.
+func goToolchain(version string, age time.Duration) goModule {
+	platform := runtime.GOOS + "-" + runtime.GOARCH
+	return goModule{gomod.Version{Path: "golang.org/toolchain", Version: "v0.0.1-" + version + "." + platform}, age, map[string]string{
+		"bin/go":            "#!/bin/sh\necho this is " + version + "\n",
+		"pkg/tool/none/vet": "#!/bin/sh\n",
+		"bin/gofmt":         "#!/bin/sh\n",
+		"lib/wasm/run":      "#!/bin/sh\n",
+		"src/_go.mod":       "module std\n",
+	}}
+}
+
+// TestGoToolchains has the go command download toolchains, which it does not run
+// unless the checksum database has them.
+func TestGoToolchains(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: the toolchain of this test is a shell script")
+	}
+	p := startGo(t)
+	fresh, evil := goToolchain("go1.99.1", 2*time.Hour), goToolchain("go1.98.0", 30*day)
+	for _, m := range []goModule{goToolchain("go1.99.0", 30*day), fresh, evil} {
+		p.publish(t, m)
+	}
+	p.shelf.put(p.file(evil, ".zip"), "application/zip", goToolchain("go1.97.0", 30*day).zip(t))
+	h := startHost(t, p.config("3d", `ttl = "1ms"`))
+	at := mount(h, p.fixture)
+	// client has the go command choose a toolchain, and write what go.mod asks for.
+	client := func(choice, wants string) *goClient {
+		c := newGoClient(t, at, p.key)
+		c.env = append(c.env, "GOTOOLCHAIN="+choice)
+		c.write(t, "go.mod", "module example.org/app\n\ngo "+wants+"\n")
+		return c
+	}
+	runs := func() {
+		t.Helper()
+		for _, c := range []*goClient{client("go1.99.0", "1.21"), client("auto", "1.99.0")} {
+			if out := c.must(t, "version"); !strings.HasSuffix(out, "this is go1.99.0\n") {
+				t.Errorf("go version prints %q", out)
+			}
+		}
+	}
+	runs()
+	if n := p.servers[0].Asked("GET " + p.file(goToolchain("go1.99.0", 0), ".zip")); n != 1 {
+		t.Errorf("upstream was asked %d times for the toolchain, want once", n)
+	}
+	client("go1.99.1", "1.21").refused(t, fresh.Path+" "+fresh.Version.Version+" is held back until ", "version")
+	client("go1.98.0", "1.21").refused(t, "502 Bad Gateway", "version")
+	if list := newGoClient(t, at, p.key).must(t, "list", "-m", "-versions", fresh.Path); strings.Contains(list, "go1.99.1") || !strings.Contains(list, "go1.99.0") {
+		t.Errorf("go list -m -versions prints %q", list)
+	}
+	for _, server := range p.servers {
+		server.Close()
+	}
+	runs()
 }
 
 // TestGoFallsBack asks for modules that are not here.
