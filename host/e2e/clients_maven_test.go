@@ -284,6 +284,9 @@ func TestMavenSumsThatComeLater(t *testing.T) {
 	if !has(path, "first") || !has(same, "first") {
 		t.Fatal("a file without a checksum is not served")
 	}
+	if log := h.log.String(); !strings.Contains(log, "upstream tells no digest of a file") || !strings.Contains(log, sha256Hex([]byte("first"))) {
+		t.Error("that a file has no checksum is not logged")
+	}
 	m.repo.put(path, []byte("second"), old)
 	m.repo.put(same, []byte("first"), old)
 	eventually(t, "to drop what its checksum contradicts", func() bool { return has(path, "second") })

@@ -363,6 +363,9 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 	if _, err := w.Commit(store.Change{name: a.encode()}, false); err != nil {
 		return Body{}, err
 	}
+	if a.Unverified {
+		c.log.Info("upstream tells no digest of a file: its own is believed from now on", "repository", repo.Name, "file", plan.GetPath(), "sha256", fmt.Sprintf("%x", a.Digest[:]))
+	}
 	a.recheck.Store(time.Now().Add(repo.TTL).UnixMilli())
 	c.artifacts.Set(name, a)
 	return a.Body, c.stillListed(repo, plan, known, a)
