@@ -57,6 +57,10 @@ func TestValidatePointsAtEveryMistake(t *testing.T) {
 			"cooldown {\n  ecosystems = { npm = \"soon\" }\n  packages = { \"pkg:npm/a\" = \"-1d\", \"lodash\" = \"0\" }\n}\n",
 			[]string{`2:24: error: Bad duration`, `3:30: error: Bad duration`, `3:37: error: Bad package pattern`},
 		},
+		"nothing to serve": {
+			"repository \"generic\" {}\nrepository \"debian\" {}\nrepository \"go\" {\n  options { proxy = \"off\" }\n}\n",
+			[]string{`1:1: error: Nothing to serve: Plugin generic knows no upstream by itself`, `2:1: error: Nothing to serve`, `3:1: error: Nothing to serve`},
+		},
 		"several at once": {
 			"listen = \"127.0.0.1:0\"\nlog_level = \"loud\"\ncache_size = \"much\"\ncooldown {\n  default = \"never\"\n}\nrepository \"npm\" {\n  ttl = \"5\"\n  removed = \"maybe\"\n  upstream \"main\" {\n    url = \"localhost:80\"\n  }\n}\n",
 			[]string{`2:13: error: Bad value`, `3:14: error: Bad size`, `5:13: error: Bad duration`, `8:9: error: Bad duration`, `9:13: error: Bad value`, `11:11: error: Bad address`},

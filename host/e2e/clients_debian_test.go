@@ -79,6 +79,20 @@ func newApt(t *testing.T, url string, a *debArchive, suites ...string) *aptRoot 
 	return r
 }
 
+// configured is a copy of the root's configuration with more in it.
+func (r *aptRoot) configured(t *testing.T, more string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.dir, "apt.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "apt.conf")
+	if err := os.WriteFile(file, append(text, more...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 func (r *aptRoot) run(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	return runIn(t, r.dir, r.env, "apt-get", args...)
@@ -381,6 +395,41 @@ func TestDebianPrefetch(t *testing.T) {
 	}
 }
 
+// TestDebianLaggedCompressions has clients ask for an index of a lagged state in
+// forms that nobody asked for while upstream had them.
+func TestDebianLaggedCompressions(t *testing.T) {
+	t.Parallel()
+	for name, plain := range map[string]bool{"by hash": false, "plain": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := startArchive(t)
+			before, after := stable, newStable
+			before.plain, after.plain = plain, plain
+			a.publish(t, before)
+			h := startHost(t, debianConfig(a, "3d", always, `negative_ttl = "1ms"`))
+			newApt(t, h.URL, a, "stable").installsTide(t, tide10)
+			packed := a.files["/dists/stable/main/binary-amd64/Packages.gz"].body
+			a.remove("/dists/")
+			a.remove(tide10.file())
+			a.publish(t, after)
+			newApt(t, h.URL, a, "stable").installsTide(t, tide10)
+
+			root := h.URL + "/debian/sea/dists/stable/main/binary-amd64/"
+			for _, file := range []string{"Packages", "Packages.gz", "by-hash/SHA256/" + sha256Hex(packed)} {
+				if status, _, body := get(t, root+file); status != http.StatusNotFound || !strings.Contains(string(body), "gone upstream") {
+					t.Errorf("%s, which nobody had, is answered with %d %s", file, status, body)
+				}
+			}
+			other := newApt(t, h.URL, a, "stable")
+			other.env = append(other.env, "APT_CONFIG="+other.configured(t, "Acquire::CompressionTypes::Order { \"gz\"; };\n"))
+			if out, err := other.run(t, "update"); err != nil {
+				t.Errorf("apt-get update that prefers gzip: %v\n%s", err, out)
+			}
+			other.downloads(t, "tide", tide10, wreck10)
+		})
+	}
+}
+
 // TestDebianCooldownEndsBeforeTheStateExpires has an old state that clients
 // stop believing in half an hour.
 func TestDebianCooldownEndsBeforeTheStateExpires(t *testing.T) {
@@ -518,8 +567,18 @@ func TestDebianBootstraps(t *testing.T) {
 		wreck10,
 	}
 	a.publish(t, suiteState{suite: "stable", packages: required, age: 10 * day})
-	h := startHost(t, debianConfig(a, "3d"))
-	for _, upstream := range []string{"alive", "dead"} {
+	h := startHost(t, debianConfig(a, "3d", always))
+	for _, upstream := range []string{"alive", "moved on", "dead"} {
+		switch upstream {
+		case "moved on":
+			newer := slices.Clone(required)
+			newer[0].version, newer[0].age = "1.1-1", time.Hour
+			a.remove("/dists/")
+			a.remove(required[0].file())
+			a.publish(t, suiteState{suite: "stable", packages: newer, age: time.Hour})
+		case "dead":
+			a.Close()
+		}
 		tree := debootstrap(t, a.keyring, "stable", h.URL+"/debian/sea")
 		for _, p := range required {
 			body, err := os.ReadFile(filepath.Join(tree, "var/cache/apt/archives", p.file()))
@@ -527,7 +586,6 @@ func TestDebianBootstraps(t *testing.T) {
 				t.Errorf("with upstream %s, %s is not what was published (%v)", upstream, p.file(), err)
 			}
 		}
-		a.Close()
 	}
 }
 

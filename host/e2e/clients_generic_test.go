@@ -235,3 +235,34 @@ func TestGenericRedirects(t *testing.T) {
 		})
 	}
 }
+
+// TestGenericDigestOfWhatCannotBeHad asks by a digest while upstream fails: that
+// it does is no "not found".
+func TestGenericDigestOfWhatCannotBeHad(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	for _, status := range []int{http.StatusInternalServerError, http.StatusForbidden, http.StatusNotFound} {
+		mux.HandleFunc(fmt.Sprintf("/dist/%d", status), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+	}
+	mux.Handle("/dist/away", http.RedirectHandler("http://10.0.0.1/lamp.bin", http.StatusFound))
+	up := startUpstream(t, mux)
+	h := startHost(t, genericConfig(up, `negative_ttl = "1ms"`))
+	digest := "?sha256=" + sha256Hex([]byte("lamp"))
+	ask := func(path string, want int) string {
+		t.Helper()
+		status, _, body := get(t, h.URL+"/generic/tools/"+path)
+		if status != want {
+			t.Errorf("%s is answered with %d, want %d: %s", path, status, want, body)
+		}
+		return string(body)
+	}
+	for path, want := range map[string]int{"500": http.StatusBadGateway, "403": http.StatusBadGateway, "404": http.StatusNotFound, "away": http.StatusBadGateway} {
+		ask(path+digest, want)
+		ask(path, want)
+	}
+	if text := ask("away"+digest, http.StatusBadGateway); !strings.Contains(text, "address that the configuration does not name") {
+		t.Errorf("of a redirect that is not followed the client is told: %s", text)
+	}
+	up.Close()
+	ask("dead"+digest, http.StatusBadGateway)
+}

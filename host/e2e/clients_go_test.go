@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -322,6 +323,37 @@ func TestGoDatabaseOfANewRepository(t *testing.T) {
 	eventually(t, "to look at the checksum database", func() bool { return p.servers[1].Asked("GET /latest") > 0 })
 }
 
+// TestGoDatabaseThroughTheProxy has a checksum database that only the module
+// proxy reaches, as the go command would ask for it.
+func TestGoDatabaseThroughTheProxy(t *testing.T) {
+	t.Parallel()
+	p := startGo(t)
+	const passed = "/sumdb/sumdb.example.com"
+	mux := http.NewServeMux()
+	mux.Handle("/", p.shelf)
+	mux.Handle(passed+"/", http.StripPrefix(passed, p.servers[1].handler))
+	mux.HandleFunc(passed+"/supported", func(http.ResponseWriter, *http.Request) {})
+	proxy := startUpstream(t, mux)
+	p.upstream = fmt.Sprintf("upstream \"main\" { url = %q }\noptions { sumdb = %q }", proxy.URL, p.key)
+	h := startHost(t, p.config("3d", ""))
+	at := mount(h, p.fixture)
+	newGoClient(t, at, p.key).must(t, "get", "example.com/team/tide")
+	tide := p.find(t, "example.com/team/tide", "v1.0.0")
+	if n := proxy.Asked("GET " + passed + "/lookup/example.com/team/tide@v1.0.0"); n == 0 {
+		t.Errorf("the proxy was not asked for the database's record: %v", proxy.Requests())
+	}
+	if n := p.servers[1].Total(); n != 0 {
+		t.Errorf("the database itself was asked %d times", n)
+	}
+	kelp := p.find(t, "example.com/Team/Kelp/v2", "v2.0.0")
+	p.shelf.put(p.file(kelp, ".zip"), "application/zip", tide.zip(t))
+	newGoClient(t, at, "off").refused(t, "502 Bad Gateway", "get", kelp.Path+"@v2.0.0")
+	// What the database has no record of is served, as the proxy answers for it.
+	p.publish(t, goLibrary("example.com/team/unheard", "v1.0.0", 60*day, ""))
+	p.modules = p.modules[:len(p.modules)-1]
+	newGoClient(t, at, "off").must(t, "get", "example.com/team/unheard@v1.0.0")
+}
+
 // TestGoGetsNothingTamperedWith has upstream serve files that are not those of
 // the checksum database, to a client that does not ask it.
 func TestGoGetsNothingTamperedWith(t *testing.T) {
@@ -342,6 +374,64 @@ func TestGoGetsNothingTamperedWith(t *testing.T) {
 	p.shelf.put(p.file(tide, ".zip"), "application/zip", tide.zip(t))
 	p.shelf.put(p.file(shell, ".mod"), "text/plain", []byte(shell.mod()))
 	newGoClient(t, at, "off").must(t, "get", tide.Path+"@v1.0.0")
+}
+
+// goToolchain is a toolchain for this machine whose go command says only which
+// it is.
+func goToolchain(version string, age time.Duration) goModule {
+	platform := runtime.GOOS + "-" + runtime.GOARCH
+	return goModule{gomod.Version{Path: "golang.org/toolchain", Version: "v0.0.1-" + version + "." + platform}, age, map[string]string{
+		"bin/go":            "#!/bin/sh\necho this is " + version + "\n",
+		"pkg/tool/none/vet": "#!/bin/sh\n",
+		"bin/gofmt":         "#!/bin/sh\n",
+		"lib/wasm/run":      "#!/bin/sh\n",
+		"src/_go.mod":       "module std\n",
+	}}
+}
+
+// TestGoToolchains has the go command download toolchains, which it does not run
+// unless the checksum database has them.
+func TestGoToolchains(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: the toolchain of this test is a shell script")
+	}
+	p := startGo(t)
+	fresh, evil := goToolchain("go1.99.1", 2*time.Hour), goToolchain("go1.98.0", 30*day)
+	for _, m := range []goModule{goToolchain("go1.99.0", 30*day), fresh, evil} {
+		p.publish(t, m)
+	}
+	p.shelf.put(p.file(evil, ".zip"), "application/zip", goToolchain("go1.97.0", 30*day).zip(t))
+	h := startHost(t, p.config("3d", `ttl = "1ms"`))
+	at := mount(h, p.fixture)
+	// client has the go command choose a toolchain, and write what go.mod asks for.
+	client := func(choice, wants string) *goClient {
+		c := newGoClient(t, at, p.key)
+		c.env = append(c.env, "GOTOOLCHAIN="+choice)
+		c.write(t, "go.mod", "module example.org/app\n\ngo "+wants+"\n")
+		return c
+	}
+	runs := func() {
+		t.Helper()
+		for _, c := range []*goClient{client("go1.99.0", "1.21"), client("auto", "1.99.0")} {
+			if out := c.must(t, "version"); !strings.HasSuffix(out, "this is go1.99.0\n") {
+				t.Errorf("go version prints %q", out)
+			}
+		}
+	}
+	runs()
+	if n := p.servers[0].Asked("GET " + p.file(goToolchain("go1.99.0", 0), ".zip")); n != 1 {
+		t.Errorf("upstream was asked %d times for the toolchain, want once", n)
+	}
+	client("go1.99.1", "1.21").refused(t, fresh.Path+" "+fresh.Version.Version+" is held back until ", "version")
+	client("go1.98.0", "1.21").refused(t, "502 Bad Gateway", "version")
+	if list := newGoClient(t, at, p.key).must(t, "list", "-m", "-versions", fresh.Path); strings.Contains(list, "go1.99.1") || !strings.Contains(list, "go1.99.0") {
+		t.Errorf("go list -m -versions prints %q", list)
+	}
+	for _, server := range p.servers {
+		server.Close()
+	}
+	runs()
 }
 
 // TestGoFallsBack asks for modules that are not here.
@@ -423,7 +513,7 @@ func TestGoDefault(t *testing.T) {
 	for _, document := range []string{"list", version + ".info"} {
 		reach(t, first[0]+"/"+path+"/@v/"+document)
 	}
-	if name := strings.Fields(database); len(name) == 1 && !answers("https://"+name[0]+"/latest") {
+	if name := strings.Fields(database); len(name) == 1 && !answers(first[0]+"/sumdb/"+name[0]+"/supported") && !answers("https://"+name[0]+"/latest") {
 		t.Logf("SKIPPED in part: the checksum database %s cannot be reached, so nothing is verified", name[0])
 		database = "off"
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/git-pkgs/purl"
 )
@@ -174,6 +175,36 @@ func TestMavenRefusesHeldVersions(t *testing.T) {
 	})
 }
 
+// TestMavenPluginPrefixes runs a plugin by the prefix that its group's metadata
+// gives it, which leads to a version that is old enough.
+func TestMavenPluginPrefixes(t *testing.T) {
+	t.Parallel()
+	mvnClient.needed(t)
+	m := startMaven(t)
+	var made []release
+	for _, r := range []release{{name: "lamp-maven-plugin", version: "1.0.0", age: 30 * day}, {name: "lamp-maven-plugin", version: "1.1.0", age: time.Hour}} {
+		path := fmt.Sprintf("%s%s/%s/%[2]s-%[3]s", mavenGroup, r.name, r.version)
+		pom := bytes.Replace(mavenPOM(r.name, r.version, "", ""), []byte("</project>"), []byte("<packaging>maven-plugin</packaging></project>"), 1)
+		m.repo.put(path+".pom", pom, r.published())
+		m.repo.put(path+".jar", mavenPlugin(t, r, "lamp"), r.published())
+		made = append(made, r)
+	}
+	m.list("lamp-maven-plugin", made)
+	m.repo.put(mavenGroup+"maven-metadata.xml", []byte("<metadata><plugins><plugin><name>Lamp</name><prefix>lamp</prefix><artifactId>lamp-maven-plugin</artifactId></plugin></plugins></metadata>"), made[0].published())
+	h := startHost(t, m.config("3d", ""))
+	for _, upstream := range []string{"cold", "warm", "dead"} {
+		if upstream == "dead" {
+			m.servers[0].Close()
+		}
+		p := mvnClient.project(t, mount(h, m.fixture))
+		p.write(t, "settings.xml", strings.Replace(p.read(t, "settings.xml"), "<settings>", "<settings><pluginGroups><pluginGroup>org.example</pluginGroup></pluginGroups>", 1))
+		out, err := p.mvn(t, "lamp:light")
+		if err != nil || !strings.Contains(out, "this is lamp-maven-plugin 1.0.0") {
+			t.Fatalf("with upstream %s, mvn lamp:light ends with %v:\n%s", upstream, err, out)
+		}
+	}
+}
+
 func TestMavenFilesAreVerified(t *testing.T) {
 	t.Parallel()
 	each(t, mavenClients, func(t *testing.T, c *client) {
@@ -252,6 +283,9 @@ func TestMavenSumsThatComeLater(t *testing.T) {
 	}
 	if !has(path, "first") || !has(same, "first") {
 		t.Fatal("a file without a checksum is not served")
+	}
+	if log := h.log.String(); !strings.Contains(log, "upstream tells no digest of a file") || !strings.Contains(log, sha256Hex([]byte("first"))) {
+		t.Error("that a file has no checksum is not logged")
 	}
 	m.repo.put(path, []byte("second"), old)
 	m.repo.put(same, []byte("first"), old)

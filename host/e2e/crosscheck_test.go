@@ -38,6 +38,9 @@ type specimen struct {
 	// publish has upstream publish the young version after the listings were
 	// asked for once; nil: it is there from the beginning.
 	publish func()
+	// announced reports whether the host was told of what it holds back; nil: as
+	// soon as the listings were asked for.
+	announced func() bool
 }
 
 // source is a file upstream.
@@ -166,6 +169,9 @@ var specimens = map[string]func(t testing.TB) *specimen{
 				a.remove("/dists/")
 				a.publish(t, newStable)
 			},
+			announced: func() bool {
+				return a.askedFor("by-hash/SHA256/"+sha256Hex(a.files["/dists/stable/main/binary-amd64/Packages.gz"].body)) > 0
+			},
 		}).below("/debian/sea")
 	},
 	// A tag stands for one manifest at a time, and is what clients list.
@@ -257,6 +263,33 @@ func TestEveryPluginAgreesWithItself(t *testing.T) {
 			if n := s.oldSource.fetched(); n != 1 {
 				t.Errorf("upstream was asked %d times for %s, want 1", n, s.old)
 			}
+		})
+	}
+}
+
+// TestEveryPluginRefusesWithoutUpstream asks for what a listing was seen to have,
+// and is held back, for the first time once upstream is down.
+func TestEveryPluginRefusesWithoutUpstream(t *testing.T) {
+	t.Parallel()
+	for name, start := range specimens {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			if len(s.listings) == 0 {
+				t.Skip("what has no listing is not known before it is asked for")
+			}
+			c := &crosscheck{T: t, specimen: s, host: startHost(t, s.config("7d"))}
+			c.cold()
+			eventually(t, "to have told of the young version", func() bool {
+				for _, path := range slices.Sorted(maps.Keys(s.listings)) {
+					c.ask(http.MethodGet, path)
+				}
+				return s.announced == nil || s.announced()
+			})
+			for _, u := range s.upstreams {
+				u.Close()
+			}
+			c.refused()
 		})
 	}
 }

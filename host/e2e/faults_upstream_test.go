@@ -129,8 +129,12 @@ func TestUpstream429IsObeyedAndPassedOn(t *testing.T) {
 			t.Fatalf("with nothing to serve: %d, Retry-After %q: %s", a.Status, a.Header.Get("Retry-After"), a.Body)
 		}
 	}
-	if n := reg.Total() - before; n != 1 {
-		t.Errorf("upstream said 429 and was asked %d times, want once", n)
+	if n := reg.Total() - before; n != 2 {
+		t.Errorf("upstream said 429 at two addresses and was asked %d times, want once at each", n)
+	}
+	// That both said so is the registry's saying.
+	if a := faultTry(t, http.MethodGet, h.URL+"/npm/limitedtoo"); a.Status != http.StatusTooManyRequests || reg.Total()-before != 2 {
+		t.Errorf("a third address is answered with %d, after %d requests", a.Status, reg.Total()-before)
 	}
 }
 

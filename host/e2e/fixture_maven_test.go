@@ -7,6 +7,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -141,14 +145,49 @@ func mavenPOM(name, version, needs, wants string) []byte {
 	return fmt.Appendf(nil, "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion><groupId>org.example</groupId><artifactId>%s</artifactId><version>%s</version>%s</project>", name, version, dependencies)
 }
 
-func mavenJar(t testing.TB, r release) []byte {
+// mavenPlugin is the jar of a plugin with one goal, "light", that says which
+// release it is.
+func mavenPlugin(t testing.TB, r release, prefix string) []byte {
+	t.Helper()
+	javac := needs(t, "javac")
+	version, err := exec.Command(needs(t, "mvn"), "--version").Output()
+	home := regexp.MustCompile(`(?m)^Maven home: (.*)$`).FindSubmatch(version)
+	if err != nil || home == nil {
+		t.Fatalf("mvn --version: %v\n%s", err, version)
+	}
+	api, err := filepath.Glob(filepath.Join(string(home[1]), "lib", "maven-plugin-api*.jar"))
+	if err != nil || len(api) == 0 {
+		t.Fatalf("Maven in %s has no plugin API (%v)", home[1], err)
+	}
+	dir := t.TempDir()
+	source := filepath.Join(dir, "Light.java")
+	text := fmt.Sprintf("public class Light extends org.apache.maven.plugin.AbstractMojo { public void execute() { System.out.println(\"this is %s %s\"); } }\n", r.name, r.version)
+	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(javac, "-d", dir, "-cp", api[0], source).CombinedOutput(); err != nil {
+		t.Fatalf("javac: %v\n%s", err, out)
+	}
+	class, err := os.ReadFile(filepath.Join(dir, "Light.class"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	descriptor := fmt.Appendf(nil, "<plugin><groupId>org.example</groupId><artifactId>%s</artifactId><version>%s</version><goalPrefix>%s</goalPrefix>"+
+		"<mojos><mojo><goal>light</goal><requiresProject>false</requiresProject><implementation>Light</implementation><language>java</language><instantiationStrategy>per-lookup</instantiationStrategy></mojo></mojos></plugin>", r.name, r.version, prefix)
+	return mavenJar(t, r, jarMember{"META-INF/maven/plugin.xml", descriptor}, jarMember{"Light.class", class})
+}
+
+// jarMember is a file in a jar.
+type jarMember struct {
+	name string
+	data []byte
+}
+
+func mavenJar(t testing.TB, r release, more ...jarMember) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	for _, member := range []struct {
-		name string
-		data []byte
-	}{{"META-INF/MANIFEST.MF", []byte("Manifest-Version: 1.0\n\n")}, {"data.bin", r.data()}} {
+	for _, member := range append([]jarMember{{"META-INF/MANIFEST.MF", []byte("Manifest-Version: 1.0\n\n")}, {"data.bin", r.data()}}, more...) {
 		w, err := z.Create(member.name)
 		if err != nil {
 			t.Fatal(err)

@@ -100,6 +100,8 @@ func (s suite) plan(r sdk.Request, file string) sdk.Plan {
 		return sdk.NotFound("files are known by their SHA256 or SHA512 only")
 	case m == nil && (isPackage(file) || isImage(file)):
 		return planFile(r, s.archive, strings.TrimPrefix(s.dir+"/"+file, "/"))
+	case m == nil && isKey(file):
+		return planKey(s.archive, strings.TrimPrefix(s.dir+"/"+file, "/"))
 	case m == nil:
 		return sdk.Artifact{Path: s.here(escape(file)), Snapshot: s.root()}
 	case r.Query == listing:
@@ -130,6 +132,9 @@ func (l layout) planFlat(r sdk.Request) sdk.Plan {
 	if m := byHash.FindStringSubmatch(file); m != nil {
 		dir := strings.TrimSuffix(file, "by-hash/"+m[1])
 		return l.suite(r.Get("archive"), flatDir(dir)).plan(r, strings.TrimPrefix(file, dir))
+	}
+	if isKey(file) {
+		return planKey(r.Get("archive"), file)
 	}
 	return planFile(r, r.Get("archive"), file)
 }

@@ -36,7 +36,7 @@ func isImage(file string) bool { return image.MatchString(file) && !sums.MatchSt
 // do not is judged by when upstream got it.
 func planFile(r sdk.Request, archive, file string) sdk.Plan {
 	if !isPackage(file) && !isImage(file) {
-		return sdk.NotFound("an archive has indexes and package files, and this is neither")
+		return sdk.NotFound("an archive has indexes, package files and keys, and this is none of them")
 	}
 	here := "/" + escape(archive+"/"+file)
 	version := versionOf(archive, file)

@@ -95,7 +95,7 @@ func (db database) renderVersion(in *sdk.Input, m module.Version) error {
 	v := sdk.Version{Name: m.Path, Version: m.Version, Published: i.published(), Claimed: true}
 	mod, zip := sdk.File{Path: filePath(m, ".mod")}, sdk.File{Path: filePath(m, ".zip")}
 	if db.knows(m.Path) && !in.Holds(v) {
-		record, ok := in.Doc(lookupSource(m))
+		record, ok := db.doc(in, lookupPath(m))
 		if !ok {
 			return nil
 		}

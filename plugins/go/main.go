@@ -8,7 +8,7 @@ func main() { sdk.Serve(open) }
 
 type options struct {
 	Proxy   string `hcl:"proxy" env:"GOPROXY" help:"Module proxies to ask, as GOPROXY lists them: after a comma the next is asked when one has nothing, after a bar also when it fails. \"direct\" and \"off\" end the list."`
-	SumDB   string `hcl:"sumdb" env:"GOSUMDB" help:"Checksum database, as GOSUMDB names it: its name or key, and after a space its address where that is not https:// and the name. Modules are verified against it, clients reach it here, and a pseudo-version is no older than the last look at the database without it, whatever its commit claims. \"off\": none."`
+	SumDB   string `hcl:"sumdb" env:"GOSUMDB" help:"Checksum database, as GOSUMDB names it: its name or key, and after a space its address. Without an address the module proxies are asked for it first, as the go command does, and then https:// and the name. Modules are verified against it, clients reach it here, and a pseudo-version is no older than the last look at the database without it, whatever its commit claims. \"off\": none."`
 	NoSumDB string `hcl:"nosumdb" env:"GONOSUMDB" help:"Patterns of module paths that the checksum database is never asked about, as GONOSUMDB has them: \"*.corp.example.com,example.org/team\"."`
 }
 
@@ -23,11 +23,11 @@ func open(o options) (sdk.Ecosystem, error) {
 	if err != nil {
 		return sdk.Ecosystem{}, sdk.OptionError{Option: "proxy", Message: err.Error()}
 	}
-	name, address, err := parseSumDB(o.SumDB)
+	db, address, err := parseSumDB(o.SumDB)
 	if err != nil {
 		return sdk.Ecosystem{}, sdk.OptionError{Option: "sumdb", Message: err.Error()}
 	}
-	db := database{name: name, private: o.NoSumDB}
+	db.private = o.NoSumDB
 	return sdk.Ecosystem{
 		Name:      "go",
 		Title:     "Go",

@@ -25,9 +25,37 @@ const (
 type database struct {
 	// name; empty: there is none.
 	name string
+	// proxied is whether module proxies are asked for it first, as the go command
+	// does where no address of it is given.
+	proxied bool
 	// private are patterns of module paths, as in GONOSUMDB, that it must not
 	// hear of.
 	private string
+}
+
+// sources are where something of the database's is, in the order in which they
+// are asked.
+func (db database) sources(rest string) []sdk.Source {
+	direct := sdk.Source{URL: rest, Role: roleSumDB, Optional: true}
+	if !db.proxied {
+		return []sdk.Source{direct}
+	}
+	return []sdk.Source{{URL: db.path(rest), Role: roleMain, Optional: true}, direct}
+}
+
+// doc is something of the database's: a proxy's that has it, or else, where no
+// proxy passes the database on, its own. False: rendering is to be asked again.
+func (db database) doc(in *sdk.Input, rest string) (*sdk.Doc, bool) {
+	all := db.sources(rest)
+	first, ok := in.Doc(all[0])
+	if !ok || !db.proxied || first.OK() {
+		return first, ok
+	}
+	supported, ok := in.Doc(sdk.Source{URL: db.path("/supported"), Role: roleMain, Optional: true})
+	if !ok || supported.OK() {
+		return first, ok
+	}
+	return in.Doc(all[1])
 }
 
 // knows reports whether the database may be asked about a module.
@@ -75,14 +103,21 @@ func (db database) planLatest(r sdk.Request) sdk.Plan {
 	return sdk.Document{
 		Path:  db.path("/latest"),
 		Query: true,
-		From:  []sdk.Source{{URL: "/latest", Role: roleSumDB}},
+		From:  db.sources("/latest")[:1],
 		Render: func(in *sdk.Input) error {
-			tree, err := tlog.ParseTree(in.Docs()[0].Body)
+			doc, ok := db.doc(in, "/latest")
+			if !ok {
+				return nil
+			}
+			if !doc.OK() {
+				return fmt.Errorf("the checksum database %s does not tell its tree (status %d)", db.name, doc.Status)
+			}
+			tree, err := tlog.ParseTree(doc.Body)
 			if err != nil {
 				return err
 			}
 			in.Log(db.name, tree.N)
-			_, err = in.Output("", "text/plain; charset=utf-8").Write(in.Docs()[0].Body)
+			_, err = in.Output("", "text/plain; charset=utf-8").Write(doc.Body)
 			return err
 		},
 	}
@@ -100,9 +135,7 @@ func (db database) planLookup(r sdk.Request) sdk.Plan {
 	if !db.knows(m.Path) {
 		return sdk.Failure{Kind: sdk.KindRefused, Message: fmt.Sprintf("%s is not looked up in the checksum database, because this repository's nosumdb matches it: set GONOSUMDB=%s", m.Path, db.private)}
 	}
-	source := lookupSource(m)
-	source.Optional = false
-	record := db.record(source, "text/plain; charset=utf-8")
+	record := db.record(lookupPath(m), "text/plain; charset=utf-8")
 	record.Version.Name = m.Path // of names that are ours it is not asked
 	return record
 }
@@ -116,24 +149,28 @@ func (db database) planTile(r sdk.Request) sdk.Plan {
 	if err != nil {
 		return notFound(err)
 	}
-	return db.record(sdk.Source{URL: "/" + tile.Path(), Role: roleSumDB}, "application/octet-stream")
+	return db.record("/"+tile.Path(), "application/octet-stream")
 }
 
 // record is a file of the database's that never changes.
-func (db database) record(source sdk.Source, contentType string) sdk.Artifact {
+func (db database) record(rest, contentType string) sdk.Artifact {
+	sources := db.sources(rest)
+	for i := range sources {
+		sources[i].Optional = false
+	}
 	return sdk.Artifact{
-		Path:    db.path(source.URL),
-		From:    []sdk.Source{source},
+		Path:    db.path(rest),
+		From:    sources,
 		Type:    contentType,
 		Ungated: true,
 	}
 }
 
-// lookupSource is where the database has the record of a version.
-func lookupSource(m module.Version) sdk.Source {
+// lookupPath is where the database has the record of a version.
+func lookupPath(m module.Version) string {
 	path := strings.TrimSuffix(folder(m.Path), "/@v/")
 	version := strings.TrimPrefix(filePath(m, ""), folder(m.Path))
-	return sdk.Source{URL: "/lookup" + path + "@" + version, Role: roleSumDB, Optional: true}
+	return "/lookup" + path + "@" + version
 }
 
 // sums are the digests of a version's files; nil: none is known, and there is no

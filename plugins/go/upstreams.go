@@ -63,31 +63,31 @@ func parseAddress(text string) (string, error) {
 }
 
 // parseSumDB reads GOSUMDB: the name of a checksum database, or its key, which
-// has the name, and its address where that does not follow from the name. An
-// empty name: there is none.
-func parseSumDB(text string) (name, address string, err error) {
+// has the name, and perhaps its address, which else follows from the name. A
+// database without a name: there is none.
+func parseSumDB(text string) (db database, address string, err error) {
 	fields := strings.Fields(text)
 	if len(fields) == 0 || fields[0] == "off" {
-		return "", "", nil
+		return database{}, "", nil
 	}
 	if len(fields) > 2 {
-		return "", "", errors.New("write the name or key of one checksum database, and at most its address after it")
+		return database{}, "", errors.New("write the name or key of one checksum database, and at most its address after it")
 	}
-	name = fields[0]
+	name := fields[0]
 	if strings.Contains(name, "+") {
 		key, err := note.NewVerifier(name)
 		if err != nil {
-			return "", "", errors.New("the key cannot be read: write it as the database gives it, name+hash+key")
+			return database{}, "", errors.New("the key cannot be read: write it as the database gives it, name+hash+key")
 		}
 		name = key.Name()
 	}
 	// As the go command has it, a name is a host, perhaps with a path.
 	if u, err := url.Parse("https://" + name); err != nil || u.Host == "" || strings.HasSuffix(name, "/") || strings.Contains(name, "//") || u.String() != "https://"+u.Host+u.Path {
-		return "", "", fmt.Errorf("%q is no name of a checksum database: write a host, as sumdb.example.com", name)
+		return database{}, "", fmt.Errorf("%q is no name of a checksum database: write a host, as sumdb.example.com", name)
 	}
 	if len(fields) == 1 {
-		return name, "https://" + name, nil
+		return database{name: name, proxied: true}, "https://" + name, nil
 	}
 	address, err = parseAddress(fields[1])
-	return name, address, err
+	return database{name: name}, address, err
 }

@@ -56,9 +56,10 @@ func TestSumDB(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			name, address, err := parseSumDB(tt.text)
-			if err != nil || name != tt.name || address != tt.address {
-				t.Errorf("%q is read as %q at %q, %v; want %q at %q", tt.text, name, address, err, tt.name, tt.address)
+			db, address, err := parseSumDB(tt.text)
+			proxied := db.name != "" && len(strings.Fields(tt.text)) == 1
+			if err != nil || db.name != tt.name || address != tt.address || db.proxied != proxied {
+				t.Errorf("%q is read as %+v at %q, %v; want %q at %q, asked through proxies: %t", tt.text, db, address, err, tt.name, tt.address, proxied)
 			}
 		})
 	}

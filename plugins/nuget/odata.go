@@ -259,7 +259,9 @@ func (q query) pre() bool {
 
 // renderHits answers a search with what is published here, and then by
 // upstream's v3 search, for what the filter looks for where the search does not
-// say. The entries of one answer are in the order asked for.
+// say. Where an order is asked for, all of it is in that order if there are not
+// more hits than one question to upstream may have; else the entries of one
+// answer are.
 func renderHits(in *sdk.Input, q query) error {
 	upstream, err := servicesOf(in)
 	if err != nil {
@@ -267,7 +269,7 @@ func renderHits(in *sdk.Input, q query) error {
 	}
 	pre := q.pre()
 	skip, take := q.number("$skip", 0), min(q.number("$top", defaultHits), maxHits)
-	v3 := url.Values{"q": {cmp.Or(q.params.Get("searchTerm"), q.filter.about().hint)}, "skip": {strconv.Itoa(skip)}, "take": {strconv.Itoa(take)}, "prerelease": {strconv.FormatBool(pre)}}
+	v3 := url.Values{"q": {cmp.Or(q.params.Get("searchTerm"), q.filter.about().hint)}, "prerelease": {strconv.FormatBool(pre)}}
 	if level := q.params.Get("semVerLevel"); level != "" {
 		v3.Set("semVerLevel", level)
 	}
@@ -275,10 +277,21 @@ func renderHits(in *sdk.Input, q query) error {
 	if err != nil {
 		return err
 	}
-	own, rest := turn(ours, v3)
+	var h hits
+	ordered, ok := q.order != nil, true
+	if ordered {
+		h, ok, err = hitsFor(in, upstream, ours, v3, 0, maxHits)
+		ordered = !ok || len(h.own)+len(h.upstream.Hits) >= len(ours)+h.upstream.Total
+	}
+	if !ordered {
+		h, ok, err = hitsFor(in, upstream, ours, v3, skip, take)
+	}
+	if !ok {
+		return err
+	}
 	a := newAtom(in, q)
 	hidden := 0
-	for _, r := range own {
+	for _, r := range h.own {
 		some := false
 		for _, e := range r.entries() {
 			some = a.add(r, e, e.hosted) || some
@@ -287,14 +300,7 @@ func renderHits(in *sdk.Input, q query) error {
 			hidden++
 		}
 	}
-	answer := found{}
-	if upstream != nil {
-		var ok bool
-		if answer, ok, err = ask(in, upstream, rest); !ok {
-			return err
-		}
-	}
-	for _, hit := range answer.Hits {
+	for _, hit := range h.upstream.Hits {
 		r, ok := loadHit(in, upstream, strings.ToLower(hit.text("id")), all)
 		if !ok {
 			continue
@@ -319,11 +325,39 @@ func renderHits(in *sdk.Input, q query) error {
 			return err
 		}
 	}
-	a.total = len(ours) + answer.Total - hidden
-	if now := skip + len(own) + len(answer.Hits); q.params.Get("$top") == "" && now < len(ours)+answer.Total && now > skip {
+	now, total := skip+len(h.own)+len(h.upstream.Hits), len(ours)+h.upstream.Total
+	if ordered {
+		now, total = skip+take, len(a.entries)
+	} else {
+		a.total = total - hidden
+	}
+	if q.params.Get("$top") == "" && now < total && now > skip {
 		a.next = now
 	}
+	if ordered {
+		return a.write(skip, take)
+	}
 	return a.write(0, -1)
+}
+
+// hits are a part of what a search finds: what is published here comes first.
+type hits struct {
+	own      []*registration
+	upstream found
+}
+
+// hitsFor are the hits of a search from one on, of which ours are known. False,
+// without an error: upstream's answer is not there yet.
+func hitsFor(in *sdk.Input, upstream services, ours []*registration, v3 url.Values, skip, take int) (h hits, ok bool, err error) {
+	v3.Set("skip", strconv.Itoa(skip))
+	v3.Set("take", strconv.Itoa(take))
+	own, rest := turn(ours, v3)
+	h.own = own
+	if upstream == nil {
+		return h, true, nil
+	}
+	h.upstream, ok, err = ask(in, upstream, rest)
+	return h, ok, err
 }
 
 // renderUpdates answers with what is newer than the versions of packages that a

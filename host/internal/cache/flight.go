@@ -48,6 +48,36 @@ type flight struct {
 	body    Body // when done without an error
 	err     error
 	typ     string
+	kept    bool     // the body is, and what waits for that was done
+	waiting []func() // what is to be done once it is kept, before anybody has all of it
+}
+
+// whenKept has something done once the body is kept, before those who follow are
+// shown the end of it; at once, if it is.
+func (f *flight) whenKept(do func()) {
+	f.mu.Lock()
+	if !f.kept {
+		f.waiting = append(f.waiting, do)
+		do = func() {}
+	}
+	f.mu.Unlock()
+	do()
+}
+
+// keep does what waits for the body to be kept.
+func (f *flight) keep() {
+	for {
+		f.mu.Lock()
+		waiting := f.waiting
+		f.waiting, f.kept = nil, len(waiting) == 0
+		f.mu.Unlock()
+		if len(waiting) == 0 {
+			return
+		}
+		for _, do := range waiting {
+			do()
+		}
+	}
 }
 
 func (f *flight) update(change func()) {
@@ -216,6 +246,9 @@ func (c *Cache) noteMissing(repo *Repository, name string, err error) {
 func (c *Cache) fly(repo *Repository, plan *pb.Artifact, base, name string, f *flight) {
 	body, err := c.flown(repo, plan, base, name, f)
 	c.noteMissing(repo, name, err)
+	if err == nil {
+		f.keep()
+	}
 	// Whoever asks from now on finds it kept, or tries anew.
 	c.flightsMu.Lock()
 	delete(c.flights, name)
@@ -362,6 +395,9 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 	}
 	if _, err := w.Commit(store.Change{name: a.encode()}, false); err != nil {
 		return Body{}, err
+	}
+	if a.Unverified {
+		c.log.Info("upstream tells no digest of a file: its own is believed from now on", "repository", repo.Name, "file", plan.GetPath(), "sha256", fmt.Sprintf("%x", a.Digest[:]))
 	}
 	a.recheck.Store(time.Now().Add(repo.TTL).UnixMilli())
 	c.artifacts.Set(name, a)

@@ -33,9 +33,10 @@ type making struct {
 	settled map[string]bool    // sources that do not change once they are there
 	before  map[string]*source // what was kept when this began; nil: nothing
 	order   []usedSource
-	stale   error // why a source could not be confirmed
-	lack    error // why an optional source could not be had
-	without error // why upstream is left out of a list, see [Cache.alone]; nil: it is not
+	stale   error            // why a source could not be confirmed
+	lacks   map[string]error // why optional sources could not be had
+	lack    error            // the last of these
+	without error            // why upstream is left out of a list, see [Cache.alone]; nil: it is not
 	missing *pb.Source
 
 	known  *sightings // what was seen before, for a document with a history
@@ -47,16 +48,19 @@ type making struct {
 }
 
 func newMaking(c *Cache, repo *Repository, d *pb.Document, base string, accept func(*source) bool) *making {
-	return &making{c: c, repo: repo, d: d, base: base, accept: accept, used: map[string]*source{}, settled: map[string]bool{}, before: map[string]*source{}}
+	return &making{c: c, repo: repo, d: d, base: base, accept: accept, used: map[string]*source{}, lacks: map[string]error{}, settled: map[string]bool{}, before: map[string]*source{}}
 }
 
 // get gets one source and notes that it is used.
 func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 	name := sourceName(m.repo, s)
 	m.mu.Lock()
-	got := m.used[name]
+	got, failed := m.used[name], m.lacks[name]
 	m.mu.Unlock()
-	if got != nil {
+	switch {
+	case failed != nil && !s.GetOptional(): // it cannot be done without, after all
+		return nil, failed
+	case got != nil:
 		return got, nil
 	}
 	if s.GetOptional() && !upstream.Absolute(s.GetUrl()) && !m.repo.Upstreams.Role(s.GetRole()) {
@@ -103,7 +107,7 @@ func (m *making) get(ctx context.Context, s *pb.Source) (*source, error) {
 		m.stale = stale
 	}
 	if lack != nil {
-		m.lack = lack
+		m.lack, m.lacks[name] = lack, lack
 	}
 	m.used[name] = got
 	if s.GetImmutable() || m.d.GetImmutable() {

@@ -154,24 +154,51 @@ func (c *Cache) adopt(repo *Repository, s *snapshot, plan *pb.Artifact, f *pb.Fa
 	c.artifacts.Set(name, a)
 }
 
-// partFile serves a part of a snapshot.
+// partFile serves a part of a snapshot. One that upstream's newest state no
+// longer has is served once it is known to be right: what comes may be the newest.
 func (c *Cache) partFile(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*File, error) {
 	resolved, f, err := c.part(ctx, repo, plan, base, false)
 	if err != nil {
 		return nil, err
 	}
+	if c.superseded(repo, plan.GetSnapshot(), f) {
+		_, err := c.landed(ctx, repo, resolved, base)
+		if errors.Is(err, errWrongDigest) || isNotFound(err) {
+			return nil, notFound("%s is gone upstream, which has a newer state than the one that is served, and was not kept", strings.TrimPrefix(f.GetPath(), "/"))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	file, err := c.Artifact(ctx, repo, resolved, base)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.want(repo, plan.GetSnapshot(), f.GetPath()); err != nil {
-		// It may be lacking in states to come, which the next client notes again.
-		c.log.Warn("that clients ask for a part of a snapshot cannot be noted", "repository", repo.Name, "document", plan.GetSnapshot(), "part", f.GetPath(), "error", err)
+	want := func() {
+		if err := c.want(repo, plan.GetSnapshot(), f.GetPath()); err != nil {
+			// It may be lacking in states to come, which the next client notes again.
+			c.log.Warn("that clients ask for a part of a snapshot cannot be noted", "repository", repo.Name, "document", plan.GetSnapshot(), "part", f.GetPath(), "error", err)
+		}
+	}
+	if file.Flight != nil {
+		file.Flight.flight.whenKept(want)
+	} else {
+		want()
 	}
 	return file, nil
 }
 
-// want remembers that clients ask for a part, and has it fetched of the states
+// superseded reports whether a part is none of the newest state.
+func (c *Cache) superseded(repo *Repository, root string, f *pb.Fact) bool {
+	s, err := c.snapshotAt(repo, root)
+	if s == nil || err != nil {
+		return false
+	}
+	now := s.part(s.States[len(s.States)-1], f.GetPath())
+	return now == nil || !sameDigest(now, f)
+}
+
+// want remembers that clients get a part, and has it fetched of the states
 // to come, which upstream may not have for long.
 func (c *Cache) want(repo *Repository, root, part string) error {
 	s, err := c.snapshotAt(repo, root)

@@ -156,8 +156,8 @@ func (c *Cache) dropRenderings(repo *Repository, path string) error {
 
 // inForce is the index of the state that is served now: the newest that policy
 // serves and that is whole, or the first one seen, but none that is about to
-// expire while there is a newer one. Nothing is whole for long only because it
-// lacks parts.
+// expire while there is a newer one. The newest is served after a while though it
+// lacks parts, which upstream may have; those that upstream has left are not.
 func (s *snapshot) inForce(p *cooldown.Policy, whole func(at int) bool) int {
 	last := len(s.States) - 1
 	at := last
@@ -165,7 +165,7 @@ func (s *snapshot) inForce(p *cooldown.Policy, whole func(at int) bool) int {
 		st := s.States[at]
 		k := cooldown.Key{Name: s.Name, Version: st.Version}
 		p.Floors = map[cooldown.Key]time.Time{k: st.Floor}
-		if !p.Judge(k, st.Published).Held && (whole(at) || p.Now.Sub(st.Seen) > completion) {
+		if !p.Judge(k, st.Published).Held && (whole(at) || at == last && p.Now.Sub(st.Seen) > completion) {
 			break
 		}
 	}

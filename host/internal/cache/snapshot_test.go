@@ -62,6 +62,9 @@ func TestStateInForce(t *testing.T) {
 		"the newest though it has expired": {[]*state{changed(seen("a", 6*day), func(st *state) { st.Expires = ago(day) })}, week, nil, nil, "a"},
 		"not one that lacks parts":         {[]*state{seen("a", 2*day), seen("b", time.Minute)}, nil, nil, []string{"b"}, "a"},
 		"one that lacked parts for long":   {[]*state{seen("a", 2*day), seen("b", completion+time.Minute)}, nil, nil, []string{"b"}, "b"},
+		"not one that lacks parts which upstream has left": {
+			[]*state{seen("a", 9*day), seen("b", 8*day), seen("c", day)}, week, nil, []string{"b"}, "a",
+		},
 		"one that lacks parts rather than one that has expired": {
 			[]*state{changed(seen("a", 6*day), func(st *state) { st.Expires = ago(day) }), seen("b", time.Minute)}, nil, nil, []string{"b"}, "b",
 		},

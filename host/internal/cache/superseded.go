@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -123,6 +125,42 @@ func (c *Cache) filesOf(ctx context.Context, repo *Repository, s *snapshot, at i
 		}
 	}
 	return files, nil
+}
+
+// heldToCome judges a file by the states to come of snapshots below a folder
+// that list it, where no state in force does. Nil: none is known to.
+func (c *Cache) heldToCome(ctx context.Context, repo *Repository, folder string, plan *pb.Artifact) (held *Failure, err error) {
+	var broken error
+	err = c.eachSnapshot(repo, folder, func(s *snapshot) {
+		for i := c.stateInForce(repo, s) + 1; i < len(s.States) && held == nil; i++ {
+			files, err := c.filesOf(ctx, repo, s, i)
+			if err != nil {
+				broken = errors.Join(broken, err)
+				continue
+			}
+			if files[plan.GetPath()] != nil {
+				held = c.heldState(repo, s, s.States[i], plan.GetVersion())
+			}
+		}
+	})
+	if held != nil {
+		return held, nil
+	}
+	return nil, errors.Join(err, broken)
+}
+
+// heldState says of a version that a state lists until when that is held back;
+// nil: it is not.
+func (c *Cache) heldState(repo *Repository, s *snapshot, st *state, listed *pb.Version) *Failure {
+	k := cooldown.Key{Name: s.Name, Version: st.Version}
+	p := c.policy.For(repo.eco(), []string{s.Name}, time.Now())
+	p.Floors = map[cooldown.Key]time.Time{k: st.Floor}
+	v := p.Judge(k, st.Published)
+	if !v.Held {
+		return nil
+	}
+	c.Stats.Held.Add(1)
+	return heldFailure(listed.GetName(), listed.GetVersion(), v)
 }
 
 // namesKept are the packages of which any file is kept that was asked for.

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -178,7 +179,52 @@ func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifac
 		return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: v.GetName(), Version: v.GetVersion(),
 			Message: "upstream has no " + strings.TrimPrefix(plan.GetPath(), "/")}
 	}
+	if failed != nil {
+		held, err := c.heldAsListed(ctx, repo, plan, base)
+		if held != nil || err != nil {
+			return nil, cmp.Or[error](err, held)
+		}
+	}
 	return nil, failed
+}
+
+// heldAsListed judges a file whose own documents cannot be had by what is known
+// without asking upstream: the listing of its version, and states of snapshots
+// that are still to come. Nil: nothing known holds it back.
+func (c *Cache) heldAsListed(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*Failure, error) {
+	for _, path := range plan.GetFacts() {
+		if ofSnapshots(path) {
+			if f, err := c.heldToCome(ctx, repo, strings.TrimSuffix(path, "*"), plan); f != nil || err != nil {
+				return f, err
+			}
+		}
+	}
+	v := plan.GetVersion()
+	d, err := c.about(ctx, repo, base, &pb.Version{Name: v.GetName()})
+	if d == nil || err != nil {
+		return nil, err
+	}
+	listed := c.knownFacts(repo, d.GetPath())
+	if listed == nil {
+		return nil, nil
+	}
+	fact := listed.path(plan.GetPath())
+	if fact == nil {
+		fact = listed.version(v)
+	}
+	if fact == nil {
+		return nil, nil
+	}
+	seen, err := c.sightings(repo, d.GetPath())
+	if err != nil {
+		return nil, err
+	}
+	floors, err := c.withLogs(repo, seen.floors(), []*pb.Fact{fact})
+	if err != nil {
+		return nil, err
+	}
+	since, floored := sinceOf(fact, floors)
+	return c.refusal(repo, fact.GetName(), fact.GetVersion(), plan.GetPath(), since, floored, false), nil
 }
 
 // historyOf is what documents with a history told of a file; nil: nothing. What

@@ -80,6 +80,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			if more.HasErrors() {
 				continue
 			}
+			diags = append(diags, checkServes(r, resp.GetUpstreams())...)
 			defaults, urgent, rules, watch = resp.GetUpstreams(), resp.GetUrgent(), resp.GetNames(), resp.GetWatch()
 		}
 		diags = append(diags, checkUpstreams(r, defaults)...)
@@ -180,6 +181,17 @@ func checkUpstreams(r *config.Repository, defaults []*pb.Upstream) hcl.Diagnosti
 		}
 	}
 	return diags
+}
+
+// checkServes refuses a repository that can only say that there is nothing: its
+// plugin asks upstreams of which none is known, and it has no packages of its own.
+func checkServes(r *config.Repository, defaults []*pb.Upstream) hcl.Diagnostics {
+	known := slices.ContainsFunc(fromEnvironment(defaults), func(d *pb.Upstream) bool { return d.GetUrl() != "" && d.GetRole() == defaults[0].GetRole() })
+	if known || len(defaults) == 0 || len(r.Upstreams) > 0 || r.Hosted != nil {
+		return nil
+	}
+	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Nothing to serve", Subject: &r.Range,
+		Detail: fmt.Sprintf("Plugin %s knows no upstream by itself: write an upstream block, or set the option, or the environment's variable, that names one (entrepot plugin describe %[1]s), or have packages of your own in a hosted or directory block.", r.Plugin)}}
 }
 
 // checkHosting refuses packages of one's own where the plugin cannot have any:

@@ -1,16 +1,13 @@
 package upstream
 
 import (
-	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -88,35 +85,7 @@ func (s *Set) once(ctx context.Context, base string, client *http.Client, u *url
 		Framed: resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0 || resp.ProtoMajor >= 2 || resp.Uncompressed,
 		URL:    resp.Request.URL.String(),
 	}
-	return answer, answer.decode()
-}
-
-// decode undoes a content encoding that was not asked for: what is kept and
-// served must be the bytes themselves.
-func (r *Response) decode() error {
-	encoding := strings.ToLower(r.Header.Get("Content-Encoding"))
-	if encoding == "" || encoding == "identity" || !r.Found() {
-		return nil
-	}
-	if encoding != "gzip" && encoding != "x-gzip" || r.Status == http.StatusPartialContent {
-		r.Body.Close()
-		return &Error{Upstream: r.URL, Err: fmt.Errorf("it sends a content encoding that was not asked for: %q", encoding)}
-	}
-	zip, err := gzip.NewReader(r.Body)
-	if err != nil {
-		r.Body.Close()
-		return &Error{Upstream: r.URL, Err: fmt.Errorf("its gzip encoding is broken: %w", err)}
-	}
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{zip, r.Body}
-	// The end of a gzip body is checked, so a broken one is noticed; where to
-	// take one up again is not known.
-	r.Length, r.Framed = -1, true
-	r.Header.Del("Content-Encoding")
-	r.Header.Del("ETag")
-	return nil
+	return answer, answer.decode(r, u)
 }
 
 func newRequest(ctx context.Context, u *url.URL, r Request) (*http.Request, error) {

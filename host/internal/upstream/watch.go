@@ -6,16 +6,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"sync/atomic"
 	"time"
-)
-
-// How long an upstream is left alone that says 429.
-const (
-	longestPause  = 5 * time.Minute
-	defaultPause  = 5 * time.Second
-	shortestPause = time.Second
 )
 
 // health is what is known of how an upstream, or a host that it sends us to, is
@@ -23,19 +15,11 @@ const (
 type health struct {
 	name    string // address, for people
 	breaker *breaker
-	limited pause
+	limits  limits
 }
 
 func newHealth(base *url.URL) *health {
 	return &health{name: base.String(), breaker: newBreaker(base.String())}
-}
-
-// pause remembers until when a host asked us to stay away.
-type pause struct{ until atomic.Int64 }
-
-func (p *pause) left() (time.Time, bool) {
-	until := time.UnixMilli(p.until.Load())
-	return until, time.Now().Before(until)
 }
 
 // maxForeign bounds how many hosts are remembered that nobody configured.
@@ -76,7 +60,8 @@ type watched struct {
 
 func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	h := w.set.health(req.URL)
-	if until, ok := h.limited.left(); ok {
+	address := addressOf(req.URL)
+	if until, ok := h.limits.left(address); ok {
 		return nil, &Error{Upstream: h.name, Status: http.StatusTooManyRequests, RetryAfter: until, Err: errors.New("still waiting"), unasked: true}
 	}
 	done, err := h.breaker.allow(req.URL.String())
@@ -88,8 +73,9 @@ func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	switch {
 	case err == nil:
-		failed := h.fault(resp)
+		failed := h.fault(address, resp)
 		if failed == nil {
+			h.limits.answered()
 			done(fine, nil)
 			return resp, nil
 		}
@@ -110,30 +96,13 @@ func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // fault says whether an answer is a failure of the host; nil: it is none.
-func (h *health) fault(resp *http.Response) *Error {
+func (h *health) fault(address string, resp *http.Response) *Error {
 	if !isFault(resp.StatusCode) {
 		return nil
 	}
 	e := &Error{Upstream: h.name, Status: resp.StatusCode, Err: errors.New(resp.Status)}
 	if resp.StatusCode == http.StatusTooManyRequests {
-		after, told := retryAfter(resp.Header.Get("Retry-After"))
-		if !told {
-			after = defaultPause
-		}
-		after = min(max(after, shortestPause), longestPause)
-		e.RetryAfter = time.Now().Add(after)
-		h.limited.until.Store(e.RetryAfter.UnixMilli())
+		e.RetryAfter = h.limits.add(address, resp.Header.Get("Retry-After"))
 	}
 	return e
-}
-
-// retryAfter reads a Retry-After header (RFC 9110, section 10.2.3).
-func retryAfter(h string) (time.Duration, bool) {
-	if seconds, err := strconv.Atoi(h); err == nil && seconds >= 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second, true
-	}
-	if at, err := http.ParseTime(h); err == nil {
-		return time.Until(at), true
-	}
-	return 0, false
 }
