@@ -37,7 +37,7 @@ func (x registry) planUpload(im image, r sdk.Request) sdk.Plan {
 		}
 		u.Mount.Digest = d
 		if from := r.Param("from"); from != "" {
-			of, failure := x.image(shorter(r, from), "")
+			of, failure := x.image(strings.TrimPrefix(from, below(r.URL("/"))), "")
 			if failure != nil {
 				u.Mount = sdk.Mount{} // nothing can be there: it is sent instead
 				return u
@@ -48,11 +48,11 @@ func (x registry) planUpload(im image, r sdk.Request) sdk.Plan {
 	return u
 }
 
-// shorter is a name as it is called in a repository that is served below /v2/:
-// clients know it by its whole path.
-func shorter(r sdk.Request, name string) string {
-	_, below, _ := strings.Cut(r.URL("/"), "/v2/")
-	return strings.TrimPrefix(name, below)
+// below is what a repository that is served below /v2/ has before its names as
+// clients know them, which is its whole path, as its address tells.
+func below(address string) string {
+	_, prefix, _ := strings.Cut(address, "/v2/")
+	return prefix
 }
 
 // step is a request of an upload; its answer says how far that is.

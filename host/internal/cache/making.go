@@ -162,7 +162,7 @@ func (m *making) getAll(ctx context.Context, sources []*pb.Source) ([]*source, e
 		return nil, err
 	}
 	for i, s := range sources {
-		u := usedSource{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Head: s.GetHead(), Here: s.GetHere(), Immutable: s.GetImmutable(), Status: got[i].Status, Digest: got[i].Digest}
+		u := usedSource{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Head: s.GetHead(), Here: s.GetHere(), Immutable: s.GetImmutable(), CountsAs: s.GetCountsAs(), Status: got[i].Status, Digest: got[i].Digest}
 		if !slices.Contains(m.order, u) {
 			m.order = append(m.order, u)
 		}

@@ -79,12 +79,13 @@ type usedSource struct {
 	Optional          bool   `json:",omitempty"`
 	Head, Here        bool   `json:",omitempty"`
 	Immutable         bool   `json:",omitempty"`
+	CountsAs          string `json:",omitempty"`
 	Status            int
 	Digest            blobs.Digest
 }
 
 func (u usedSource) wire() *pb.Source {
-	return &pb.Source{Url: u.URL, Role: u.Role, Accept: u.Accept, Optional: u.Optional, Head: u.Head, Here: u.Here, Immutable: u.Immutable}
+	return &pb.Source{Url: u.URL, Role: u.Role, Accept: u.Accept, Optional: u.Optional, Head: u.Head, Here: u.Here, Immutable: u.Immutable, CountsAs: u.CountsAs}
 }
 
 // Output is one of a rendering's bodies.

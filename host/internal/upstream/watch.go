@@ -3,10 +3,12 @@ package upstream
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -23,19 +25,48 @@ const (
 type health struct {
 	name    string // address, for people
 	breaker *breaker
-	limited pause
+	limited pauses
 }
 
 func newHealth(base *url.URL) *health {
 	return &health{name: base.String(), breaker: newBreaker(base.String())}
 }
 
-// pause remembers until when a host asked us to stay away.
-type pause struct{ until atomic.Int64 }
+// pauses remember until when a host asked us to stay away, with each kind of
+// request that it counts apart.
+type pauses struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
 
-func (p *pause) left() (time.Time, bool) {
-	until := time.UnixMilli(p.until.Load())
+func (p *pauses) left(kind string) (time.Time, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	until := p.until[kind]
 	return until, time.Now().Before(until)
+}
+
+func (p *pauses) begin(kind string, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(p.until, func(_ string, until time.Time) bool { return until.Before(now) })
+	if p.until == nil {
+		p.until = map[string]time.Time{}
+	}
+	p.until[kind] = until
+}
+
+// kindKey finds in a context what upstream counts a request as.
+type kindKey struct{}
+
+func withKind(ctx context.Context, kind string) context.Context {
+	return context.WithValue(ctx, kindKey{}, kind)
+}
+
+func kindOf(ctx context.Context) string {
+	kind, _ := ctx.Value(kindKey{}).(string)
+	return kind
 }
 
 // maxForeign bounds how many hosts are remembered that nobody configured.
@@ -76,7 +107,8 @@ type watched struct {
 
 func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	h := w.set.health(req.URL)
-	if until, ok := h.limited.left(); ok {
+	kind := kindOf(req.Context())
+	if until, ok := h.limited.left(kind); ok {
 		return nil, &Error{Upstream: h.name, Status: http.StatusTooManyRequests, RetryAfter: until, Err: errors.New("still waiting"), unasked: true}
 	}
 	done, err := h.breaker.allow(req.URL.String())
@@ -88,7 +120,7 @@ func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	switch {
 	case err == nil:
-		failed := h.fault(resp)
+		failed := h.fault(resp, kind)
 		if failed == nil {
 			done(fine, nil)
 			return resp, nil
@@ -109,8 +141,9 @@ func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, failed
 }
 
-// fault says whether an answer is a failure of the host; nil: it is none.
-func (h *health) fault(resp *http.Response) *Error {
+// fault says whether the answer to a request of a kind is a failure of the host;
+// nil: it is none.
+func (h *health) fault(resp *http.Response, kind string) *Error {
 	if !isFault(resp.StatusCode) {
 		return nil
 	}
@@ -122,7 +155,7 @@ func (h *health) fault(resp *http.Response) *Error {
 		}
 		after = min(max(after, shortestPause), longestPause)
 		e.RetryAfter = time.Now().Add(after)
-		h.limited.until.Store(e.RetryAfter.UnixMilli())
+		h.limited.begin(kind, e.RetryAfter)
 	}
 	return e
 }
