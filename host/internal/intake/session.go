@@ -291,15 +291,28 @@ func (s *Sessions) End(session *Session) {
 	s.remove(session.ID)
 }
 
-// Open are the packages of a repository that uploads under way are for.
-func (s *Sessions) Open(repository string) map[string]bool {
+// Open are the packages of a repository that uploads under way are for, with when
+// the first of those began. One that nothing was added to since an instant is
+// not under way.
+func (s *Sessions) Open(repository string, since time.Time) map[string]time.Time {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	open := map[string]bool{}
+	var all []*Session
 	for _, session := range s.open {
 		if session.About.Repository == repository {
-			for _, name := range session.About.Names {
-				open[name] = true
+			all = append(all, session)
+		}
+	}
+	s.mu.Unlock()
+	open := map[string]time.Time{}
+	for _, session := range all {
+		began, err := os.Stat(s.path(session.ID) + aboutSuffix)
+		added, err2 := os.Stat(s.path(session.ID))
+		if errors.Join(err, err2) != nil || added.ModTime().Before(since) {
+			continue // it has ended, or was given up
+		}
+		for _, name := range session.About.Names {
+			if first, there := open[name]; !there || began.ModTime().Before(first) {
+				open[name] = began.ModTime()
 			}
 		}
 	}

@@ -155,8 +155,11 @@ func (p *Publisher) hold(f *catalog.File) (*aside, error) {
 	return set, p.pin(set, []blobs.Digest{f.Body}, store.Change{})
 }
 
-// Uploading are the packages of a repository that uploads under way are for.
-func (p *Publisher) Uploading(repository string) map[string]bool { return p.sessions.Open(repository) }
+// Uploading are the packages of a repository that uploads under way are for, to
+// which something was added since an instant, with when the first of each began.
+func (p *Publisher) Uploading(repository string, since time.Time) map[string]time.Time {
+	return p.sessions.Open(repository, since)
+}
 
 // SweepSessions ends uploads that were given up.
 func (p *Publisher) SweepSessions() { p.sessions.Sweep(time.Now()) }
