@@ -166,6 +166,9 @@ func (x registry) acceptManifest(p *sdk.Publication, im image, digest string, ta
 	if failure := x.complete(im, m, ours); failure != nil {
 		return sdk.Reply{}, *failure
 	}
+	if failure := im.retyped(ours, got, m.MediaType); failure != nil {
+		return sdk.Reply{}, *failure
+	}
 	extra, err := json.Marshal(m.note())
 	if err != nil {
 		return sdk.Reply{}, err
@@ -197,6 +200,19 @@ func (x registry) acceptManifest(p *sdk.Publication, im image, digest string, ta
 		more = append(more, "OCI-Tag", strings.Join(tags, ", "))
 	}
 	return im.created(r, im.manifestPath(got), got, more...), nil
+}
+
+// retyped says that a manifest which is there is pushed as one of another type,
+// which its other tags would take on; nil: it is not.
+func (im image) retyped(ours *sdk.HostedPackage, digest, mediaType string) *sdk.Failure {
+	for _, f := range ours.Files {
+		var n note
+		if f.File.Path != im.manifestPath(digest) || json.Unmarshal(f.File.Extra, &n) != nil || n.Type == mediaType {
+			continue
+		}
+		return invalidManifest(fmt.Sprintf("%s is a manifest of type %s in %s already, not %s", digest, n.Type, im.name, mediaType))
+	}
+	return nil
 }
 
 func (x registry) fixed(tag string) bool {

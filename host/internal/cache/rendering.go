@@ -197,10 +197,15 @@ func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, 
 	if stale {
 		c.Stats.Stale.Add(1)
 	}
+	if r.Failure != nil && r.Failure.Kind == pb.ErrorKind_ERROR_KIND_HELD {
+		c.Stats.Held.Add(1)
+	}
+	return r.answer(repo, d, stale, hit)
+}
+
+// answer is what of a rendering answers a plan.
+func (r *Rendering) answer(repo *Repository, d *pb.Document, stale, hit bool) (*Answer, error) {
 	if r.Failure != nil {
-		if r.Failure.Kind == pb.ErrorKind_ERROR_KIND_HELD {
-			c.Stats.Held.Add(1)
-		}
 		return nil, r.Failure
 	}
 	if r.Plan != nil {
