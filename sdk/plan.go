@@ -108,7 +108,9 @@ type Document struct {
 	// Listing is the path here of the document whose Keep is told of a version
 	// called Listed with a file at this one's path, where upstream has it: when
 	// that was seen without it, what a document with a History tells at its first
-	// look was not there by then. Empty: none.
+	// look was not there by then. Without Listed it is the path of the document of
+	// which this one, a Query, tells Keep all: each rendering is a look at that.
+	// Empty: none.
 	Listing, Listed string
 	// Probe is [Artifact.Probe], which the artifact that it ends in has too.
 	Probe bool
@@ -145,6 +147,10 @@ type Source struct {
 	// Immutable says that what is there once stays as it is, so that it is not
 	// asked again.
 	Immutable bool
+	// CountsAs is the kind of request that the upstream counts it as, where it
+	// limits kinds apart: while it wants one kind to wait, as with 429, others are
+	// asked. Empty: the kind of all that name none.
+	CountsAs string
 }
 
 // From makes sources of addresses at the first upstream, none of them optional;
@@ -348,11 +354,11 @@ func digestsFromWire(digests []*pb.Digest) []Digest {
 }
 
 func (s Source) wire() *pb.Source {
-	return &pb.Source{Url: s.URL, Role: s.Role, Accept: s.Accept, Optional: s.Optional, Head: s.Head, Here: s.Here, Immutable: s.Immutable}
+	return &pb.Source{Url: s.URL, Role: s.Role, Accept: s.Accept, Optional: s.Optional, Head: s.Head, Here: s.Here, Immutable: s.Immutable, CountsAs: s.CountsAs}
 }
 
 func sourceFromWire(s *pb.Source) Source {
-	return Source{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Head: s.GetHead(), Here: s.GetHere(), Immutable: s.GetImmutable()}
+	return Source{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Head: s.GetHead(), Here: s.GetHere(), Immutable: s.GetImmutable(), CountsAs: s.GetCountsAs()}
 }
 
 func wireSources(sources []Source) []*pb.Source {

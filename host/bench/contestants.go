@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -236,15 +235,6 @@ func (c *contestant) cpu() time.Duration {
 	return time.Duration(ticks) * time.Second / perSecond
 }
 
-// memory is the resident memory of all of a contestant's processes in MiB, as
-// it is now; what processes share counts once.
-func (c *contestant) memory() (sum float64) {
-	for _, pid := range c.processes() {
-		sum += rollup(pid, "Pss")
-	}
-	return sum
-}
-
 // settle waits until a contestant has nothing more to do by itself.
 func (c *contestant) settle() {
 	for deadline, before := time.Now().Add(time.Minute), c.cpu(); time.Now().Before(deadline); {
@@ -255,30 +245,6 @@ func (c *contestant) settle() {
 		}
 		before = now
 	}
-}
-
-// rss is the resident memory of a process in MiB, private the part of it that
-// the process has written itself: the rest is of files, as its program, which may
-// be just built and not yet on disk.
-func rss(pid int) float64     { return rollup(pid, "Rss") }
-func private(pid int) float64 { return rollup(pid, "Anonymous") }
-
-// rollup adds figures of a process's memory, in MiB. One that has ended has
-// none.
-func rollup(pid int, names ...string) float64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0
-	}
-	var kib int64
-	for line := range strings.Lines(string(b)) {
-		name, rest, _ := strings.Cut(line, ":")
-		if slices.Contains(names, name) {
-			n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			kib += n
-		}
-	}
-	return float64(kib) / 1024
 }
 
 // request is a GET of a path.

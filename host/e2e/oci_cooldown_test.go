@@ -151,7 +151,7 @@ func TestOCITagsThatNobodyAskedForAreHeldBackToo(t *testing.T) {
 func TestOCINewTagsAreHeldBack(t *testing.T) {
 	t.Parallel()
 	g := startOCIRegistry(t)
-	first, second := ociImage(t, "first", "amd64", 1000), ociImage(t, "second", "amd64", 1000)
+	first, second, third := ociImage(t, "first", "amd64", 1000), ociImage(t, "second", "amd64", 1000), ociImage(t, "third", "amd64", 1000)
 	g.put("acme/tide", first, "v1")
 	h := ociCache(t, g, "7d", `ttl = "1ms"`)
 	repository := h.URL + "/v2/acme/tide"
@@ -173,9 +173,25 @@ func TestOCINewTagsAreHeldBack(t *testing.T) {
 	}
 	for _, page := range []string{"", "?n=10"} {
 		eventually(t, "to look at the tags again", func() bool {
-			return slices.Equal(ociTags(t, repository+"/tags/list"+page), []string{"v1"})
+			tags := ociTags(t, repository+"/tags/list"+page)
+			return slices.Equal(tags, []string{"again", "v1"})
 		})
 	}
+	// What is listed is served, also a name that nobody asked for yet, and a page
+	// that is asked for before the whole list tells no more than that.
+	g.put("acme/tide", first, "once-more")
+	g.put("acme/tide", third, "v3")
+	for _, page := range []string{"?n=20", "", "?n=30"} {
+		eventually(t, "to see the new name of an old image", func() bool {
+			tags := ociTags(t, repository+"/tags/list"+page)
+			if slices.Contains(tags, "v2") || slices.Contains(tags, "v3") {
+				t.Fatalf("the tags %v are listed", tags)
+			}
+			return slices.Equal(tags, []string{"again", "once-more", "v1"})
+		})
+	}
+	answered(t, 200, repository+"/manifests/once-more")
+	answered(t, 403, repository+"/manifests/v3")
 	for purl, verdict := range map[string]string{
 		"pkg:docker/acme/tide@v1":                                               "served",
 		"pkg:docker/acme/tide@v2":                                               "held",

@@ -247,3 +247,40 @@ func TestOCILayoutsInFolders(t *testing.T) {
 	eventually(t, "to serve the new layout", func() bool { return faultTry(t, "GET", boat+"/manifests/2.0.0").Status == 200 })
 	second.served(t, boat)
 }
+
+// TestOCILayoutsThatLackALayer leaves out what could not be pulled whole, and
+// says so once.
+func TestOCILayoutsThatLackALayer(t *testing.T) {
+	t.Parallel()
+	tree := t.TempDir()
+	image := ociImage(t, "boat", "amd64", 5000)
+	layout := filepath.Join(tree, "boat")
+	image.layout(t, layout, "v1")
+	layer := filepath.Join(layout, "blobs", strings.Replace(image.blobs[1].digest, ":", "/", 1))
+	aside := filepath.Join(t.TempDir(), "layer")
+	if err := os.Rename(layer, aside); err != nil {
+		t.Fatal(err)
+	}
+	ociImage(t, "raft", "amd64", 5000).tarLayout(t, filepath.Join(tree, "raft.tar"), "v1")
+	h := startHost(t, ociConfig("7d", `hosted { names = ["*"] }`, `directory "`+tree+`" {}`))
+	eventually(t, "to serve what is whole", func() bool {
+		return faultTry(t, "GET", h.URL+"/v2/raft/manifests/v1").Status == 200
+	})
+	reason := "its blob " + image.blobs[1].digest + " is missing"
+	eventually(t, "to say what is not served", func() bool { return strings.Contains(h.log.String(), reason) })
+	answered(t, 404, h.URL+"/v2/boat/manifests/v1")
+	answered(t, 404, h.URL+"/v2/boat/tags/list")
+	if a := answered(t, 200, h.URL+"/v2/_catalog"); strings.Contains(string(a.Body), "boat") {
+		t.Errorf("the catalogue is %s", a.Body)
+	}
+	if err := os.Rename(aside, layer); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "to serve the image once its layer is there", func() bool {
+		return faultTry(t, "GET", h.URL+"/v2/boat/manifests/v1").Status == 200
+	})
+	image.served(t, h.URL+"/v2/boat")
+	if n := strings.Count(h.log.String(), reason); n != 1 {
+		t.Errorf("it is said %d times", n)
+	}
+}

@@ -196,6 +196,70 @@ func TestOCIWrongDigestsAreRefused(t *testing.T) {
 	faultGet(t, repository+"/manifests/v1", image.body)
 }
 
+// TestOCIChunksThatDoNotFitAreRefused sends a blob in chunks that is larger than
+// there is room for: it need not come whole to be refused.
+func TestOCIChunksThatDoNotFitAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, line := range map[string]string{"quota": `quota = "300000"`, "size": "}\n max_artifact = \"250000\"\n upstream \"none\" {\n url = \"http://127.0.0.1:1\""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := startHost(t, ociConfig("0", "hosted {\n names = [\"*\"]\n "+line+"\n}"))
+			token := h.token(t, "joe", "--allow", "read,publish,delete")
+			repository := h.URL + "/v2/acme/tide"
+			there := newOCIContent("", faultBytes(1, 200_000))
+			if a := ociSend(t, http.MethodPost, repository+"/blobs/uploads/?digest="+there.digest, token, there.body); a.Status != http.StatusCreated {
+				t.Fatalf("a blob that fits: %d %s", a.Status, a.Body)
+			}
+			at := ociSend(t, http.MethodPost, repository+"/blobs/uploads/", token, nil).Header.Get("Location")
+			room := 90_000
+			if name == "size" {
+				room = 240_000
+			}
+			if a := ociSend(t, http.MethodPatch, at, token, faultBytes(2, room)); a.Status != http.StatusAccepted {
+				t.Errorf("a chunk that fits: %d %s", a.Status, a.Body)
+			}
+			if a := ociSend(t, http.MethodPatch, at, token, faultBytes(3, 50_000)); a.Status != http.StatusRequestEntityTooLarge {
+				t.Errorf("a chunk that does not: %d %s", a.Status, a.Body)
+			}
+		})
+	}
+}
+
+// TestOCITypesOfManifestsStay pushes the bytes of a manifest that does not say what
+// it is as something else.
+func TestOCITypesOfManifestsStay(t *testing.T) {
+	t.Parallel()
+	h, token := ociHosting(t)
+	repository := h.URL + "/v2/acme/tide"
+	image := ociImage(t, "tide", "amd64", 1000)
+	ociStore(t, repository, token, image, "whole")
+	body := bytes.Replace(image.body, []byte(`"mediaType":"`+ociManifestType+`",`), nil, 1)
+	if bytes.Equal(body, image.body) {
+		t.Fatalf("%s does not say what it is", body)
+	}
+	put := func(tag, contentType string) int {
+		return ociSend(t, http.MethodPut, repository+"/manifests/"+tag, token, body, "Content-Type", contentType).Status
+	}
+	for _, contentType := range []string{"text/html", "image/svg+xml", "application/vnd.docker.distribution.manifest.v1+prettyjws"} {
+		if got := put("odd", contentType); got != http.StatusBadRequest {
+			t.Errorf("a manifest that is sent as %s is answered %d", contentType, got)
+		}
+	}
+	if got := put("good", ociManifestType); got != http.StatusCreated {
+		t.Fatalf("it is answered %d", got)
+	}
+	if got := put("again", ociManifestType); got != http.StatusCreated {
+		t.Errorf("as what it is, it is answered %d", got)
+	}
+	if got := put("evil", "application/vnd.example.manifest+json"); got != http.StatusBadRequest {
+		t.Errorf("as something else, it is answered %d", got)
+	}
+	a := answered(t, 200, repository+"/manifests/good")
+	if a.Header.Get("Content-Type") != ociManifestType || a.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("it is served as %v", a.Header)
+	}
+}
+
 // TestOCIUnknownUploadsAreNamedSo asks for an upload that there is not.
 func TestOCIUnknownUploadsAreNamedSo(t *testing.T) {
 	t.Parallel()

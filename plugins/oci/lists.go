@@ -67,18 +67,24 @@ func (p page) cut(names []string) (some []string, next string) {
 	return names[:p.n], names[p.n-1]
 }
 
-// link points at the page after one (RFC 8288).
-func (p page) link(in *sdk.Input, path, next string) map[string]string {
-	if next == "" {
-		return nil
-	}
-	return map[string]string{"Link": "<" + in.URL(path+page{p.n, next}.query()) + `>; rel="next"`}
-}
+// following is a Link to the page after one (RFC 8288).
+func following(address string) string { return "<" + address + `>; rel="next"` }
 
+// tagsPath is where the list is that tells of new tags.
 func (im image) tagsPath() string { return "/" + im.name + "/tags/list" }
 
-// planTags lists tags. The whole list is what tells of new ones; a page is only
-// an answer.
+// tagsAddress is where clients that call the repository as this one does find a
+// page of the list.
+func (im image) tagsAddress(p page) string {
+	query := p.query()
+	if im.namespace != "" {
+		query = strings.TrimSuffix("?ns="+url.QueryEscape(im.namespace)+"&"+strings.TrimPrefix(query, "?"), "&")
+	}
+	return "/" + im.asked + "/tags/list" + query
+}
+
+// planTags lists tags. The whole list is what tells of new ones; a page, or the
+// list under another name of the repository, is only an answer.
 func (x registry) planTags(im image, r sdk.Request) sdk.Plan {
 	p, failure := pageOf(r)
 	if failure != nil {
@@ -88,15 +94,18 @@ func (x registry) planTags(im image, r sdk.Request) sdk.Plan {
 }
 
 func (x registry) tagList(im image, p page) sdk.Document {
-	from := im.sources("/tags/list?n=1000", "application/json")
-	return sdk.Document{
-		Path:   im.tagsPath() + p.query(),
+	from := im.sources("/tags/list?n=1000", "application/json", countLists)
+	d := sdk.Document{
+		Path:   im.tagsAddress(p),
 		Name:   im.name,
 		From:   from[:1],
-		Query:  p.query() != "",
 		Header: im.header(),
 		Render: func(in *sdk.Input) error { return x.listTags(in, im, p, from) },
 	}
+	if d.Path != im.tagsPath() {
+		d.Query, d.Listing = true, im.tagsPath()
+	}
+	return d
 }
 
 // about is what tells of a repository, of one of its tags, or of a digest, which
@@ -106,6 +115,7 @@ func (x registry) about(v sdk.Version) sdk.Document {
 	if failure != nil {
 		return sdk.Document{Path: "/" + v.Name + "/tags/list", Name: v.Name}
 	}
+	im.asked = im.name
 	if v.Version == "" || isDigest(v.Version) || !tagName.MatchString(v.Version) {
 		return x.tagList(im, page{n: -1})
 	}
@@ -157,9 +167,17 @@ func (x registry) listTags(in *sdk.Input, im image, p page, from []sdk.Source) e
 	if ours == nil && !known {
 		return sdk.Failure{Kind: sdk.KindNotFound, Code: "NAME_UNKNOWN", Message: fmt.Sprintf("there is no repository %s", im.name)}
 	}
+	var fresh []string
 	for _, tag := range theirs {
 		// Of a list that is cut nothing is learnt: what it lacks is not new.
 		if !whole || in.Keep(sdk.Version{Name: im.name, Version: tag}, sdk.File{Path: im.manifestPath(tag)}) {
+			tags = append(tags, tag)
+		} else {
+			fresh = append(fresh, tag)
+		}
+	}
+	for _, tag := range fresh[max(0, len(fresh)-maxFresh):] {
+		if im.servesFresh(in, tag) {
 			tags = append(tags, tag)
 		}
 	}
@@ -168,8 +186,25 @@ func (x registry) listTags(in *sdk.Input, im image, p page, from []sdk.Source) e
 	if some == nil {
 		some = []string{}
 	}
-	body := map[string]any{"name": im.name, "tags": some}
-	return json.NewEncoder(in.OutputWith("", "application/json", p.link(in, im.tagsPath(), next))).Encode(body)
+	header := map[string]string{}
+	if next != "" {
+		header["Link"] = following(in.URL(im.tagsAddress(page{p.n, next})))
+	}
+	body := map[string]any{"name": below(in.URL("/")) + im.asked, "tags": some}
+	return json.NewEncoder(in.OutputWith("", "application/json", header)).Encode(body)
+}
+
+// maxFresh bounds of how many new tags it is asked what they stand for.
+const maxFresh = 100
+
+// servesFresh reports whether a tag that is new stands for an image that is not,
+// which is served by it.
+func (im image) servesFresh(in *sdk.Input, tag string) bool {
+	digest, err := im.current(in, tag, im.heads(tag))
+	if err != nil || digest == "" {
+		return false // nobody knows, or run again with it
+	}
+	return in.Keep(sdk.Version{Name: im.name, Version: digest}, sdk.File{Path: im.manifestPath(digest)})
 }
 
 // maxPages bounds how often upstream is asked for more of a list.
@@ -253,8 +288,12 @@ func planCatalog(r sdk.Request) sdk.Plan {
 			if some == nil {
 				some = []string{}
 			}
+			header := map[string]string{}
+			if next != "" {
+				header["Link"] = following(in.URL("/_catalog" + page{p.n, next}.query()))
+			}
 			body := map[string][]string{"repositories": some}
-			return json.NewEncoder(in.OutputWith("", "application/json", p.link(in, "/_catalog", next))).Encode(body)
+			return json.NewEncoder(in.OutputWith("", "application/json", header)).Encode(body)
 		},
 	}
 }

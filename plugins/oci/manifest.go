@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"mime"
+	"strings"
 
 	"github.com/entrepot-registry/entrepot/sdk"
 )
@@ -58,10 +59,13 @@ func readManifest(body []byte, contentType string) (*manifest, *sdk.Failure) {
 	case said != "" && said != m.MediaType:
 		return nil, invalidManifest("the manifest says that it is " + m.MediaType + ", but was sent as " + said)
 	}
-	if m.MediaType == "" {
+	switch {
+	case m.MediaType == "":
 		return nil, invalidManifest("the manifest has no media type: send it as Content-Type")
+	case !strings.HasPrefix(m.MediaType, "application/"):
+		return nil, invalidManifest(m.MediaType + " is no type of a manifest")
 	}
-	if m.SchemaVersion == 1 {
+	if m.SchemaVersion == 1 || strings.HasPrefix(m.MediaType, "application/vnd.docker.distribution.manifest.v1+") {
 		return nil, invalidManifest("manifests of schema version 1 are not taken: push the image with a client of this decade")
 	}
 	if failure := m.odd(); failure != nil {

@@ -28,6 +28,8 @@ var (
 type image struct {
 	// name is canonical: without the default registry's and without library/.
 	name string
+	// asked is what the client called it.
+	asked string
 	// role is the upstream that has it, remotes are what it may be called there.
 	role    string
 	remotes []string
@@ -49,7 +51,7 @@ func (x registry) at(plan func(image, sdk.Request) sdk.Plan) func(sdk.Request) s
 // image reads a name, and the registry that a mirror's client says it is of.
 func (x registry) image(name, namespace string) (image, *sdk.Failure) {
 	first, rest, several := strings.Cut(name, "/")
-	im := image{role: x.Default, namespace: namespace}
+	im := image{asked: name, role: x.Default, namespace: namespace}
 	local := name
 	switch {
 	case namespace != "":
@@ -117,11 +119,20 @@ func invalidName(name string) *sdk.Failure {
 	return &sdk.Failure{Kind: sdk.KindNotFound, Code: "NAME_INVALID", Message: fmt.Sprintf("%q is no name of a repository", name)}
 }
 
+// What registries count requests as: pulls of manifests are limited where heads,
+// blobs and lists are not.
+const (
+	countPulls = "pulls"
+	countHeads = "heads"
+	countBlobs = "blobs"
+	countLists = "lists"
+)
+
 // sources are the places where upstream may have something of the repository.
-func (im image) sources(path, accept string) []sdk.Source {
+func (im image) sources(path, accept, countsAs string) []sdk.Source {
 	var all []sdk.Source
 	for _, remote := range im.remotes {
-		all = append(all, sdk.Source{URL: "/v2/" + remote + path, Role: im.role, Accept: accept, Optional: true})
+		all = append(all, sdk.Source{URL: "/v2/" + remote + path, Role: im.role, Accept: accept, Optional: true, CountsAs: countsAs})
 	}
 	return all
 }

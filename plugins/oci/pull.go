@@ -32,7 +32,7 @@ func planBlob(im image, r sdk.Request) sdk.Plan {
 	return sdk.Artifact{
 		Version: sdk.Version{Name: im.name, Version: text(d)},
 		Path:    im.blobPath(text(d)),
-		From:    im.sources("/blobs/"+text(d), ""),
+		From:    im.sources("/blobs/"+text(d), "", countBlobs),
 		Digest:  d,
 		Type:    "application/octet-stream",
 		Ungated: true,
@@ -61,10 +61,7 @@ func (x registry) planManifest(im image, r sdk.Request) sdk.Plan {
 
 // tagged serves what a tag stands for.
 func (x registry) tagged(im image, tag string) sdk.Document {
-	from := im.sources("/manifests/"+tag, manifestTypes)
-	for i := range from {
-		from[i].Head = true
-	}
+	from := im.heads(tag)
 	return sdk.Document{
 		Path:    im.manifestPath(tag),
 		Name:    im.name,
@@ -78,12 +75,21 @@ func (x registry) tagged(im image, tag string) sdk.Document {
 	}
 }
 
+// heads are the places where upstream may say what a tag stands for.
+func (im image) heads(tag string) []sdk.Source {
+	from := im.sources("/manifests/"+tag, manifestTypes, countHeads)
+	for i := range from {
+		from[i].Head = true
+	}
+	return from
+}
+
 // manifest is that of a digest. What tags were says when it was first seen.
 func (im image) manifest(d sdk.Digest) sdk.Artifact {
 	return sdk.Artifact{
 		Version:  sdk.Version{Name: im.name, Version: text(d)},
 		Path:     im.manifestPath(text(d)),
-		From:     im.sources("/manifests/"+text(d), manifestTypes),
+		From:     im.sources("/manifests/"+text(d), manifestTypes, countPulls),
 		Digest:   d,
 		Facts:    []string{im.manifestPath("*")},
 		Unlisted: true,
@@ -177,7 +183,7 @@ func (im image) current(in *sdk.Input, tag string, from []sdk.Source) (string, e
 				return digest, nil
 			}
 		}
-		s.Head = false
+		s.Head, s.CountsAs = false, countPulls
 		if doc, ok = in.Doc(s); !ok {
 			return "", nil
 		}

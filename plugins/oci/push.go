@@ -37,7 +37,7 @@ func (x registry) planUpload(im image, r sdk.Request) sdk.Plan {
 		}
 		u.Mount.Digest = d
 		if from := r.Param("from"); from != "" {
-			of, failure := x.image(shorter(r, from), "")
+			of, failure := x.image(strings.TrimPrefix(from, below(r.URL("/"))), "")
 			if failure != nil {
 				u.Mount = sdk.Mount{} // nothing can be there: it is sent instead
 				return u
@@ -48,11 +48,11 @@ func (x registry) planUpload(im image, r sdk.Request) sdk.Plan {
 	return u
 }
 
-// shorter is a name as it is called in a repository that is served below /v2/:
-// clients know it by its whole path.
-func shorter(r sdk.Request, name string) string {
-	_, below, _ := strings.Cut(r.URL("/"), "/v2/")
-	return strings.TrimPrefix(name, below)
+// below is what a repository that is served below /v2/ has before its names as
+// clients know them, which is its whole path, as its address tells.
+func below(address string) string {
+	_, prefix, _ := strings.Cut(address, "/v2/")
+	return prefix
 }
 
 // step is a request of an upload; its answer says how far that is.
@@ -166,6 +166,9 @@ func (x registry) acceptManifest(p *sdk.Publication, im image, digest string, ta
 	if failure := x.complete(im, m, ours); failure != nil {
 		return sdk.Reply{}, *failure
 	}
+	if failure := im.retyped(ours, got, m.MediaType); failure != nil {
+		return sdk.Reply{}, *failure
+	}
 	extra, err := json.Marshal(m.note())
 	if err != nil {
 		return sdk.Reply{}, err
@@ -197,6 +200,19 @@ func (x registry) acceptManifest(p *sdk.Publication, im image, digest string, ta
 		more = append(more, "OCI-Tag", strings.Join(tags, ", "))
 	}
 	return im.created(r, im.manifestPath(got), got, more...), nil
+}
+
+// retyped says that a manifest which is there is pushed as one of another type,
+// which its other tags would take on; nil: it is not.
+func (im image) retyped(ours *sdk.HostedPackage, digest, mediaType string) *sdk.Failure {
+	for _, f := range ours.Files {
+		var n note
+		if f.File.Path != im.manifestPath(digest) || json.Unmarshal(f.File.Extra, &n) != nil || n.Type == mediaType {
+			continue
+		}
+		return invalidManifest(fmt.Sprintf("%s is a manifest of type %s in %s already, not %s", digest, n.Type, im.name, mediaType))
+	}
+	return nil
 }
 
 func (x registry) fixed(tag string) bool {

@@ -31,7 +31,7 @@ func planReferrers(im image, r sdk.Request) sdk.Plan {
 	}
 	filter := r.Param("artifactType")
 	path := "/" + im.name + "/referrers/" + digest
-	from := im.sources("/referrers/"+digest, mediaIndex)
+	from := im.sources("/referrers/"+digest, mediaIndex, countLists)
 	l := referrers{image: im, digest: d, filter: filter, page: p, path: path, from: from}
 	return sdk.Document{
 		Path: path + queryOf(r), Name: im.name, From: from[:1], Query: true, Header: im.header(), Render: l.render,
@@ -90,7 +90,7 @@ func (l referrers) render(in *sdk.Input) error {
 		if l.filter != "" {
 			more += "&artifactType=" + url.QueryEscape(l.filter)
 		}
-		header["Link"] = "<" + in.URL(l.path+more) + `>; rel="next"`
+		header["Link"] = following(in.URL(l.path + more))
 	}
 	return json.NewEncoder(in.OutputWith("", mediaIndex, header)).Encode(index)
 }
@@ -122,7 +122,7 @@ func (l referrers) theirs(in *sdk.Input) (map[string]descriptor, error) {
 	if l.digest.Algorithm == "sha512" {
 		tag = tag[:len("sha512-")+64]
 	}
-	for _, s := range append(slices.Clone(l.from), l.sources("/manifests/"+tag, mediaIndex)...) {
+	for _, s := range append(slices.Clone(l.from), l.sources("/manifests/"+tag, mediaIndex, countPulls)...) {
 		doc, ok := in.Doc(s)
 		if !ok {
 			return all, nil

@@ -91,7 +91,7 @@ func (x registry) unpackLayout(u *sdk.Unpacking, index []byte) error {
 		if err != nil {
 			return err
 		}
-		w := walked{im: im, u: u, seen: map[string]bool{}}
+		w := walked{im: im, u: u, sparse: x.Sparse, seen: map[string]bool{}}
 		if err := w.manifest(d.Digest); err != nil {
 			return err
 		}
@@ -105,9 +105,10 @@ func (x registry) unpackLayout(u *sdk.Unpacking, index []byte) error {
 
 // walked is an image whose manifests are gone through.
 type walked struct {
-	im   image
-	u    *sdk.Unpacking
-	seen map[string]bool
+	im     image
+	u      *sdk.Unpacking
+	sparse bool // whether blobs may be missing
+	seen   map[string]bool
 }
 
 // maxManifests bounds how many manifests an image has.
@@ -167,7 +168,8 @@ func guess(body []byte) string {
 	return mediaManifest
 }
 
-// blob stores a blob that is there; layers may be left out of an archive.
+// blob stores a blob, without which the image could not be pulled; one that the
+// manifest has an address for is elsewhere.
 func (w walked) blob(b descriptor) error {
 	if w.seen[b.Digest] {
 		return nil
@@ -179,8 +181,10 @@ func (w walked) blob(b descriptor) error {
 	}
 	_, digests, ok := w.u.Measure(member(d), "")
 	switch {
-	case ok && digests == nil:
+	case ok && digests == nil && (w.sparse || len(b.URLs) > 0):
 		return nil
+	case ok && digests == nil:
+		return fmt.Errorf("its blob %s is missing", text(d))
 	case ok && digestOf(digests, d.Algorithm) != text(d):
 		return fmt.Errorf("its blob %s has other bytes", text(d))
 	}

@@ -74,7 +74,7 @@ type Fetch func(context.Context, []*pb.Source) ([]Document, error)
 
 // Bounds of one rendering.
 const (
-	MaxRounds    = 8
+	MaxRounds    = 64
 	MaxDocuments = 512
 )
 

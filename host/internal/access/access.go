@@ -167,7 +167,7 @@ func (d *Denied) Error() string { return d.Reason }
 // name, takes one for all. Of a token that was issued, the one that it was issued
 // for must allow it, and, but for [Some], a grant where the repository is
 // mounted. The rules say which names are the same. It is the only function that
-// decides this.
+// decides this, but for [Identity.List].
 func (id *Identity) May(action Action, repository, mounted string, packages []string, anonymous []Action, rules names.Rules) error {
 	if slices.Contains(anonymous, action) || action == Some && len(anonymous) > 0 {
 		return nil
@@ -197,6 +197,19 @@ func (id *Identity) May(action Action, repository, mounted string, packages []st
 		return &Denied{Reason: fmt.Sprintf("token %s (%s) may not %s %s in repository %s", id.user, id.id, verb(action), name, repository)}
 	}
 	return nil
+}
+
+// List tells which packages of a repository one may see in a list of all of them
+// who may not read them all; an error, as [Identity.May] has it, says that there
+// are none. A token that was issued must have been issued for the list.
+func (id *Identity) List(repository, mounted string, rules names.Rules) (readable func(name string) bool, err error) {
+	if err := id.May(Read, repository, mounted, nil, nil, rules); err != nil {
+		return nil, err
+	}
+	if all := Everything; !id.granted(Read, mounted, &all, rules) {
+		return nil, &Denied{LogIn: true, Reason: fmt.Sprintf("the token was not issued to list repository %s: ask for one with this scope", repository)}
+	}
+	return func(name string) bool { return id.holds(Read, repository, &name, rules) }, nil
 }
 
 // holds reports whether a permission allows the action on a package; nil: on

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -142,6 +144,31 @@ func (c *Cache) hostedPackages(repo *Repository, d *pb.Document) ([]*pb.HostedPa
 		}
 	}
 	return out, nil
+}
+
+// Lists reports whether a document can be rendered for who may read only some of
+// the packages that it is about: all of them are ours.
+func Lists(d *pb.Document) bool {
+	return d.GetHosted() != "" && len(d.GetNames()) == 0 && len(d.GetSources()) == 0 && !d.GetSnapshot()
+}
+
+// Listed answers a document that [Lists] for one who may read only some packages,
+// as if there were no others. It is made for this one, and not kept.
+func (c *Cache) Listed(ctx context.Context, repo *Repository, d *pb.Document, base string, readable func(name string) bool) (*Answer, error) {
+	if err := c.pass(ctx, repo, d.GetNames()...); err != nil {
+		return nil, err
+	}
+	d = proto.CloneOf(d)
+	d.Query = true // it tells nothing of what there is
+	m := newMaking(c, repo, d, base, anyKept)
+	m.own, m.readable = true, readable
+	r, err := m.render(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.Passing = true
+	c.Stats.Misses.Add(1)
+	return r.answer(repo, d, false, false)
 }
 
 // hostedFile is a file of ours; nil: there is none at the path. A failure says

@@ -56,7 +56,7 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 	if err != nil {
 		return false, fmt.Errorf("reading what was seen before: %w", err)
 	}
-	if observed != m.d.GetPath() {
+	if observed != m.d.GetPath() && !m.tellsAllOf(observed) {
 		if p.Floors, err = m.c.floorsElsewhere(m.repo, m.d, seen, facts, m.checked(), m.stale == nil); err != nil {
 			return false, err
 		}
@@ -73,6 +73,10 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 			}
 			fresh = fresh || beside
 		}
+	} else if fresh {
+		if err := m.c.floorsOfHistory(m.repo, seen, next); err != nil {
+			return false, err
+		}
 	}
 	if p.Floors, err = m.c.withLogs(m.repo, next.floors(), facts); err != nil {
 		return false, err
@@ -85,6 +89,12 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 		return false, nil
 	}
 	return false, m.c.putSightings(m.repo, observed, next, fresh)
+}
+
+// tellsAllOf reports whether the document, a query, tells all facts of the
+// listing that judges it.
+func (m *making) tellsAllOf(observed string) bool {
+	return m.d.GetQuery() && m.d.GetListing() == observed && m.d.GetListed() == ""
 }
 
 func (m *making) start(p *cooldown.Policy) *pb.RenderStart {

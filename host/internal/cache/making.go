@@ -41,10 +41,12 @@ type making struct {
 
 	known  *sightings // what was seen before, for a document with a history
 	hosted []*pb.HostedPackage
-	own    bool     // whether upstream is not asked
-	ours   []string // names that a list of upstream's has, though they are ours
-	weight int64    // of the rendering slot held
-	epoch  uint64
+	own    bool // whether upstream is not asked
+	// readable says which packages of ours may be shown; nil: all.
+	readable func(name string) bool
+	ours     []string // names that a list of upstream's has, though they are ours
+	weight   int64    // of the rendering slot held
+	epoch    uint64
 }
 
 func newMaking(c *Cache, repo *Repository, d *pb.Document, base string, accept func(*source) bool) *making {
@@ -166,7 +168,7 @@ func (m *making) getAll(ctx context.Context, sources []*pb.Source) ([]*source, e
 		return nil, err
 	}
 	for i, s := range sources {
-		u := usedSource{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Head: s.GetHead(), Here: s.GetHere(), Immutable: s.GetImmutable(), Status: got[i].Status, Digest: got[i].Digest}
+		u := usedSource{URL: s.GetUrl(), Role: s.GetRole(), Accept: s.GetAccept(), Optional: s.GetOptional(), Head: s.GetHead(), Here: s.GetHere(), Immutable: s.GetImmutable(), CountsAs: s.GetCountsAs(), Status: got[i].Status, Digest: got[i].Digest}
 		if !slices.Contains(m.order, u) {
 			m.order = append(m.order, u)
 		}
@@ -337,6 +339,9 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 	}
 	if m.hosted, err = m.c.hostedPackages(m.repo, m.d); err != nil {
 		return nil, err
+	}
+	if m.readable != nil {
+		m.hosted = slices.DeleteFunc(m.hosted, func(p *pb.HostedPackage) bool { return !m.readable(p.GetName()) })
 	}
 	if m.without != nil && len(m.hosted) == 0 {
 		return nil, m.without

@@ -79,12 +79,13 @@ type usedSource struct {
 	Optional          bool   `json:",omitempty"`
 	Head, Here        bool   `json:",omitempty"`
 	Immutable         bool   `json:",omitempty"`
+	CountsAs          string `json:",omitempty"`
 	Status            int
 	Digest            blobs.Digest
 }
 
 func (u usedSource) wire() *pb.Source {
-	return &pb.Source{Url: u.URL, Role: u.Role, Accept: u.Accept, Optional: u.Optional, Head: u.Head, Here: u.Here, Immutable: u.Immutable}
+	return &pb.Source{Url: u.URL, Role: u.Role, Accept: u.Accept, Optional: u.Optional, Head: u.Head, Here: u.Here, Immutable: u.Immutable, CountsAs: u.CountsAs}
 }
 
 // Output is one of a rendering's bodies.
@@ -196,10 +197,15 @@ func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, 
 	if stale {
 		c.Stats.Stale.Add(1)
 	}
+	if r.Failure != nil && r.Failure.Kind == pb.ErrorKind_ERROR_KIND_HELD {
+		c.Stats.Held.Add(1)
+	}
+	return r.answer(repo, d, stale, hit)
+}
+
+// answer is what of a rendering answers a plan.
+func (r *Rendering) answer(repo *Repository, d *pb.Document, stale, hit bool) (*Answer, error) {
 	if r.Failure != nil {
-		if r.Failure.Kind == pb.ErrorKind_ERROR_KIND_HELD {
-			c.Stats.Held.Add(1)
-		}
 		return nil, r.Failure
 	}
 	if r.Plan != nil {

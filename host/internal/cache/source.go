@@ -158,6 +158,8 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 		same := *old
 		same.Checked = got.Checked
 		return &same, c.putSource(name, &same)
+	case resp.Closed && old != nil && old.found(): // which it was not before
+		return nil, &upstream.Error{Upstream: resp.URL, Status: http.StatusForbidden, Err: errors.New("it refuses what it gave before")}
 	case resp.Missing():
 		if old != nil && old.found() {
 			return got, c.putSource(name, got)

@@ -305,8 +305,8 @@ func (c *Cache) historyOfVersion(repo *Repository, name, version string) (oldest
 // here. What nothing tells of begins its cool-down when a list was first seen to
 // have the document that it once was seen without.
 func (c *Cache) floorsBeside(repo *Repository, d *pb.Document, first *sightings, facts []*pb.Fact, at time.Time) (added bool, err error) {
-	folder, _, _ := strings.Cut(d.GetPath(), "?")
-	folder = folder[:strings.LastIndexByte(folder, '/')+1]
+	path, _, _ := strings.Cut(d.GetPath(), "?")
+	folder := folderOf(path)
 	listed, err := c.listedSince(repo, d, at)
 	if err != nil {
 		return false, err
@@ -331,6 +331,32 @@ func (c *Cache) floorsBeside(repo *Repository, d *pb.Document, first *sightings,
 	}
 	return added, nil
 }
+
+// floorsOfHistory corrects the floors that are new with a look at a document: a
+// file of which documents with a history told before is as old as it is there.
+func (c *Cache) floorsOfHistory(repo *Repository, before, now *sightings) error {
+	old := before.floors()
+	var floors []floor
+	for _, f := range now.Floors {
+		if _, there := old[cooldown.Key{Name: f.Name, Version: f.Version, Path: f.Path}]; !there && f.Path != "" {
+			known, err := c.historyBelow(repo, folderOf(f.Path), f.Path)
+			switch {
+			case err != nil:
+				return err
+			case known != nil && !known.floored:
+				continue
+			case known != nil:
+				f.At = known.since
+			}
+		}
+		floors = append(floors, f)
+	}
+	now.Floors = floors
+	return nil
+}
+
+// folderOf is a path up to its last slash.
+func folderOf(path string) string { return path[:strings.LastIndexByte(path, '/')+1] }
 
 // listedSince is when the list that a document is in was first seen with it after
 // it was seen without it; zero: it never was without it, or there is no such list.

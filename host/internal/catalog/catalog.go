@@ -43,8 +43,6 @@ type Package struct {
 	Extra []byte `json:",omitempty"`
 	// Next is the number of the next file.
 	Next uint64
-	// Freed is when loose files were last needed less than before.
-	Freed time.Time `json:",omitzero"`
 	// Files by number.
 	Files []*File `json:"-"`
 

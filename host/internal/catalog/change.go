@@ -432,6 +432,7 @@ func (e *edit) remove(p *Package, version string, o *pb.Operation) error {
 // finish turns the packages as they are now into records.
 func (e *edit) finish(before map[string]*Package) error {
 	for name, p := range e.packages {
+		p.noteFreed(before[name], e.Now)
 		old := map[uint64]*File{}
 		for _, f := range before[name].Files {
 			old[f.Number] = f
@@ -496,9 +497,6 @@ func (e *edit) put(p *Package, f *File) error {
 // forget deletes the records of a file, unless others were written since.
 func (e *edit) forget(p *Package, f *File) {
 	e.free(f)
-	if len(f.Needs) > 0 {
-		p.Freed = e.Now
-	}
 	for _, k := range []string{key(fileKey+e.Repository, p.Name, number(f.Number)), key(pathKey+e.Repository, f.Path), e.pin(p, f)} {
 		if e.records[k] == nil {
 			e.records[k] = nil

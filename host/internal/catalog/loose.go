@@ -11,24 +11,51 @@ import (
 // or through another.
 func (p *Package) needed() map[string]bool {
 	needed := map[string]bool{}
-	var mark func(f *File)
-	mark = func(f *File) {
-		for _, path := range f.Needs {
-			if needed[path] {
-				continue
-			}
-			needed[path] = true
-			if other := p.At(path); other != nil {
-				mark(other)
-			}
-		}
-	}
 	for _, f := range p.Files {
 		if !f.Loose {
-			mark(f)
+			p.reach(f, needed)
 		}
 	}
 	return needed
+}
+
+// reach adds the paths of what a file needs, directly or through another.
+func (p *Package) reach(f *File, needed map[string]bool) {
+	for _, path := range f.Needs {
+		if needed[path] {
+			continue
+		}
+		needed[path] = true
+		if other := p.At(path); other != nil {
+			p.reach(other, needed)
+		}
+	}
+}
+
+// noteFreed notes that loose files were needed until now by files that were
+// there before and are no more: they stay for as long as what is new.
+func (p *Package) noteFreed(before *Package, now time.Time) {
+	there := make(map[*File]bool, len(p.Files))
+	for _, f := range p.Files {
+		there[f] = true
+	}
+	freed := map[string]bool{}
+	for _, f := range before.Files {
+		if !there[f] {
+			before.reach(f, freed)
+		}
+	}
+	for i, f := range p.Files {
+		if f.Loose && freed[f.Path] && f.Published.Before(now) {
+			p.Files[i] = f.usedAt(now)
+		}
+	}
+}
+
+func (f *File) usedAt(now time.Time) *File {
+	used := *f
+	used.Published = now
+	return &used
 }
 
 // usedSince reports whether it is known that somebody relied on a file.
@@ -36,9 +63,6 @@ func (f *File) usedSince(at time.Time) bool { return f == nil || f.Published.Aft
 
 // unused are loose files that nothing has needed since an instant.
 func (p *Package) unused(since time.Time) []*File {
-	if p.Freed.After(since) {
-		return nil
-	}
 	var needed map[string]bool
 	var out []*File
 	for _, f := range p.Files {
@@ -58,23 +82,32 @@ func (p *Package) unused(since time.Time) []*File {
 // Sweep drops the loose files of a repository that nothing has needed since an
 // instant, and tells how many files and bytes they were. What is published
 // meanwhile is decided on anew, so nothing goes that is needed by then. Busy are
-// packages that are left alone, because more is on its way to them.
-func (c *Catalog) Sweep(repository string, since, now time.Time, busy map[string]bool) (files int, bytes int64, err error) {
+// packages that more is on its way to, since an instant: of what is there for it
+// nothing goes that was in use for as long before that.
+func (c *Catalog) Sweep(repository string, since, now time.Time, busy map[string]time.Time) (files int, bytes int64, err error) {
 	names, err := c.Names(repository, "*")
 	if err != nil {
 		return 0, 0, err
 	}
 	for _, name := range names {
-		if busy[name] {
-			continue
+		until := since
+		if began, ok := busy[name]; ok {
+			until = earlier(since, began.Add(since.Sub(now)))
 		}
-		n, size, err := c.sweep(repository, name, since, now)
+		n, size, err := c.sweep(repository, name, until, now)
 		files, bytes = files+n, bytes+size
 		if err != nil {
 			return files, bytes, err
 		}
 	}
 	return files, bytes, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // maxSwept is how many files go in one transaction.
@@ -121,9 +154,7 @@ func (c *Catalog) Use(repository, name, path string, now time.Time, ago time.Dur
 	return c.rewrite(repository, name, now, func(p *Package) {
 		for i, f := range p.Files {
 			if f.Path == path && f.Loose {
-				used := *f
-				used.Published = now
-				p.Files[i] = &used
+				p.Files[i] = f.usedAt(now)
 			}
 		}
 	})

@@ -44,7 +44,7 @@ func (s *shelf) paths(t *testing.T, name string) string {
 
 func (s *shelf) swept(t *testing.T, since time.Time, want int) {
 	t.Helper()
-	files, _, err := s.Sweep("r", since, since.Add(time.Hour), map[string]bool{"busy": true})
+	files, _, err := s.Sweep("r", since, since.Add(time.Hour), nil)
 	if err != nil || files != want {
 		t.Errorf("%d files are swept (%v), want %d", files, err, want)
 	}
@@ -117,4 +117,50 @@ func TestNeedsOfNeeds(t *testing.T) {
 	middle.Needs = []string{"/end", "/middle"}
 	s.must(t, []string{"a", "b", "m"}, middle, loose("boat", "/end", 1), needing("boat", "1", 2, "/middle"))
 	s.swept(t, noon.Add(time.Hour), 0)
+}
+
+// TestLooseFilesGoInAPackageThatIsInUse deletes one version after another: each
+// time only what that one needed begins its time anew.
+func TestLooseFilesGoInAPackageThatIsInUse(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.must(t, []string{"a", "b", "m", "n"},
+		loose("boat", "/a", 0), loose("boat", "/b", 1), needing("boat", "1", 2, "/a"), needing("boat", "2", 3, "/b"))
+	for i, version := range []string{"1", "2"} {
+		gone := s.change(t, nil, operation(pb.Operation_KIND_DELETE, "boat", version, ""))
+		gone.Now = noon.Add(time.Duration(i+1) * time.Hour)
+		if err := s.Apply(gone); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.swept(t, noon.Add(90*time.Minute), 1)
+	if got := s.paths(t, "boat"); got != "/b" {
+		t.Errorf("after what freed /a, and before what freed /b, %s is there", got)
+	}
+}
+
+// TestLooseFilesThatAnUploadMayRelyOn keeps what was in use when an upload began
+// that has not ended, and nothing else.
+func TestLooseFilesThatAnUploadMayRelyOn(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		began time.Duration // after what is there was published
+		want  int
+	}{
+		"one that began while it was in use":       {59 * time.Minute, 0},
+		"one that began when that was long ago":    {61 * time.Minute, 1},
+		"one that began before it was there":       {-time.Hour, 0},
+		"one that began just now, of a busy place": {3 * time.Hour, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t)
+			s.must(t, []string{"a"}, loose("boat", "/a", 0))
+			now := noon.Add(3 * time.Hour)
+			files, _, err := s.Sweep("r", now.Add(-time.Hour), now, map[string]time.Time{"boat": noon.Add(test.began)})
+			if err != nil || files != test.want {
+				t.Errorf("%d files are swept (%v), want %d", files, err, test.want)
+			}
+		})
+	}
 }

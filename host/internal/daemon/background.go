@@ -64,7 +64,8 @@ func (d *Daemon) sweepUnused(ctx context.Context) {
 				continue
 			}
 			now := time.Now()
-			files, bytes, err := d.cache.Catalog().Sweep(repo.Name, now.Add(-repo.Hosted.Unused), now, d.publisher.Uploading(repo.Name))
+			since := now.Add(-repo.Hosted.Unused)
+			files, bytes, err := d.cache.Catalog().Sweep(repo.Name, since, now, d.publisher.Uploading(repo.Name, since))
 			if err != nil {
 				d.log.Error("files that nothing needs cannot be dropped", "repository", repo.Name, "error", err)
 			}

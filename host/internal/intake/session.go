@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
@@ -55,10 +56,76 @@ type Session struct {
 	// About is what was told when it began.
 	About About
 
-	busy   sync.Mutex
+	busy   chan struct{} // holds one while a request has the upload
 	writer *blobs.Writer // nil: not looked at since the start
 	hashes hashes
 	ended  bool
+
+	// added is how many bytes are there, for those who only ask.
+	added atomic.Int64
+
+	reading   sync.Mutex // guards interrupt, also while it is called
+	interrupt func()     // of the request that has the upload; nil: it does not read
+}
+
+func newSession(id string, about About) *Session {
+	return &Session{ID: id, About: about, busy: make(chan struct{}, 1)}
+}
+
+// tryLock reports whether nobody had the upload, which the caller has now.
+func (s *Session) tryLock() bool {
+	select {
+	case s.busy <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Session) unlock() { <-s.busy }
+
+// stalled is how long nothing arrives for an upload before another request may
+// have it: of a connection that is gone nobody may hear for minutes.
+const stalled = time.Second
+
+// lock takes the upload from a request that only waits for more of it.
+func (s *Session) lock() error {
+	if s.tryLock() {
+		return nil
+	}
+	before := s.added.Load()
+	for range 2 {
+		wait := time.NewTimer(stalled)
+		select {
+		case s.busy <- struct{}{}:
+			wait.Stop()
+			return nil
+		case <-wait.C:
+		}
+		if s.added.Load() != before || !s.interrupted() {
+			break
+		}
+	}
+	return ErrBusy
+}
+
+// interrupted has the request that has the upload stop reading; false: it does not
+// read.
+func (s *Session) interrupted() bool {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if s.interrupt == nil {
+		return false
+	}
+	s.interrupt()
+	return true
+}
+
+// reads notes how reading is interrupted; nil: it has ended.
+func (s *Session) reads(interrupt func()) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.interrupt = interrupt
 }
 
 // About is what an upload is for.
@@ -89,7 +156,7 @@ func OpenSessions(dir string, store *blobs.Store) (*Sessions, error) {
 		if !isAbout || !sessionID.MatchString(id) {
 			continue
 		}
-		session := &Session{ID: id}
+		session := newSession(id, About{})
 		if raw, err := os.ReadFile(s.path(id) + aboutSuffix); err == nil && json.Unmarshal(raw, &session.About) == nil {
 			s.open[id] = session
 			continue
@@ -115,7 +182,7 @@ func (s *Sessions) remove(id string) {
 
 // Begin begins an upload, which belongs to the caller until it releases it.
 func (s *Sessions) Begin(about About) (*Session, error) {
-	session := &Session{ID: rand.Text(), About: about}
+	session := newSession(rand.Text(), about)
 	s.mu.Lock()
 	full := len(s.open) >= maxSessions
 	if !full {
@@ -125,7 +192,7 @@ func (s *Sessions) Begin(about About) (*Session, error) {
 	if full {
 		return nil, ErrFull
 	}
-	session.busy.Lock()
+	session.tryLock()      // nobody knows of it
 	err := s.load(session) // first: it looks for room on the disk
 	if err == nil {
 		var raw []byte
@@ -135,29 +202,59 @@ func (s *Sessions) Begin(about About) (*Session, error) {
 	}
 	if err != nil {
 		s.End(session)
-		session.busy.Unlock()
+		session.unlock()
 		return nil, err
 	}
 	return session, nil
 }
 
-// Take gives an upload to one request, which must Release it.
+// Take gives an upload to one request, which must Release it. It is taken from
+// another for which nothing arrives.
 func (s *Sessions) Take(id string) (*Session, error) {
+	session, err := s.find(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := session.lock(); err != nil {
+		return nil, err
+	}
+	return s.taken(session)
+}
+
+// Status is an upload with how many bytes there are, which changes while another
+// request adds to it.
+func (s *Sessions) Status(id string) (about About, size int64, err error) {
+	session, err := s.find(id)
+	if err != nil {
+		return About{}, 0, err
+	}
+	if !session.tryLock() {
+		return session.About, session.added.Load(), nil
+	}
+	if session, err = s.taken(session); err != nil {
+		return About{}, 0, err
+	}
+	defer session.Release()
+	return session.About, session.Size(), nil
+}
+
+func (s *Sessions) find(id string) (*Session, error) {
 	s.mu.Lock()
-	session := s.open[id]
-	s.mu.Unlock()
-	if session == nil {
-		return nil, ErrNoSession
+	defer s.mu.Unlock()
+	if session := s.open[id]; session != nil {
+		return session, nil
 	}
-	if !session.busy.TryLock() {
-		return nil, ErrBusy
-	}
+	return nil, ErrNoSession
+}
+
+// taken loads an upload that is locked.
+func (s *Sessions) taken(session *Session) (*Session, error) {
 	err := error(ErrNoSession)
 	if !session.ended {
 		err = s.load(session)
 	}
 	if err != nil {
-		session.busy.Unlock()
+		session.unlock()
 		return nil, err
 	}
 	return session, nil
@@ -168,7 +265,7 @@ func (s *Session) Release() {
 	if s.writer != nil {
 		s.writer.Rest()
 	}
-	s.busy.Unlock()
+	s.unlock()
 }
 
 // load opens the file of an upload and hashes what is there.
@@ -182,6 +279,7 @@ func (s *Sessions) load(session *Session) error {
 		return err
 	}
 	session.writer, session.hashes = w, hashes
+	session.added.Store(w.Size())
 	return nil
 }
 
@@ -196,8 +294,9 @@ func (s *Session) Size() int64 { return s.writer.Size() }
 
 // Append adds a body that stands at a range of the file, "FIRST-LAST", or, with
 // an empty one, at its end. Size is what the body is said to have; -1: nobody
-// says. What came of a body that breaks off stays.
-func (s *Session) Append(body io.Reader, at string, size, limit int64) error {
+// says. What came of a body that breaks off stays. Interrupt has the body break
+// off, when another request wants the upload and nothing arrives; nil: it cannot.
+func (s *Session) Append(body io.Reader, at string, size, limit int64, interrupt func()) error {
 	length := int64(-1)
 	if at != "" {
 		first, last, err := parseRange(at)
@@ -213,6 +312,8 @@ func (s *Session) Append(body io.Reader, at string, size, limit int64) error {
 		}
 		body = io.LimitReader(body, length+1)
 	}
+	s.reads(interrupt)
+	defer s.reads(nil)
 	before := s.Size()
 	buf := blobs.Buffer()
 	defer blobs.GiveBack(buf)
@@ -228,6 +329,7 @@ func (s *Session) Append(body io.Reader, at string, size, limit int64) error {
 		if _, err := s.writer.Write(buf[:n]); err != nil {
 			return err
 		}
+		s.added.Store(s.Size())
 		if err == io.EOF {
 			break
 		}
@@ -291,15 +393,28 @@ func (s *Sessions) End(session *Session) {
 	s.remove(session.ID)
 }
 
-// Open are the packages of a repository that uploads under way are for.
-func (s *Sessions) Open(repository string) map[string]bool {
+// Open are the packages of a repository that uploads under way are for, with when
+// the first of those began. One that nothing was added to since an instant is
+// not under way.
+func (s *Sessions) Open(repository string, since time.Time) map[string]time.Time {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	open := map[string]bool{}
+	var all []*Session
 	for _, session := range s.open {
 		if session.About.Repository == repository {
-			for _, name := range session.About.Names {
-				open[name] = true
+			all = append(all, session)
+		}
+	}
+	s.mu.Unlock()
+	open := map[string]time.Time{}
+	for _, session := range all {
+		began, err := os.Stat(s.path(session.ID) + aboutSuffix)
+		added, err2 := os.Stat(s.path(session.ID))
+		if errors.Join(err, err2) != nil || added.ModTime().Before(since) {
+			continue // it has ended, or was given up
+		}
+		for _, name := range session.About.Names {
+			if first, there := open[name]; !there || began.ModTime().Before(first) {
+				open[name] = began.ModTime()
 			}
 		}
 	}
@@ -315,13 +430,13 @@ func (s *Sessions) Sweep(now time.Time) {
 	}
 	s.mu.Unlock()
 	for _, session := range all {
-		if !session.busy.TryLock() {
+		if !session.tryLock() {
 			continue
 		}
 		info, err := os.Stat(s.path(session.ID))
 		if errors.Is(err, fs.ErrNotExist) || err == nil && now.Sub(info.ModTime()) > SessionIdle {
 			s.End(session)
 		}
-		session.busy.Unlock()
+		session.unlock()
 	}
 }

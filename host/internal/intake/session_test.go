@@ -61,10 +61,10 @@ func TestUploadsGoOnAfterARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := up.Append(strings.NewReader("one "), "0-3", -1, 100); err != nil {
+	if err := up.Append(strings.NewReader("one "), "0-3", -1, 100, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := up.Append(broken{strings.NewReader("two ")}, "", -1, 100); !errors.Is(err, ErrMalformed) {
+	if err := up.Append(broken{strings.NewReader("two ")}, "", -1, 100, nil); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a body that breaks off: %v", err)
 	}
 	up.Release()
@@ -80,7 +80,7 @@ func TestUploadsGoOnAfterARestart(t *testing.T) {
 	if _, err := s.Take(up.ID); !errors.Is(err, ErrBusy) {
 		t.Errorf("two have it at once: %v", err)
 	}
-	if err := again.Append(strings.NewReader("three"), "8-12", -1, 100); err != nil {
+	if err := again.Append(strings.NewReader("three"), "8-12", -1, 100, nil); err != nil {
 		t.Fatal(err)
 	}
 	body, err := again.Body(b, []string{"sha256", "sha512", "sha1"})
@@ -118,24 +118,24 @@ func TestPartsMustFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer up.Release()
-	if err := up.Append(strings.NewReader("12345"), "0-4", -1, 100); err != nil {
+	if err := up.Append(strings.NewReader("12345"), "0-4", -1, 100, nil); err != nil {
 		t.Fatal(err)
 	}
 	for at, want := range map[string]error{
 		"0-4": ErrRange, "6-9": ErrRange, "5-": ErrMalformed, "9-5": ErrMalformed, "a-b": ErrMalformed, "-1-2": ErrMalformed,
 		"99999999999999999999-1": ErrMalformed,
 	} {
-		if err := up.Append(strings.NewReader("67890"), at, -1, 100); !errors.Is(err, want) || up.Size() != 5 {
+		if err := up.Append(strings.NewReader("67890"), at, -1, 100, nil); !errors.Is(err, want) || up.Size() != 5 {
 			t.Errorf("%s: %v, and %d bytes are there", at, err, up.Size())
 		}
 	}
-	if err := up.Append(strings.NewReader("6789012"), "5-9", 7, 100); !errors.Is(err, ErrMalformed) || up.Size() != 5 {
+	if err := up.Append(strings.NewReader("6789012"), "5-9", 7, 100, nil); !errors.Is(err, ErrMalformed) || up.Size() != 5 {
 		t.Errorf("a body that says that it is not its range: %v, and %d bytes are there", err, up.Size())
 	}
-	if err := up.Append(strings.NewReader("6789012"), "5-9", -1, 100); !errors.Is(err, ErrMalformed) {
+	if err := up.Append(strings.NewReader("6789012"), "5-9", -1, 100, nil); !errors.Is(err, ErrMalformed) {
 		t.Errorf("more than its range: %v", err)
 	}
-	if err := up.Append(strings.NewReader(strings.Repeat("x", 200)), "", -1, 100); !errors.Is(err, ErrTooLarge) {
+	if err := up.Append(strings.NewReader(strings.Repeat("x", 200)), "", -1, 100, nil); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("more than may be: %v", err)
 	}
 }
@@ -173,4 +173,89 @@ func TestUploadsThatWereGivenUpAreSwept(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, strings.Repeat("A", 26))); err == nil {
 		t.Error("a file without an upload stays")
 	}
+}
+
+// TestUploadsAreTakenFromRequestsThatStall has the connection of a client die in
+// the middle of a part: the client may ask how far it is, and go on.
+func TestUploadsAreTakenFromRequestsThatStall(t *testing.T) {
+	t.Parallel()
+	b, dir := bodies(t)
+	s := openSessions(t, b, dir)
+	up, err := s.Begin(About{User: "joe"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, client := io.Pipe()
+	done := make(chan error)
+	go func() {
+		err := up.Append(body, "", -1, 100, func() { body.CloseWithError(errors.New("interrupted")) })
+		up.Release()
+		done <- err
+	}()
+	if _, err := client.Write([]byte("one ")); err != nil {
+		t.Fatal(err)
+	}
+	for size := int64(0); size != 4; {
+		var about About
+		if about, size, err = s.Status(up.ID); err != nil || about.User != "joe" {
+			t.Fatalf("the status of an upload that another request has is %+v (%v)", about, err)
+		}
+	}
+	again, err := s.Take(up.ID)
+	if err != nil {
+		t.Fatalf("an upload for which nothing arrives cannot be taken: %v", err)
+	}
+	if err := <-done; !errors.Is(err, ErrMalformed) {
+		t.Errorf("who had it is told %v", err)
+	}
+	if err := again.Append(strings.NewReader("two"), "4-6", 3, 100, nil); err != nil || again.Size() != 7 {
+		t.Errorf("it cannot be gone on with: %v, %d bytes", err, again.Size())
+	}
+	again.Release()
+	if _, size, err := s.Status(up.ID); err != nil || size != 7 {
+		t.Errorf("the status is %d bytes (%v)", size, err)
+	}
+	if _, _, err := s.Status("nothing"); !errors.Is(err, ErrNoSession) {
+		t.Errorf("the status of no upload: %v", err)
+	}
+}
+
+// TestUploadsThatGetOnAreNotTaken has another request want an upload that is being
+// added to all the time.
+func TestUploadsThatGetOnAreNotTaken(t *testing.T) {
+	t.Parallel()
+	b, dir := bodies(t)
+	s := openSessions(t, b, dir)
+	up, err := s.Begin(About{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, client := io.Pipe()
+	done := make(chan error)
+	go func() {
+		done <- up.Append(body, "", -1, 1<<30, func() { body.CloseWithError(errors.New("interrupted")) })
+	}()
+	taken := make(chan error)
+	go func() {
+		_, err := s.Take(up.ID)
+		taken <- err
+	}()
+	for busy := true; busy; {
+		select {
+		case err := <-taken:
+			if !errors.Is(err, ErrBusy) {
+				t.Errorf("it can be taken: %v", err)
+			}
+			busy = false
+		default:
+			if _, err := client.Write([]byte("x")); err != nil {
+				t.Fatalf("it was interrupted: %v", err)
+			}
+		}
+	}
+	client.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	up.Release()
 }

@@ -61,6 +61,8 @@ type Request struct {
 	Asked *pb.Request
 	// HTTP is the request.
 	HTTP *http.Request
+	// Interrupt has reading its body fail; nil: nothing has.
+	Interrupt func()
 	// User who asks; empty: nobody in particular.
 	User string
 	// Allowed says why packages may not be changed; nil: they may.

@@ -21,33 +21,39 @@ func (p *Publisher) step(ctx context.Context, r Request) (*pb.Reply, error) {
 	if r.Plan.GetStep() == pb.Step_STEP_OPEN {
 		return p.begin(ctx, r)
 	}
+	about, size, err := p.sessions.Status(r.Plan.GetSession())
+	if err == nil && (about.Repository != r.Repository.Name || about.User != r.User || !slices.Equal(about.Names, r.Plan.GetNames())) {
+		err = intake.ErrNoSession
+	}
+	if err != nil {
+		return nil, told(r.Plan, err)
+	}
+	if r.Plan.GetStep() == pb.Step_STEP_STATUS {
+		return progress(r.Plan.GetReply(), r.Plan.GetSession(), size), nil
+	}
 	session, err := p.sessions.Take(r.Plan.GetSession())
 	if err != nil {
 		return nil, told(r.Plan, err)
 	}
 	defer session.Release()
-	if about := session.About; about.Repository != r.Repository.Name || about.User != r.User || !slices.Equal(about.Names, r.Plan.GetNames()) {
-		return nil, told(r.Plan, intake.ErrNoSession)
-	}
 	switch r.Plan.GetStep() {
-	case pb.Step_STEP_STATUS:
-		return progress(r.Plan.GetReply(), session), nil
 	case pb.Step_STEP_ABORT:
+		size := session.Size()
 		p.sessions.End(session)
-		return progress(r.Plan.GetReply(), session), nil
+		return progress(r.Plan.GetReply(), session.ID, size), nil
 	case pb.Step_STEP_APPEND, pb.Step_STEP_COMMIT:
 	default:
 		return nil, fmt.Errorf("step %s of an upload is not known here; update entrepot", r.Plan.GetStep())
 	}
-	limit := r.Repository.MaxArtifact
-	if quota := r.Repository.Hosted.Quota; quota > 0 {
-		limit = min(limit, quota)
+	limit, err := p.mayTake(r)
+	if err != nil {
+		return nil, err
 	}
-	if err := session.Append(r.HTTP.Body, r.Plan.GetRange(), r.HTTP.ContentLength, limit); err != nil {
+	if err := session.Append(r.HTTP.Body, r.Plan.GetRange(), r.HTTP.ContentLength, limit, r.Interrupt); err != nil {
 		return nil, asFailure(err)
 	}
 	if r.Plan.GetStep() == pb.Step_STEP_APPEND {
-		return progress(r.Plan.GetReply(), session), nil
+		return progress(r.Plan.GetReply(), session.ID, session.Size()), nil
 	}
 	defer p.sessions.End(session) // also when it is refused: its bytes are not what they should be
 	body, err := session.Body(p.blobs, r.Plan.GetDigests())
@@ -55,6 +61,16 @@ func (p *Publisher) step(ctx context.Context, r Request) (*pb.Reply, error) {
 		return nil, err
 	}
 	return p.publish(ctx, r, body)
+}
+
+// mayTake is how many bytes an upload may have that is not in the catalogue yet.
+func (p *Publisher) mayTake(r Request) (int64, error) {
+	quota := r.Repository.Hosted.Quota
+	if quota <= 0 {
+		return r.Repository.MaxArtifact, nil
+	}
+	used, err := p.cache.Catalog().Size(r.Repository.Name)
+	return min(r.Repository.MaxArtifact, max(quota-used, 0)), err
 }
 
 // told is what a client hears when its upload cannot be gone on with.
@@ -80,15 +96,15 @@ func (p *Publisher) begin(ctx context.Context, r Request) (*pb.Reply, error) {
 		return nil, asFailure(err)
 	}
 	defer session.Release()
-	return progress(r.Plan.GetReply(), session), nil
+	return progress(r.Plan.GetReply(), session.ID, session.Size()), nil
 }
 
-// progress fills the answer of a step in.
-func progress(reply *pb.Reply, session *intake.Session) *pb.Reply {
+// progress fills the answer of a step in, of an upload and how many bytes it has.
+func progress(reply *pb.Reply, session string, size int64) *pb.Reply {
 	fill := strings.NewReplacer(
-		"{session}", session.ID,
-		"{size}", fmt.Sprint(session.Size()),
-		"{last}", fmt.Sprint(max(session.Size()-1, 0)),
+		"{session}", session,
+		"{size}", fmt.Sprint(size),
+		"{last}", fmt.Sprint(max(size-1, 0)),
 	)
 	out := &pb.Reply{Status: reply.GetStatus(), Headers: map[string]string{}, Body: reply.GetBody()}
 	for name, value := range reply.GetHeaders() {
@@ -155,8 +171,11 @@ func (p *Publisher) hold(f *catalog.File) (*aside, error) {
 	return set, p.pin(set, []blobs.Digest{f.Body}, store.Change{})
 }
 
-// Uploading are the packages of a repository that uploads under way are for.
-func (p *Publisher) Uploading(repository string) map[string]bool { return p.sessions.Open(repository) }
+// Uploading are the packages of a repository that uploads under way are for, to
+// which something was added since an instant, with when the first of each began.
+func (p *Publisher) Uploading(repository string, since time.Time) map[string]time.Time {
+	return p.sessions.Open(repository, since)
+}
 
 // SweepSessions ends uploads that were given up.
 func (p *Publisher) SweepSessions() { p.sessions.Sweep(time.Now()) }

@@ -60,6 +60,8 @@ type asker struct {
 	// log-in; nil: nothing.
 	wrong error
 	needs
+	// readable says what may be shown of a list of packages; nil: all.
+	readable       func(name string) bool
 	result, detail string // of what was refused
 }
 
@@ -200,7 +202,16 @@ func (s *Server) authorize(w *recorder, repo *cache.Repository, rt *route) error
 	if identity != nil {
 		return nil
 	}
-	return s.mayChange(w, repo, rt.needs.action, rt.needs.packages)
+	err := s.mayChange(w, repo, rt.needs.action, rt.needs.packages)
+	if d := rt.plan.GetDocument(); err != nil && cache.Lists(d) {
+		readable, err := w.identity.List(repo.Name, w.prefix, repo.Names)
+		if err != nil {
+			return w.refuse(err)
+		}
+		w.readable, w.result, w.detail = readable, "", ""
+		return nil
+	}
+	return err
 }
 
 // challenge tells a client how to log in, and for what.
@@ -316,7 +327,7 @@ func (s *Server) issue(w *recorder, p *pb.Identity, text []byte) (token, granted
 			return "", "", err
 		}
 		name := g.GetName()
-		if s.mayAnywhere(w, action, name) {
+		if s.mayAnywhere(w, action, name) || name == access.Everything && action == access.Read && w.mayList() {
 			grants = append(grants, access.Grant{Action: action, Package: name})
 			if !slices.Contains(texts, g.GetText()) {
 				texts = append(texts, g.GetText())
@@ -329,6 +340,12 @@ func (s *Server) issue(w *recorder, p *pb.Identity, text []byte) (token, granted
 	}
 	token, err = s.tokens.Issue(text, w.prefix, grants, time.Now().Add(time.Duration(p.GetLifetimeMs())*time.Millisecond))
 	return token, granted, err
+}
+
+// mayList reports whether the one who asks may see some of a list of packages.
+func (w *recorder) mayList() bool {
+	_, err := w.identity.List(w.repo.Name, w.prefix, w.repo.Names)
+	return err == nil
 }
 
 // mayAnywhere reports whether the one who asks may do something to a package of

@@ -48,9 +48,12 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 	var encoding string
 	for try := 0; ; try++ {
 		var err error
-		if d.GetProbe() && len(d.GetNames()) == 1 && s.probes(w, r, repo, d.GetNames()[0]) {
+		switch {
+		case w.readable != nil:
+			answer, err = s.cache.Listed(r.Context(), repo, d, rt.base, w.readable)
+		case d.GetProbe() && len(d.GetNames()) == 1 && s.probes(w, r, repo, d.GetNames()[0]):
 			answer, err = s.probed(r.Context(), repo, d, rt.base)
-		} else {
+		default:
 			answer, err = s.cache.Document(r.Context(), repo, d, rt.base)
 		}
 		if err != nil {

@@ -204,12 +204,17 @@ func (s *Server) serve(w *recorder, r *http.Request) {
 	s.serveRepository(w, r, m, base, target)
 }
 
+// noSniffing has browsers believe what an answer says that it is: much of what is
+// served was published by others.
+var noSniffing = []string{"nosniff"}
+
 // serveRepository plans a request and carries the plan out.
 func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, target string) {
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
+	w.Header()["X-Content-Type-Options"] = noSniffing
 	k := routeKey{repo: m.repo, base: base, method: method, target: target, vary: varyOf(m.repo, r)}
 	if err := s.admit(w, r, m.repo); err != nil {
 		s.challenged(w, r, m, k, err)

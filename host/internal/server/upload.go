@@ -17,7 +17,8 @@ const uploadStall = time.Minute
 // serveUpload carries an upload or a change out.
 func (s *Server) serveUpload(w *recorder, r *http.Request, repo *cache.Repository, rt *route, target string, u *pb.Upload) error {
 	bounded := r.WithContext(r.Context()) // the server knows by the body of its own what it need not ask for
-	bounded.Body = http.MaxBytesReader(w, &patient{r.Body, http.NewResponseController(w)}, publish.MaxBody(repo))
+	control := http.NewResponseController(w)
+	bounded.Body = http.MaxBytesReader(w, &patient{r.Body, control}, publish.MaxBody(repo))
 	path, query, _ := strings.Cut(target, "?")
 	reply, err := s.publisher.Do(r.Context(), publish.Request{
 		Repository: repo,
@@ -25,6 +26,7 @@ func (s *Server) serveUpload(w *recorder, r *http.Request, repo *cache.Repositor
 		Plan:       u,
 		Asked:      &pb.Request{Method: r.Method, Path: path, Query: query, Headers: varied(repo, r)},
 		HTTP:       bounded,
+		Interrupt:  func() { _ = control.SetReadDeadline(time.Now()) }, // what cannot be interrupted stalls for longer
 		User:       w.identity.User(),
 		Allowed: func(names []string) error {
 			if err := s.stillGood(w, r); err != nil {

@@ -46,7 +46,7 @@ func worthRetrying(ctx context.Context, err error) bool {
 }
 
 func (s *Set) once(ctx context.Context, base string, client *http.Client, u *url.URL, r Request) (*Response, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(withKind(ctx, r.Source.GetCountsAs()))
 	req, err := newRequest(ctx, u, r)
 	if err != nil {
 		cancel(nil)
@@ -84,6 +84,7 @@ func (s *Set) once(ctx context.Context, base string, client *http.Client, u *url
 		Length: resp.ContentLength,
 		Framed: resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0 || resp.ProtoMajor >= 2 || resp.Uncompressed,
 		URL:    resp.Request.URL.String(),
+		Closed: resp.Header[refusal] != nil,
 	}
 	return answer, answer.decode(r, u)
 }

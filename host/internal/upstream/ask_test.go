@@ -95,3 +95,38 @@ func TestSourceOfAnUnknownRoleHasNoUpstream(t *testing.T) {
 		t.Error("a role that nobody has is asked for, or one that there is is not known")
 	}
 }
+
+// TestLimitsOfOneKindOfRequest has an upstream limit one kind of requests, as
+// pulls: others are asked meanwhile.
+func TestLimitsOfOneKindOfRequest(t *testing.T) {
+	t.Parallel()
+	s, asked := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/pull" {
+			w.Header().Set("Retry-After", "600")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	}))
+	get := func(path, kind string) error {
+		resp, err := s.Get(t.Context(), Request{Source: &pb.Source{Url: path, CountsAs: kind}})
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err
+	}
+	limited := func(err error) bool {
+		e, ok := errors.AsType[*Error](err)
+		return ok && e.RateLimited() && !e.RetryAfter.IsZero()
+	}
+	if err := get("/pull", "pulls"); !limited(err) {
+		t.Fatalf("what upstream limits: %v", err)
+	}
+	before := asked.Load()
+	if err := get("/another", "pulls"); !limited(err) || asked.Load() != before {
+		t.Errorf("another of the kind that is limited: %v, after %d requests", err, asked.Load()-before)
+	}
+	for _, kind := range []string{"blobs", ""} {
+		if err := get("/other", kind); err != nil {
+			t.Errorf("a request that counts as %q: %v", kind, err)
+		}
+	}
+}

@@ -86,30 +86,43 @@ func (c *credentials) withGrant(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	answer := got.(grantAnswer)
-	anonymous := c.upstream.Username == "" && c.upstream.Password == ""
 	if answer.status != http.StatusOK {
+		// Whether an account is good is what the service judges; who has none is
+		// told no of what does not exist as well.
+		anonymous := c.upstream.Username == "" && c.upstream.Password == ""
 		return refusedBy(req, resp, answer.status, anonymous), nil
 	}
 	c.granted.put(at, answer.granted)
 	again.Header.Set("Authorization", "Bearer "+answer.token)
 	resp, err = c.next.RoundTrip(again)
-	if err == nil && anonymous && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) {
+	if err == nil && no(resp.StatusCode) {
 		resp.Body.Close()
-		return refusedBy(again, resp, resp.StatusCode, anonymous), nil
+		return refusedBy(again, resp, resp.StatusCode, true), nil
 	}
 	return resp, err
 }
 
+// no reports whether a status refuses what another account might get.
+func no(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden
+}
+
+// refusal marks an answer as [Response.Closed]. No header that comes from a
+// server is called so.
+const refusal = "refused, not absent"
+
 // refusedBy is the answer when a token service, or an upstream with its token,
-// says no. Who has no account is told so of what does not exist as well.
-func refusedBy(req *http.Request, resp *http.Response, status int, anonymous bool) *http.Response {
-	if anonymous && (status == http.StatusUnauthorized || status == http.StatusForbidden) {
+// says no. Where that is also said of what does not exist, it is not found.
+func refusedBy(req *http.Request, resp *http.Response, status int, absent bool) *http.Response {
+	header := http.Header{"Retry-After": resp.Header.Values("Retry-After")}
+	if absent && no(status) {
 		status = http.StatusNotFound
+		header[refusal] = []string{""}
 	}
 	return &http.Response{
 		Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), StatusCode: status,
 		Proto: resp.Proto, ProtoMajor: resp.ProtoMajor, ProtoMinor: resp.ProtoMinor,
-		Header: http.Header{"Retry-After": resp.Header.Values("Retry-After")}, Body: http.NoBody, Request: req,
+		Header: header, Body: http.NoBody, Request: req,
 	}
 }
 

@@ -106,18 +106,35 @@ func TestTokensOfAService(t *testing.T) {
 	}
 }
 
-func TestWhoHasNoAccountIsToldOfNothing(t *testing.T) {
+// TestWhatATokenDoesNotOpenIsNotFound refuses what may not even exist, as public
+// registries do: it is not there for us, which is no failure of the registry, and
+// no sign that it is gone.
+func TestWhatATokenDoesNotOpenIsNotFound(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)
-	if got := status(t, g.set(t, "", ""), "/v2/acme/private/manifests/1"); got != http.StatusNotFound {
-		t.Errorf("what a token does not open answers %d to who has no account", got)
+	get := func(user, path string) *Response {
+		t.Helper()
+		resp, err := g.set(t, user, user).Get(t.Context(), Request{Source: &pb.Source{Url: path}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
 	}
-	if got := status(t, g.set(t, "joe", "secret"), "/v2/acme/private/manifests/1"); got != http.StatusUnauthorized {
-		t.Errorf("what a token does not open answers %d to who has an account", got)
+	for _, user := range []string{"", "joe"} {
+		if got := get(user, "/v2/acme/private/manifests/1"); got.Status != http.StatusNotFound || !got.Closed {
+			t.Errorf("what a token does not open answers %d to %q, closed %t", got.Status, user, got.Closed)
+		}
+		if got := get(user, "/v2/acme/app/manifests/1"); got.Closed {
+			t.Errorf("what is given to %q is closed", user)
+		}
 	}
 	g.closed.Store(true)
-	if got := status(t, g.set(t, "", ""), "/v2/acme/app/manifests/1"); got != http.StatusNotFound {
-		t.Errorf("without a token the answer is %d", got)
+	if got := get("", "/v2/acme/app/manifests/1"); got.Status != http.StatusNotFound || !got.Closed {
+		t.Errorf("without a token the answer is %d, closed %t", got.Status, got.Closed)
+	}
+	if got := get("joe", "/v2/acme/app/manifests/1"); got.Status != http.StatusUnauthorized {
+		t.Errorf("an account that the service does not know gets %d", got.Status)
 	}
 }
 

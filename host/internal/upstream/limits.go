@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,40 +16,61 @@ const (
 	shortestPause = time.Second
 )
 
-// limits remembers what of a host said that it is asked too often. An address is
-// left alone by itself: a search may have a limit of its own. That two of them
-// say so, and none answers in between, is the host's saying.
+// limits remembers what of a host said that it is asked too often. A kind of
+// request that the host is known to count is left alone as a whole, and no other
+// with it. An address of which nothing is known is left alone by itself: a search
+// may have a limit of its own. That two of them say so, and none answers in
+// between, is the host's saying.
 type limits struct {
 	mu sync.Mutex
-	at map[string]limit // by address
+	at map[limitedBy]limit
 }
 
-// limit is what an address said.
+// limitedBy is what a request is limited by: its kind, else its address.
+type limitedBy struct{ kind, address string }
+
+// limit is what an answer said.
 type limit struct {
 	until time.Time
-	// alone is whether another address answered since.
+	// alone is whether something else answered since.
 	alone bool
 }
 
-// addressOf is an address without its query, by which the same is asked about
-// different things.
-func addressOf(u *url.URL) string {
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
+// limitedOf is what a request is limited by. The query is no part of the address:
+// by it the same is asked about different things.
+func limitedOf(r *http.Request) limitedBy {
+	if kind := kindOf(r.Context()); kind != "" {
+		return limitedBy{kind: kind}
+	}
+	u := &url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: r.URL.Path, RawPath: r.URL.RawPath}
+	return limitedBy{address: u.String()}
 }
 
-// left returns until when an address is to be left alone, and whether it is.
-func (l *limits) left(address string) (time.Time, bool) {
+// kindKey finds in a context what upstream counts a request as.
+type kindKey struct{}
+
+func withKind(ctx context.Context, kind string) context.Context {
+	return context.WithValue(ctx, kindKey{}, kind)
+}
+
+func kindOf(ctx context.Context) string {
+	kind, _ := ctx.Value(kindKey{}).(string)
+	return kind
+}
+
+// left returns until when something is to be left alone, and whether it is.
+func (l *limits) left(by limitedBy) (time.Time, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.forget()
-	if own, ok := l.at[address]; ok {
-		return own.until, true
+	if own, ok := l.at[by]; ok || by.kind != "" {
+		return own.until, ok
 	}
 	// Until fewer than two of them are in force.
 	var last, before time.Time
-	for _, other := range l.at {
+	for what, other := range l.at {
 		switch {
-		case other.alone:
+		case other.alone || what.kind != "":
 		case other.until.After(last):
 			last, before = other.until, last
 		case other.until.After(before):
@@ -61,16 +83,16 @@ func (l *limits) left(address string) (time.Time, bool) {
 // forget drops what is no longer in force.
 func (l *limits) forget() {
 	now := time.Now()
-	for address, limit := range l.at {
+	for by, limit := range l.at {
 		if !now.Before(limit.until) {
-			delete(l.at, address)
+			delete(l.at, by)
 		}
 	}
 }
 
-// add notes that an address said 429, with a Retry-After header, and returns
-// until when it is left alone.
-func (l *limits) add(address, header string) time.Time {
+// add notes that something said 429, with a Retry-After header, and returns until
+// when it is left alone.
+func (l *limits) add(by limitedBy, header string) time.Time {
 	after, told := retryAfter(header)
 	if !told {
 		after = defaultPause
@@ -79,20 +101,20 @@ func (l *limits) add(address, header string) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.at == nil {
-		l.at = map[string]limit{}
+		l.at = map[limitedBy]limit{}
 	}
-	l.at[address] = limit{until: until}
+	l.at[by] = limit{until: until}
 	return until
 }
 
-// answered notes that some address answered, so that those that do not are not
-// the whole host.
+// answered notes that something answered, so that what does not is not the whole
+// host.
 func (l *limits) answered() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for address, limit := range l.at {
+	for by, limit := range l.at {
 		limit.alone = true
-		l.at[address] = limit
+		l.at[by] = limit
 	}
 }
 

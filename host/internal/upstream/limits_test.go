@@ -49,15 +49,15 @@ func TestLimitsOfOneAddressLeaveOthersOpen(t *testing.T) {
 		var l limits
 		closed := func(what, address string, want time.Duration) {
 			t.Helper()
-			until, is := l.left(address)
+			until, is := l.left(limitedBy{address: address})
 			if is != (want > 0) || is && time.Until(until) != want {
 				t.Errorf("%s: %s is left alone for %s (%t), want %s", what, address, time.Until(until), is, want)
 			}
 		}
-		l.add("/a", "100000")
+		l.add(limitedBy{address: "/a"}, "100000")
 		closed("one address", "/a", longestPause)
 		closed("one address", "/c", 0)
-		l.add("/b", "60")
+		l.add(limitedBy{address: "/b"}, "60")
 		closed("two in a row", "/a", longestPause)
 		closed("two in a row", "/b", time.Minute)
 		closed("two in a row", "/c", time.Minute)
@@ -67,7 +67,7 @@ func TestLimitsOfOneAddressLeaveOthersOpen(t *testing.T) {
 		closed("once one of them is over", "/a", longestPause-time.Minute)
 
 		l.answered()
-		l.add("/b", "100000")
+		l.add(limitedBy{address: "/b"}, "100000")
 		closed("with an answer in between", "/b", longestPause)
 		closed("with an answer in between", "/c", 0)
 		time.Sleep(longestPause)

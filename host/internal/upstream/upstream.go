@@ -92,6 +92,9 @@ type Response struct {
 	Framed bool
 	// URL that answered, after redirects.
 	URL string
+	// Closed says that this is a refusal in place of an answer: it may be there,
+	// for others or at another time.
+	Closed bool
 	// From is the base address of the upstream asked; empty: it was asked for an
 	// absolute address.
 	From string

@@ -60,8 +60,8 @@ type watched struct {
 
 func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	h := w.set.health(req.URL)
-	address := addressOf(req.URL)
-	if until, ok := h.limits.left(address); ok {
+	limited := limitedOf(req)
+	if until, ok := h.limits.left(limited); ok {
 		return nil, &Error{Upstream: h.name, Status: http.StatusTooManyRequests, RetryAfter: until, Err: errors.New("still waiting"), unasked: true}
 	}
 	done, err := h.breaker.allow(req.URL.String())
@@ -73,7 +73,7 @@ func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	switch {
 	case err == nil:
-		failed := h.fault(address, resp)
+		failed := h.fault(limited, resp)
 		if failed == nil {
 			h.limits.answered()
 			done(fine, nil)
@@ -95,14 +95,15 @@ func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, failed
 }
 
-// fault says whether an answer is a failure of the host; nil: it is none.
-func (h *health) fault(address string, resp *http.Response) *Error {
+// fault says whether an answer is a failure of the host; nil: it is none. Limited
+// is what a limit would be of.
+func (h *health) fault(limited limitedBy, resp *http.Response) *Error {
 	if !isFault(resp.StatusCode) {
 		return nil
 	}
 	e := &Error{Upstream: h.name, Status: resp.StatusCode, Err: errors.New(resp.Status)}
 	if resp.StatusCode == http.StatusTooManyRequests {
-		e.RetryAfter = h.limits.add(address, resp.Header.Get("Retry-After"))
+		e.RetryAfter = h.limits.add(limited, resp.Header.Get("Retry-After"))
 	}
 	return e
 }

@@ -1769,7 +1769,11 @@ type Source struct {
 	// Whether the address is a path of this repository, whose artifact is read.
 	Here bool `protobuf:"varint,6,opt,name=here,proto3" json:"here,omitempty"`
 	// Whether what is there once stays as it is, so that it is not asked again.
-	Immutable     bool `protobuf:"varint,7,opt,name=immutable,proto3" json:"immutable,omitempty"`
+	Immutable bool `protobuf:"varint,7,opt,name=immutable,proto3" json:"immutable,omitempty"`
+	// The kind of request that the upstream counts it as, where it limits kinds
+	// apart: while it wants one kind to wait, others are asked. Empty: the kind of
+	// all that name none.
+	CountsAs      string `protobuf:"bytes,8,opt,name=counts_as,json=countsAs,proto3" json:"counts_as,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1851,6 +1855,13 @@ func (x *Source) GetImmutable() bool {
 		return x.Immutable
 	}
 	return false
+}
+
+func (x *Source) GetCountsAs() string {
+	if x != nil {
+		return x.CountsAs
+	}
+	return ""
 }
 
 // Digest is a hash of a file.
@@ -2097,7 +2108,9 @@ type Document struct {
 	Headers map[string]string `protobuf:"bytes,11,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Canonical path of the document that has a fact with this one's path where
 	// upstream has it: when that was seen without it, what a document with a
-	// history tells at its first look was not there by then. Empty: none.
+	// history tells at its first look was not there by then. Without listed: of
+	// the document of which this query tells all facts, so that it is a look at
+	// that too. Empty: none.
 	Listing string `protobuf:"bytes,12,opt,name=listing,proto3" json:"listing,omitempty"`
 	// The version of that fact.
 	Listed string `protobuf:"bytes,13,opt,name=listed,proto3" json:"listed,omitempty"`
@@ -5512,7 +5525,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\aVersion\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1c\n" +
-	"\tcanonical\x18\x03 \x01(\tR\tcanonical\"\xa8\x01\n" +
+	"\tcanonical\x18\x03 \x01(\tR\tcanonical\"\xc5\x01\n" +
 	"\x06Source\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
@@ -5520,7 +5533,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\boptional\x18\x04 \x01(\bR\boptional\x12\x12\n" +
 	"\x04head\x18\x05 \x01(\bR\x04head\x12\x12\n" +
 	"\x04here\x18\x06 \x01(\bR\x04here\x12\x1c\n" +
-	"\timmutable\x18\a \x01(\bR\timmutable\"8\n" +
+	"\timmutable\x18\a \x01(\bR\timmutable\x12\x1b\n" +
+	"\tcounts_as\x18\b \x01(\tR\bcountsAs\"8\n" +
 	"\x06Digest\x12\x1c\n" +
 	"\talgorithm\x18\x01 \x01(\tR\talgorithm\x12\x10\n" +
 	"\x03sum\x18\x02 \x01(\fR\x03sum\"\xa7\x04\n" +
