@@ -29,7 +29,7 @@ func validPart(part string) bool {
 // newNameProblem says why no new package may have a name that old ones may have,
 // as clients would (validate-npm-package-name); empty: it may. Upper-case letters
 // it may have, as clients publish them: names that differ only by them are the
-// same here.
+// same here. So may it begin with a dash, which only some clients refuse.
 func newNameProblem(name string) string {
 	scope, base, scoped := strings.Cut(name, "/")
 	if !scoped {
@@ -42,8 +42,6 @@ func newNameProblem(name string) string {
 		return "it has characters that addresses have only escaped"
 	case base == "node_modules", base == "favicon.ico":
 		return "it means something else to clients"
-	case strings.HasPrefix(base, "-") && !scoped:
-		return "it begins with a dash"
 	case !scoped && coreModule(name):
 		return "it is one of Node's own modules, which programs get in its place"
 	}
