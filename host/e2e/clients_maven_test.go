@@ -40,7 +40,7 @@ var mvnClient = &client{
 var gradleClient = &client{
 	name: "gradle", program: "gradle", purl: "pkg:maven/org.example/",
 	set: func(t *testing.T, p *project) []string {
-		return []string{"GRADLE_OPTS=", "JAVA_OPTS=", "GRADLE_USER_HOME=" + filepath.Join(p.home, "gradle"), "JAVA_TOOL_OPTIONS=" + quickJava + " -Duser.home=" + p.home}
+		return []string{"GRADLE_OPTS=", "JAVA_OPTS=", "GRADLE_USER_HOME=" + filepath.Join(p.home, "gradle"), "JAVA_TOOL_OPTIONS=" + quickJava + " --add-opens=java.base/java.net=ALL-UNNAMED -Duser.home=" + p.home}
 	},
 	add: func(t *testing.T, p *project, name, version string) (string, error) {
 		if version == "" {
