@@ -375,9 +375,11 @@ func TestHostingNpmLogsIn(t *testing.T) {
 	npmClient.needed(t)
 	f, h := hostingNpm(t, "")
 	token := h.token(t, "joe", "--allow", "publish:npm")
-	status, body := hostingSend(t, http.MethodPut, mount(h, f)+"/-/user/org.couchdb.user:anybody", "", "application/json", []byte(`{"_id":"org.couchdb.user:anybody","name":"anybody","password":"`+token+`","type":"user","roles":[],"date":"2025-01-01T00:00:00.000Z"}`))
-	if want := `{"ok":"you are logged in","username":"joe","token":"` + token + `"}`; status != http.StatusCreated || body != want {
-		t.Errorf("a log-in is answered with %d %s", status, body)
+	for _, colon := range []string{":", "%3A", "%3a"} {
+		status, body := hostingSend(t, http.MethodPut, mount(h, f)+"/-/user/org.couchdb.user"+colon+"anybody", "", "application/json", []byte(`{"_id":"org.couchdb.user:anybody","name":"anybody","password":"`+token+`","type":"user","roles":[],"date":"2025-01-01T00:00:00.000Z"}`))
+		if want := `{"ok":"you are logged in","username":"joe","token":"` + token + `"}`; status != http.StatusCreated || body != want {
+			t.Errorf("a log-in at an address with %s is answered with %d %s", colon, status, body)
+		}
 	}
 	if status, body := hostingSend(t, http.MethodPut, mount(h, f)+"/-/user/org.couchdb.user:joe", "", "application/json", []byte(`{"name":"joe","password":"guessed"}`)); status != http.StatusUnauthorized || !strings.Contains(body, `"error"`) {
 		t.Errorf("a wrong log-in is answered with %d %s", status, body)

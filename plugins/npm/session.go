@@ -4,13 +4,17 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/entrepot-registry/entrepot/sdk"
 )
 
 // planLogin gives clients that log in the token that they have as a password:
 // accounts and tokens are the host's.
-func planLogin(sdk.Request) sdk.Plan {
+func planLogin(r sdk.Request) sdk.Plan {
+	if _, ok := userOf(r); !ok {
+		return noUser
+	}
 	return sdk.Identity{Password: "/password", Reply: sdk.Reply{
 		Status: http.StatusCreated,
 		Header: map[string]string{"Content-Type": jsonType},
@@ -86,7 +90,18 @@ func planOwned(r sdk.Request) sdk.Plan {
 
 // planUser answers clients that look an owner up before they name them.
 func planUser(r sdk.Request) sdk.Plan {
-	return sdk.JSON(person{Name: r.Get("user")})
+	name, ok := userOf(r)
+	if !ok {
+		return noUser
+	}
+	return sdk.JSON(person{Name: name})
+}
+
+var noUser = sdk.NotFound("users are addressed as org.couchdb.user:NAME")
+
+// userOf is the user that an address is about. Some clients escape its colon.
+func userOf(r sdk.Request) (string, bool) {
+	return strings.CutPrefix(r.Get("user"), "org.couchdb.user:")
 }
 
 // planLogout has clients forget their token. It stays good: others may use it.
