@@ -207,3 +207,44 @@ func TestOCINewTagsAreHeldBack(t *testing.T) {
 		}
 	}
 }
+
+// TestOCIDigestsThatTagsWereMovedTo asks for an image by its digest, as clients do
+// that are given both, before anybody sees that the tag moved.
+func TestOCIDigestsThatTagsWereMovedTo(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	first, second, old := ociImage(t, "first", "amd64", 1000), ociImage(t, "second", "amd64", 1000), ociImage(t, "old", "amd64", 1000)
+	g.put("acme/tide", first, "v1")
+	g.put("acme/tide", old)
+	h := ociCache(t, g, "7d", `ttl = "1ms"`)
+	repository := h.URL + "/v2/acme/tide"
+	answered(t, 200, repository+"/manifests/v1")
+	g.put("acme/tide", second, "v1")
+	for range 2 {
+		if a := answered(t, 403, repository+"/manifests/"+second.digest); !strings.Contains(string(a.Body), "is held back until") {
+			t.Errorf("the refusal is %s", a.Body)
+		}
+	}
+	// What no tag ever stood for is as old as anybody knows.
+	old.served(t, repository)
+	first.served(t, repository)
+}
+
+// TestOCIDigestsThatNothingTellsOfWaitWhereTheyShall holds what is of unknown age
+// from when it was first asked for.
+func TestOCIDigestsThatNothingTellsOfWaitWhereTheyShall(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	image := ociImage(t, "first", "amd64", 1000)
+	g.put("acme/tide", image)
+	h := ociCache(t, g, "3s", `ttl = "1ms"`, `unknown = "hold"`)
+	address := h.URL + "/v2/acme/tide/manifests/"
+	if a := answered(t, 403, address+image.digest); !strings.Contains(string(a.Body), "is held back until") {
+		t.Errorf("the refusal is %s", a.Body)
+	}
+	answered(t, 404, address+"sha256:"+strings.Repeat("0", 64))
+	eventually(t, "to serve it once its time is over", func() bool {
+		return faultTry(t, "GET", address+image.digest).Status == 200
+	})
+	image.served(t, h.URL+"/v2/acme/tide")
+}

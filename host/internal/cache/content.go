@@ -112,9 +112,12 @@ const (
 // the plain body; the encoding returned says which it is. fs.ErrNotExist says
 // that the rendering was evicted and forgotten: ask for the document again.
 func (c *Cache) OpenOutput(repo *Repository, d *pb.Document, base string, a *Answer, encoding string) (*Content, string, error) {
+	if unkept := a.Output.unkept; unkept != nil {
+		return &Content{Digest: a.Output.Plain.Digest, Size: a.Output.Plain.Size, small: unkept}, "", nil
+	}
 	if encoding != "" && !a.Verbatim && a.Output.Plain.Size >= worthEncoding {
 		content, err := c.openEncoded(repo, d, base, a, encoding)
-		if !lost(err) {
+		if !lost(err) && !errors.Is(err, blobs.ErrNoSpace) { // without room, the plain body will do
 			return content, encoding, err
 		}
 	}

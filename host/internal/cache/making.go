@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/host/internal/upstream"
@@ -351,7 +352,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 		p := m.c.policy.For(m.repo.eco(), m.d.GetNames(), time.Now())
 		p.Floors = floors
 		m.used, m.order, m.stale, m.lack = map[string]*source{}, nil, nil, nil
-		sink := &outputs{c: m.c, limit: 4 * m.repo.MaxDocument}
+		sink := &outputs{c: m.c, limit: 4 * m.repo.MaxDocument, kept: m.d.GetSnapshot()}
 		done, err := m.repo.Ecosystem.Render(ctx, m.start(p), m.hosted, m.d.GetSources(), m.fetch, sink)
 		failure := done.GetFailure()
 		if m.d.GetSnapshot() && err == nil {
@@ -413,7 +414,8 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			Partial: m.without != nil,
 		}}
 		if lasting(m.d) && m.stale == nil && m.without == nil && !(m.d.GetQuery() && failure.GetKind() == pb.ErrorKind_ERROR_KIND_NOT_FOUND) {
-			if err := m.c.putFacts(m.repo, m.d.GetPath(), sink.facts, p.Floors, m.whole() && !m.d.GetQuery()); err != nil {
+			err := m.c.putFacts(m.repo, m.d.GetPath(), sink.facts, p.Floors, m.whole() && !m.d.GetQuery())
+			if r.unkept = m.own && errors.Is(err, blobs.ErrNoSpace); err != nil && !r.unkept {
 				sink.abort()
 				return nil, err
 			}
@@ -442,6 +444,9 @@ func (m *making) keep(r *Rendering, sink *outputs, done *pb.RenderDone) (err err
 		return err
 	}
 	r.Outputs, err = sink.commit()
+	for _, out := range r.Outputs {
+		r.unkept = r.unkept || out.unkept != nil
+	}
 	return err
 }
 

@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -17,6 +19,7 @@ type outputs struct {
 	written int64
 	limit   int64 // of written
 	tooMany bool  // facts
+	kept    bool  // that it fails where the disk has no room for it
 }
 
 // maxFacts of one rendering, which are held in memory.
@@ -25,9 +28,43 @@ const maxFacts = 2_000_000
 // maxOutputs of one rendering.
 const maxOutputs = 1024
 
+// maxUnkept is how many bytes of a rendering are held in memory where the disk has
+// no room for it.
+const maxUnkept = 16 << 20
+
 type pending struct {
-	writer *blobs.Writer
+	writer *blobs.Writer // nil: there is no room on the disk
+	unkept bytes.Buffer
 	header *pb.OutputHeader
+}
+
+func (p *pending) write(b []byte) error {
+	if p.writer == nil {
+		p.unkept.Write(b)
+		return nil
+	}
+	_, err := p.writer.Write(b)
+	return err
+}
+
+func (p *pending) abort() {
+	if p.writer != nil {
+		p.writer.Abort()
+	}
+}
+
+// commit keeps the output, as far as there is room for it.
+func (p *pending) commit() (*Output, error) {
+	out := &Output{Type: p.header.GetContentType(), Header: p.header.GetHeaders()}
+	if p.writer == nil {
+		out.unkept = append([]byte{}, p.unkept.Bytes()...)
+		out.Plain = Body{Digest: sha256.Sum256(out.unkept), Size: int64(len(out.unkept))}
+		return out, nil
+	}
+	size := p.writer.Size()
+	digest, err := p.writer.Commit(nil, false)
+	out.Plain = Body{Digest: digest, Size: size}
+	return out, err
 }
 
 // Output begins an output or goes on with it.
@@ -42,7 +79,7 @@ func (o *outputs) Output(h *pb.OutputHeader) error {
 		return fmt.Errorf("plugin renders more than %d outputs", maxOutputs)
 	}
 	w, err := o.c.blobs.Create()
-	if err != nil {
+	if err != nil && (o.kept || !errors.Is(err, blobs.ErrNoSpace)) {
 		return err
 	}
 	o.current = &pending{writer: w, header: h}
@@ -58,8 +95,10 @@ func (o *outputs) Piece(p []byte) error {
 	if o.written += int64(len(p)); o.written > o.limit {
 		return errors.New("plugin renders more than four times max_document")
 	}
-	_, err := o.current.writer.Write(p)
-	return err
+	if o.current.writer == nil && o.written > maxUnkept {
+		return fmt.Errorf("%w: a rendering has more than the %d bytes that need none", blobs.ErrNoSpace, maxUnkept)
+	}
+	return o.current.write(p)
 }
 
 // Facts collects facts.
@@ -78,7 +117,7 @@ func (o *outputs) Reset() error {
 
 func (o *outputs) abort() {
 	for _, p := range o.open {
-		p.writer.Abort()
+		p.abort()
 	}
 }
 
@@ -86,15 +125,9 @@ func (o *outputs) commit() (map[string]*Output, error) {
 	defer o.abort()
 	out := map[string]*Output{}
 	for name, p := range o.open {
-		size := p.writer.Size()
-		digest, err := p.writer.Commit(nil, false)
-		if err != nil {
+		var err error
+		if out[name], err = p.commit(); err != nil {
 			return nil, err
-		}
-		out[name] = &Output{
-			Type:   p.header.GetContentType(),
-			Header: p.header.GetHeaders(),
-			Plain:  Body{Digest: digest, Size: size},
 		}
 	}
 	return out, nil

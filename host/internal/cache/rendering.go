@@ -37,6 +37,10 @@ type Rendering struct {
 	// read is when it was noted last that a client got it, in Unix milliseconds.
 	read atomic.Int64
 
+	// unkept says that there was no room on the disk for some of it, so that it
+	// answers those who asked for it and is forgotten.
+	unkept bool
+
 	encode sync.Mutex // one encoding at a time is made
 }
 
@@ -95,6 +99,8 @@ type Output struct {
 	Plain  Body
 	// Gzip and Zstd are made when first asked for.
 	Gzip, Zstd encoding
+
+	unkept []byte // the plain body where the disk has no room for it; nil: it is kept
 }
 
 // encoding is a body in an encoding. Loading nil: it is not made yet.
@@ -390,7 +396,9 @@ func (c *Cache) alone(ctx context.Context, repo *Repository, d *pb.Document, bas
 		}
 		r.epoch.Store(m.epoch)
 		r.freshUntil.Store(m.freshUntil().UnixMilli())
-		c.renderings.Set(name, r)
+		if !r.unkept {
+			c.renderings.Set(name, r)
+		}
 		c.log.Warn("a list is answered with what is ours alone: upstream's cannot be had", "repository", repo.Name, "document", d.GetPath(), "error", failed)
 		return r, nil
 	})
@@ -443,6 +451,9 @@ func (c *Cache) make(ctx context.Context, repo *Repository, d *pb.Document, base
 	fresh.epoch.Store(m.epoch)
 	fresh.unconfirmed.Store(m.stale != nil)
 	fresh.freshUntil.Store(m.freshUntil().UnixMilli())
+	if fresh.unkept {
+		return fresh, nil
+	}
 	mu := c.lockRecord(name)
 	mu.Lock()
 	defer mu.Unlock()

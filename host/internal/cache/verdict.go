@@ -22,7 +22,7 @@ func (c *Cache) heldByNow(ctx context.Context, repo *Repository, plan *pb.Artifa
 	if !a.Since.IsZero() || a.Withdrawn || rule == nil || rule.Window <= 0 || len(plan.GetFacts()) == 0 {
 		return nil
 	}
-	_, err := c.judgeCold(ctx, repo, plan, base)
+	_, err := c.judgeKnown(ctx, repo, plan, base, c.historyOf)
 	if f := (*Failure)(nil); errors.As(err, &f) && f.Kind == pb.ErrorKind_ERROR_KIND_HELD {
 		return f
 	}
@@ -385,6 +385,23 @@ func (c *Cache) about(ctx context.Context, repo *Repository, base string, v *pb.
 // judgeCold says whether a file that is not kept may be fetched, and what is
 // known of it.
 func (c *Cache) judgeCold(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*found, error) {
+	return c.judgeKnown(ctx, repo, plan, base, func(repo *Repository, plan *pb.Artifact) (*found, error) {
+		f, err := c.historyOf(repo, plan)
+		if f != nil || err != nil || !c.coolsDown(repo, plan.GetVersion().GetName()) {
+			return f, err
+		}
+		if err := c.lookAgain(ctx, repo, plan, base); err != nil {
+			return nil, err
+		}
+		if f, err = c.historyOf(repo, plan); f != nil || err != nil || !repo.HoldUnknown {
+			return f, err
+		}
+		return c.firstSight(ctx, repo, plan)
+	})
+}
+
+// judgeKnown is [Cache.judgeCold] by a history of what no document lists.
+func (c *Cache) judgeKnown(ctx context.Context, repo *Repository, plan *pb.Artifact, base string, history func(*Repository, *pb.Artifact) (*found, error)) (*found, error) {
 	if plan.GetUngated() {
 		return &found{}, nil
 	}
@@ -398,7 +415,7 @@ func (c *Cache) judgeCold(ctx context.Context, repo *Repository, plan *pb.Artifa
 	}
 	if f == nil && plan.GetUnlisted() {
 		var err error
-		if f, err = c.historyOf(repo, plan); err != nil {
+		if f, err = history(repo, plan); err != nil {
 			return nil, err
 		}
 		if f == nil && !repo.HoldUnknown {
