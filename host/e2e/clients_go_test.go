@@ -345,6 +345,9 @@ func TestGoDatabaseThroughTheProxy(t *testing.T) {
 	if n := p.servers[1].Total(); n != 0 {
 		t.Errorf("the database itself was asked %d times", n)
 	}
+	if n := proxy.Asked("GET " + passed + "/supported"); n != 1 {
+		t.Errorf("the proxy was asked %d times whether it passes the database on, want once", n)
+	}
 	kelp := p.find(t, "example.com/Team/Kelp/v2", "v2.0.0")
 	p.shelf.put(p.file(kelp, ".zip"), "application/zip", tide.zip(t))
 	newGoClient(t, at, "off").refused(t, "502 Bad Gateway", "get", kelp.Path+"@v2.0.0")

@@ -36,26 +36,34 @@ type database struct {
 // sources are where something of the database's is, in the order in which they
 // are asked.
 func (db database) sources(rest string) []sdk.Source {
-	direct := sdk.Source{URL: rest, Role: roleSumDB, Optional: true}
+	direct := sdk.Source{URL: rest, Role: roleSumDB}
 	if !db.proxied {
 		return []sdk.Source{direct}
 	}
-	return []sdk.Source{{URL: db.path(rest), Role: roleMain, Optional: true}, direct}
+	return []sdk.Source{{URL: db.path(rest), Role: roleMain}, direct}
 }
 
-// doc is something of the database's: a proxy's that has it, or else, where no
-// proxy passes the database on, its own. False: rendering is to be asked again.
+// supported is where module proxies say whether they pass the database on.
+func (db database) supported() sdk.Source {
+	return sdk.Source{URL: db.path("/supported"), Role: roleMain, Optional: true}
+}
+
+// doc is something of the database's: a proxy's where one passes the database
+// on, else its own. False: rendering is to be asked again.
 func (db database) doc(in *sdk.Input, rest string) (*sdk.Doc, bool) {
 	all := db.sources(rest)
-	first, ok := in.Doc(all[0])
-	if !ok || !db.proxied || first.OK() {
-		return first, ok
+	from := all[len(all)-1]
+	if db.proxied {
+		supported, ok := in.Doc(db.supported())
+		if !ok {
+			return nil, false
+		}
+		if supported.OK() {
+			from = all[0]
+		}
 	}
-	supported, ok := in.Doc(sdk.Source{URL: db.path("/supported"), Role: roleMain, Optional: true})
-	if !ok || supported.OK() {
-		return first, ok
-	}
-	return in.Doc(all[1])
+	from.Optional = true
+	return in.Doc(from)
 }
 
 // knows reports whether the database may be asked about a module.
@@ -100,10 +108,15 @@ func (db database) planLatest(r sdk.Request) sdk.Plan {
 	if !db.is(r) {
 		return unsupported(r)
 	}
+	first := db.supported()
+	if !db.proxied {
+		first = db.sources("/latest")[0]
+		first.Optional = true
+	}
 	return sdk.Document{
 		Path:  db.path("/latest"),
 		Query: true,
-		From:  db.sources("/latest")[:1],
+		From:  []sdk.Source{first},
 		Render: func(in *sdk.Input) error {
 			doc, ok := db.doc(in, "/latest")
 			if !ok {
@@ -154,13 +167,9 @@ func (db database) planTile(r sdk.Request) sdk.Plan {
 
 // record is a file of the database's that never changes.
 func (db database) record(rest, contentType string) sdk.Artifact {
-	sources := db.sources(rest)
-	for i := range sources {
-		sources[i].Optional = false
-	}
 	return sdk.Artifact{
 		Path:    db.path(rest),
-		From:    sources,
+		From:    db.sources(rest),
 		Type:    contentType,
 		Ungated: true,
 	}
