@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -179,13 +178,14 @@ func (c *Cache) findFact(ctx context.Context, repo *Repository, plan *pb.Artifac
 		return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: v.GetName(), Version: v.GetVersion(),
 			Message: "upstream has no " + strings.TrimPrefix(plan.GetPath(), "/")}
 	}
-	if failed != nil {
-		held, err := c.heldAsListed(ctx, repo, plan, base)
-		if held != nil || err != nil {
-			return nil, cmp.Or[error](err, held)
-		}
+	if failed == nil {
+		return nil, nil
 	}
-	return nil, failed
+	held, err := c.heldAsListed(ctx, repo, plan, base)
+	if held != nil {
+		return nil, held
+	}
+	return nil, errors.Join(failed, err)
 }
 
 // heldAsListed judges a file whose own documents cannot be had by what is known
