@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -44,10 +45,12 @@ func (f feed) planOData(r sdk.Request) sdk.Plan {
 	if (q.function == "FindPackagesById" || id != "") && !packageID.MatchString(id) {
 		return sdk.BadRequest("the question names no package")
 	}
+	index := f.index
+	index.Optional = true // of a name that is ours upstream is not asked
 	d := sdk.Document{
 		Path:   q.path(),
 		Name:   id,
-		From:   []sdk.Source{f.index},
+		From:   []sdk.Source{index},
 		Query:  true,
 		Render: func(in *sdk.Input) error { return renderQuery(in, q) },
 	}
@@ -184,6 +187,9 @@ func renderByID(in *sdk.Input, q query) error {
 	a := newAtom(in, q)
 	r, ok, err := whole(in, q.params.Get("id"))
 	if f, missing := errors.AsType[sdk.Failure](err); missing && f.Kind == sdk.KindNotFound {
+		if index := in.Docs()[0]; !index.OK() && index.Status != http.StatusNotFound {
+			return fmt.Errorf("the upstream feed cannot be asked for it: its index is answered with status %d", index.Status)
+		}
 		return a.write(0, -1)
 	}
 	switch {
