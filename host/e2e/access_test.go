@@ -100,6 +100,12 @@ repository "open" {
   plugin = "npm"
   upstream "main" { url = "`+reg.URL+`" }
 }
+repository "ours" {
+  plugin    = "npm"
+  anonymous = []
+  upstream "main" { url = "`+reg.URL+`" }
+  hosted { names = ["@acme/*"] }
+}
 `)
 	bearer := func(args ...string) []string {
 		return []string{"Authorization", "Bearer " + h.token(t, "joe", args...)}
@@ -118,6 +124,11 @@ repository "open" {
 	}
 	for _, headers := range [][]string{nil, some, publish, nothing, elsewhere} {
 		answered(t, 200, h.URL+"/open/other", headers...)
+	}
+	// A list shows what of ours the token may read, and nothing of upstream's.
+	limited := bearer("--allow", "read:ours:@acme/*")
+	if a := answered(t, 200, h.URL+"/ours/-/v1/search?text=tool", limited...); strings.Contains(string(a.Body), "tool") {
+		t.Errorf("a search for what the token may not read: %s", a.Body)
 	}
 	answered(t, 401, h.URL+"/open/other", "Authorization", "Bearer nonsense")
 	near, far := bearer("--allow", "read", "--from", "127.0.0.0/8", "--from", "::1"), bearer("--allow", "read", "--from", "192.0.2.0/24")

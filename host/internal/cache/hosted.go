@@ -146,10 +146,11 @@ func (c *Cache) hostedPackages(repo *Repository, d *pb.Document) ([]*pb.HostedPa
 	return out, nil
 }
 
-// Lists reports whether a document can be rendered for who may read only some of
-// the packages that it is about: all of them are ours.
-func Lists(d *pb.Document) bool {
-	return d.GetHosted() != "" && len(d.GetNames()) == 0 && len(d.GetSources()) == 0 && !d.GetSnapshot()
+// Lists reports whether a document of a repository can be rendered for who may
+// read only some of the packages that it is about: ours are there without
+// upstream.
+func Lists(repo *Repository, d *pb.Document) bool {
+	return repo.Hosted != nil && d.GetHosted() != "" && len(d.GetNames()) == 0 && len(d.GetSources()) == 0 && !d.GetSnapshot()
 }
 
 // Listed answers a document that [Lists] for one who may read only some packages,

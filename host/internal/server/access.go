@@ -203,7 +203,7 @@ func (s *Server) authorize(w *recorder, repo *cache.Repository, rt *route) error
 		return nil
 	}
 	err := s.mayChange(w, repo, rt.needs.action, rt.needs.packages)
-	if d := rt.plan.GetDocument(); err != nil && cache.Lists(d) {
+	if d := rt.plan.GetDocument(); err != nil && cache.Lists(repo, d) {
 		readable, err := w.identity.List(repo.Name, w.prefix, repo.Names)
 		if err != nil {
 			return w.refuse(err)
