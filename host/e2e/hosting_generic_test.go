@@ -71,7 +71,7 @@ func TestHostingGenericCurl(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "other"), []byte("other bytes"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct{ file, want string }{{"other", "403"}, {"lamp.tar.gz", "201"}} {
+	for _, test := range []struct{ file, want string }{{"other", "409"}, {"lamp.tar.gz", "201"}} {
 		if out, _ := run("-u", "ci:"+token, "-T", test.file, at); !strings.HasSuffix(out, "\n"+test.want) {
 			t.Errorf("after it was deleted, %s is not answered with %s:\n%s", test.file, test.want, out)
 		}
