@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -41,6 +42,25 @@ func TestCargoBuilds(t *testing.T) {
 			if want.fetched() != 1 {
 				t.Errorf("registry %q: upstream was asked %d times for %s, want 1", registry, want.fetched(), want)
 			}
+		}
+	}
+}
+
+// TestCargoTakesCratesFromTheIndexThatListsThem has a second index, whose crates
+// are elsewhere than those of the first.
+func TestCargoTakesCratesFromTheIndexThatListsThem(t *testing.T) {
+	t.Parallel()
+	cargoClient.needed(t)
+	f := startCargo(t)
+	index := newShelf()
+	first := startUpstream(t, index)
+	index.put("/config.json", "application/json", marshal(t, map[string]any{"dl": first.URL + "/crates"}))
+	f.upstream = fmt.Sprintf("upstream \"index\" { url = %q }\n%s", first.URL, strings.Replace(f.upstream, `"index"`, `"more"`, 1))
+	h := startHost(t, f.config("3d", ""))
+	cargoClient.project(t, mount(h, f)).installs(t, f, "tide", "", "1.0.0")
+	for asked := range first.Requests() {
+		if strings.Contains(asked, "/crates") {
+			t.Errorf("the first index was asked for a crate that it does not list: %s", asked)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -52,7 +53,7 @@ func planDownload(r sdk.Request) sdk.Plan {
 // An index file with no version left would read to cargo as a crate that does
 // not exist, so that is a failure, whose text cargo prints.
 func renderIndex(in *sdk.Input, name string) error {
-	file, configuration := in.Docs()[0], in.Docs()[1]
+	file := in.Docs()[0]
 	ours, err := hostedReleases(in.Hosted(name))
 	if err != nil {
 		return err
@@ -62,6 +63,10 @@ func renderIndex(in *sdk.Input, name string) error {
 	}
 	out := in.Output("", "text/plain; charset=utf-8")
 	if file.OK() {
+		configuration, ok := configurationOf(in, file)
+		if !ok {
+			return nil // run again with it
+		}
 		if err := renderUpstream(in, out, name, file, configuration, ours); err != nil {
 			return err
 		}
@@ -73,6 +78,23 @@ func renderIndex(in *sdk.Input, name string) error {
 		}
 	}
 	return nil
+}
+
+// configurationOf is the configuration of the index that an index file came from:
+// of several, each says for itself where its crates are. False: it is not there
+// yet. An address that does not end as it was asked for says nothing of where the
+// index is, and neither does one without a configuration.
+func configurationOf(in *sdk.Input, file *sdk.Doc) (*sdk.Doc, bool) {
+	first := in.Docs()[1]
+	base, told := strings.CutSuffix(file.URL, file.Source.URL)
+	if !told || base+configSource.URL == first.URL {
+		return first, true
+	}
+	own, ok := in.Doc(sdk.Source{URL: base + configSource.URL, Role: roleIndex, Optional: true})
+	if ok && !own.OK() {
+		return first, true
+	}
+	return own, ok
 }
 
 // renderUpstream writes the lines of upstream's.

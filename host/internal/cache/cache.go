@@ -159,6 +159,7 @@ type Cache struct {
 	artifacts  *otter.Cache[string, *artifact]
 	small      *otter.Cache[blobs.Digest, []byte]
 	missing    *otter.Cache[string, missed]
+	oversized  *otter.Cache[string, oversize]
 	snapshots  *otter.Cache[string, *snapshot]
 	shown      sync.Map // list of parts of the state whose root clients got last, by the snapshot's name
 
@@ -234,6 +235,9 @@ func New(o Options) (*Cache, error) {
 		return nil, err
 	}
 	if c.missing, err = otter.New(&otter.Options[string, missed]{MaximumSize: 20_000}); err != nil {
+		return nil, err
+	}
+	if c.oversized, err = otter.New(&otter.Options[string, oversize]{MaximumSize: 1000}); err != nil {
 		return nil, err
 	}
 	if c.snapshots, err = otter.New(&otter.Options[string, *snapshot]{MaximumSize: 200}); err != nil {

@@ -122,8 +122,21 @@ func (c *Cache) knownSource(name string) *source {
 	})
 }
 
+// errOversize marks documents of upstream that are larger than max_document.
+var errOversize = fmt.Errorf("%w", errUpstreamBody)
+
+// oversize is a document that was found to be too large: it is not asked for
+// again until an instant, as asking costs as much as the bound allows.
+type oversize struct {
+	err   error
+	until time.Time
+}
+
 // fetchSource asks upstream, conditionally where a body is kept.
 func (c *Cache) fetchSource(ctx context.Context, repo *Repository, s *pb.Source, name string) (*source, error) {
+	if o, ok := c.oversized.GetIfPresent(name); ok && time.Now().Before(o.until) {
+		return nil, o.err
+	}
 	r := upstream.Request{Source: s}
 	old := c.knownSource(name)
 	if s.GetHead() {
@@ -138,9 +151,12 @@ func (c *Cache) fetchSource(ctx context.Context, repo *Repository, s *pb.Source,
 			c.sources.Set(name, got)
 			return got, nil
 		}
-		if last = err; !errors.Is(err, errUpstreamBody) {
+		if last = err; !errors.Is(err, errUpstreamBody) || errors.Is(err, errOversize) {
 			break
 		}
+	}
+	if errors.Is(last, errOversize) {
+		c.oversized.Set(name, oversize{last, time.Now().Add(repo.NegativeTTL)})
 	}
 	return nil, last
 }
@@ -177,6 +193,10 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 		got.Head, got.Digest = true, digestOfHeader(got.Header)
 		return got, c.putSource(name, got)
 	}
+	tooLarge := fmt.Errorf("%w: %s is larger than max_document (%d bytes)", errOversize, resp.URL, repo.MaxDocument)
+	if resp.Length > repo.MaxDocument {
+		return nil, tooLarge
+	}
 	w, err := c.blobs.Create()
 	if err != nil {
 		return nil, err
@@ -190,7 +210,7 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 		return nil, fmt.Errorf("%w: %s broke off after %d bytes: %w", errUpstreamBody, resp.URL, n, err)
 	}
 	if n > repo.MaxDocument {
-		return nil, fmt.Errorf("%w: %s is larger than max_document (%d bytes)", errUpstreamBody, resp.URL, repo.MaxDocument)
+		return nil, tooLarge
 	}
 	got.Digest, got.Size, got.Unframed = w.Digest(), n, !resp.Framed
 	record, err := json.Marshal(got)

@@ -94,6 +94,8 @@ func plainRefusal(w *recorder, r *http.Request, f *cache.Failure) {
 func writeFailure(w *recorder, r *http.Request, f *cache.Failure, status int, format *pb.ErrorFormat) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
+	delete(h, "Cache-Status") // of the file that was to be sent
+	w.cached = nil
 	if wait := time.Until(f.RetryAfter); wait > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 	}
