@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -231,9 +232,19 @@ func TestDiskThatFillsInMidWriteLeavesNothing(t *testing.T) {
 		h := startHostIn(t, dir, "reserve_space = \"0\"\n"+faultConfig(reg.URL))
 		faultTry(t, "GET", h.URL+"/npm/filling")
 		filler := faultFill(t, filepath.Join(dir, "data"), 4<<20)
+		if a := faultTry(t, "GET", h.URL+"/npm"+v.path()); a.Status != 503 || !strings.Contains(string(a.Body), "no space") {
+			t.Errorf("a file that does not fit is answered with %d %.200s", a.Status, a.Body)
+		}
+		reg.BreakTarballs(func(w http.ResponseWriter, _ *http.Request, v faultVersion) { // nobody knows its length
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				t.Error(err)
+			}
+			_, _ = w.Write(v.Body)
+		})
 		if a := faultTry(t, "GET", h.URL+"/npm"+v.path()); a.whole() {
 			t.Error("a file that does not fit was served as a whole")
 		}
+		reg.BreakTarballs(nil)
 		h.wait(t, "to remove what it wrote", func() bool { return faultFree(t, filepath.Join(dir, "data")) >= 2<<20 })
 		if faultKept(h, v.Body) || len(faultFiles(t, filepath.Join(dir, "data", "tmp"))) != 0 {
 			t.Error("something of the file is left")

@@ -2,6 +2,7 @@ package blobs
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -219,5 +220,22 @@ func TestAFullDiskIsLookedThroughNowAndThen(t *testing.T) {
 	s.evict()
 	if asked() {
 		t.Error("it is looked for again although there was none")
+	}
+}
+
+// TestBodiesLargerThanTheDisk asks whether bodies fit that do, and do not.
+func TestBodiesLargerThanTheDisk(t *testing.T) {
+	t.Parallel()
+	d := openDir(t, t.TempDir())
+	defer d.Close()
+	s := openStore(t, d, Options{Limit: 1 << 20})
+	for size, want := range map[int64]error{-1: nil, 1: nil, 1 << 60: ErrNoSpace} {
+		if err := s.Fits(size); !errors.Is(err, want) {
+			t.Errorf("a body of %d bytes: %v, want %v", size, err, want)
+		}
+	}
+	s.SetLimits(1<<20, 1<<60)
+	if err := s.Fits(1); !errors.Is(err, ErrNoSpace) {
+		t.Errorf("a body beside a reserve of all: %v", err)
 	}
 }

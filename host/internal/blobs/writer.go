@@ -104,6 +104,17 @@ func (s *Store) room(size int64) error {
 	return fmt.Errorf("%w: %d bytes free on the disk of %s, %d are reserved", ErrNoSpace, free, filepath.Dir(s.dir), reserve)
 }
 
+// Fits reports, as [ErrNoSpace], that a body of some size could not be stored even
+// if all that may be evicted were.
+func (s *Store) Fits(size int64) error {
+	free, err := store.FreeSpace(s.dir)
+	most := free + s.used.Load() - s.reserve.Load()
+	if err != nil || size <= most {
+		return nil // where free space is unknown, writing tells
+	}
+	return fmt.Errorf("%w: %d bytes do not fit the disk of %s, which has room for %d", ErrNoSpace, size, filepath.Dir(s.dir), max(0, most))
+}
+
 func noSpace(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)

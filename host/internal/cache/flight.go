@@ -365,6 +365,9 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 	if size < 0 && !resp.Framed && expected == nil {
 		return Body{}, fmt.Errorf("%w: %s comes without length and digest, so nobody could tell whether it is whole", errUpstreamBody, resp.URL)
 	}
+	if err := c.blobs.Fits(size); err != nil { // before clients are promised all of it
+		return Body{}, err
+	}
 	w, err := c.blobs.Create()
 	if err != nil {
 		return Body{}, err
