@@ -24,7 +24,10 @@ func publishRoutes(o options) []sdk.Route {
 			sdk.Route{Match: "POST " + at + "/{id}/{version}", Plan: planRelist},
 		)
 	}
-	return append(routes, sdk.Route{Match: "PUT /", Plan: planPush})
+	return append(routes,
+		sdk.Route{Match: "PUT /", Plan: planPush},
+		sdk.Route{Match: "PUT /api/v2/symbolpackage", Plan: func(sdk.Request) sdk.Plan { return sdk.BadRequest(errSymbols.Error()) }},
+	)
 }
 
 // planPush takes a package file.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/git-pkgs/vers"
@@ -10,7 +11,11 @@ import (
 
 // versionPattern is a version as NuGet has them: up to four numbers, a
 // pre-release and metadata (NuGet, "Package versioning").
-var versionPattern = regexp.MustCompile(`^([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:\.([0-9]+))?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
+var versionPattern = regexp.MustCompile(`^([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:\.([0-9]+))?(-` + labels + `)?(\+` + labels + `)?$`)
+
+// labels are a version's labels, none of which is empty: of a package with such a
+// version clients read no version at all.
+const labels = `[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*`
 
 // normalize returns the one way to write a version that addresses have, in
 // lower case: three numbers or four, without zeros before them and without
@@ -23,6 +28,9 @@ func normalize(version string) (string, bool) {
 	numbers := make([]string, 0, 4)
 	for i, n := range m[1:5] {
 		n = strings.TrimLeft(n, "0")
+		if _, err := strconv.ParseInt(n, 10, 32); n != "" && err != nil {
+			return "", false // clients hold them in 32 bits
+		}
 		switch {
 		case n != "":
 		case i == 3:
