@@ -56,6 +56,9 @@ type Ecosystem struct {
 	// which is done to a package, by action, with {package} for the package's
 	// name; nil: tokens have none.
 	Scopes map[Action]string
+	// ListScope is the scope of a token that a list of all packages takes; empty:
+	// none.
+	ListScope string
 	// Setup says how clients are pointed at a repository; nil: nothing is said.
 	Setup []Snippet
 	// Errors is how errors that the host makes look to clients; zero: plain

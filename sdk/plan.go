@@ -40,6 +40,10 @@ type Artifact struct {
 	// is told of what is ours alone, because what upstream has would not be
 	// uploaded.
 	Probe bool
+	// LookedUp says that a HEAD comes before a download as well: with Probe only a
+	// token that was issued to publish the package (see [Identity.Grants]) tells
+	// that it comes before an upload.
+	LookedUp bool
 	// Type is the content type; empty: what upstream says, else
 	// application/octet-stream.
 	Type string
@@ -112,8 +116,9 @@ type Document struct {
 	// which this one, a Query, tells Keep all: each rendering is a look at that.
 	// Empty: none.
 	Listing, Listed string
-	// Probe is [Artifact.Probe], which the artifact that it ends in has too.
-	Probe bool
+	// Probe is [Artifact.Probe], and LookedUp [Artifact.LookedUp], which the
+	// artifact that it ends in has too.
+	Probe, LookedUp bool
 	// Header has further headers for the client that depend on the request, one
 	// value a name; nil: none. Those of an output are told to
 	// [Input.OutputWith].
@@ -266,6 +271,7 @@ func (a Artifact) response(r Request) *pb.PlanResponse {
 		Headers:     a.Header,
 		Unlisted:    a.Unlisted,
 		Probe:       a.Probe,
+		LookedUp:    a.LookedUp,
 	}
 	if a.Missing != (Failure{}) {
 		out.Missing = a.Missing.wire()
@@ -293,6 +299,7 @@ func (d Document) response(r Request) *pb.PlanResponse {
 		Listing:   d.Listing,
 		Listed:    d.Listed,
 		Probe:     d.Probe,
+		LookedUp:  d.LookedUp,
 	}
 	if d.Name != "" {
 		out.Names = []string{d.Name}

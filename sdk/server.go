@@ -76,6 +76,7 @@ func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 		},
 		Learns:         e.Learns,
 		Scopes:         map[string]string{},
+		ListScope:      e.ListScope,
 		OtherPurlTypes: e.OtherPURLs,
 		PurlRegistry:   e.PURLRegistry,
 	}

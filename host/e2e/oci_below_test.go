@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"encoding/json"
 	"net/http"
-	"net/url"
 	"testing"
 )
 
@@ -31,23 +29,9 @@ func TestOCIRepositoriesBelowOthers(t *testing.T) {
 
 	lamp := h.token(t, "ann", "--allow", "read:team:library/lamp")
 	for _, scope := range []string{"team/lamp", "team/library/lamp"} {
-		req, err := http.NewRequest(http.MethodGet, h.URL+"/v2/_token?scope="+url.QueryEscape("repository:"+scope+":pull"), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.SetBasicAuth("ann", lamp)
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got struct{ Token string }
-		err = json.NewDecoder(resp.Body).Decode(&got)
-		resp.Body.Close()
-		if err != nil || got.Token == "" {
-			t.Fatalf("no token for %s: %d %v", scope, resp.StatusCode, err)
-		}
+		token := ociIssued(t, h, lamp, "repository:"+scope+":pull")
 		for path, want := range map[string]int{"/lamp": 200, "/library/lamp": 200, "/acme/tide": 403} {
-			if a := ociSend(t, http.MethodGet, below+path+"/manifests/v1", got.Token, nil); a.Status != want {
+			if a := ociSend(t, http.MethodGet, below+path+"/manifests/v1", token, nil); a.Status != want {
 				t.Errorf("%s with a token for %s: %d %s, want %d", path, scope, a.Status, a.Body, want)
 			}
 		}

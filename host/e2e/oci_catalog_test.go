@@ -55,26 +55,20 @@ func TestOCICatalogShowsWhatATokenMayRead(t *testing.T) {
 			t.Errorf("who may read nothing is answered %d %s, want %d", a.Status, a.Body, want)
 		}
 	}
+	challenged := func(a faultAnswer, more string) {
+		t.Helper()
+		want := `Bearer realm="` + h.URL + `/v2/_token",service="entrepot",scope="registry:catalog:*"` + more
+		if got := a.Header.Get("WWW-Authenticate"); a.Status != 401 || got != want {
+			t.Errorf("the catalogue is %d and asks for %s, want %s", a.Status, got, want)
+		}
+	}
+	challenged(faultTry(t, http.MethodGet, h.URL+"/v2/_catalog"), "")
+	challenged(ociSend(t, http.MethodGet, h.URL+"/v2/_catalog", ociIssued(t, h, some, ""), nil), `,error="insufficient_scope"`)
 
 	// As clients ask: with a token that was issued for the catalogue, or for
 	// something else.
 	for scope, want := range map[string]int{"registry:catalog:*": 200, "repository:acme/tide:pull": 401} {
-		req, err := http.NewRequest(http.MethodGet, h.URL+"/v2/_token?scope="+scope, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.SetBasicAuth("ann", some)
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var issued struct{ Token string }
-		err = json.NewDecoder(resp.Body).Decode(&issued)
-		resp.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		a := ociSend(t, http.MethodGet, h.URL+"/v2/_catalog", issued.Token, nil)
+		a := ociSend(t, http.MethodGet, h.URL+"/v2/_catalog", ociIssued(t, h, some, scope), nil)
 		if a.Status != want || want == 200 && (!strings.Contains(string(a.Body), "acme/tide") || strings.Contains(string(a.Body), "secret")) {
 			t.Errorf("a token for %s gets %d %s", scope, a.Status, a.Body)
 		}

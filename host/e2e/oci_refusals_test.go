@@ -110,7 +110,7 @@ func TestOCIListsOfTags(t *testing.T) {
 		}
 	}
 	a := answered(t, 200, h.URL+"/v2/library/tide/tags/list?n=1&ns=docker.io")
-	if link, want := a.Header.Get("Link"), fmt.Sprintf(`<%s/v2/library/tide/tags/list?ns=docker.io&last=v00&n=1>; rel="next"`, h.URL); link != want {
+	if link, want := a.Header.Get("Link"), fmt.Sprintf(`<%s/v2/library/tide/tags/list?last=v00&n=1&ns=docker.io>; rel="next"`, h.URL); link != want {
 		t.Errorf("the next page is %s, want %s", link, want)
 	}
 }

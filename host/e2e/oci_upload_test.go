@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +30,26 @@ func ociSend(t testing.TB, method, address, token string, body []byte, headers .
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	return faultAnswer{resp.StatusCode, resp.Header, answer, err}
+}
+
+// ociIssued is a token for a scope, as a client that logs in asks for it.
+func ociIssued(t testing.TB, h *Host, token, scope string) string {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, h.URL+"/v2/_token?scope="+url.QueryEscape(scope), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("joe", token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var issued struct{ Token string }
+	if err := json.NewDecoder(resp.Body).Decode(&issued); err != nil || issued.Token == "" {
+		t.Fatalf("no token for %s: %d %v", scope, resp.StatusCode, err)
+	}
+	return issued.Token
 }
 
 // ociPut pushes a manifest to an address.

@@ -227,7 +227,7 @@ func TestOCINamesBecomeOursWhenTheyArePushed(t *testing.T) {
 
 // TestOCIPushesTakeOverWhatUpstreamHas pushes an image whose blobs upstream has
 // under the same name, and one while upstream is down, as clients do: they ask
-// first what is there.
+// first what is there, with a token that is for the push.
 func TestOCIPushesTakeOverWhatUpstreamHas(t *testing.T) {
 	t.Parallel()
 	for about, hosted := range map[string]string{"any": `hosted { any = true }`, "merge": `hosted { merge = ["acme/*"] }`} {
@@ -237,7 +237,8 @@ func TestOCIPushesTakeOverWhatUpstreamHas(t *testing.T) {
 			image, other := ociImage(t, "image", "amd64", 1000), ociImage(t, "other", "amd64", 1000)
 			g.put("acme/tide", image, "v1")
 			h := ociCache(t, g, "0", hosted, `anonymous = ["read"]`)
-			token := h.token(t, "joe", "--allow", "read,publish")
+			all := h.token(t, "joe", "--allow", "read,publish")
+			token := ociIssued(t, h, all, "repository:acme/tide:pull,push")
 			repository := h.URL + "/v2/acme/tide"
 			push := func(c *ociContent, tag string) {
 				t.Helper()
@@ -251,9 +252,17 @@ func TestOCIPushesTakeOverWhatUpstreamHas(t *testing.T) {
 					t.Errorf("after the push the blob answers %d", a.Status)
 				}
 			}
-			// Who only reads is told of what upstream has.
+			// Who only reads is told of what upstream has, and who may publish but does
+			// not say that this is to come, of manifests, which are looked up to pull.
 			if a := faultTry(t, http.MethodHead, repository+"/blobs/"+image.blobs[0].digest); a.Status != http.StatusOK {
 				t.Errorf("a reader is told %d", a.Status)
+			}
+			for _, path := range []string{"/manifests/v1", "/manifests/" + image.digest} {
+				for _, token := range []string{all, ociIssued(t, h, all, "repository:acme/tide:pull")} {
+					if a := ociSend(t, http.MethodHead, repository+path, token, nil); a.Status != http.StatusOK || a.Header.Get("Docker-Content-Digest") != image.digest {
+						t.Errorf("who may publish is told %d %v of %s", a.Status, a.Header, path)
+					}
+				}
 			}
 			push(image, "v1")
 			g.Close()

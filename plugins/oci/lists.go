@@ -33,9 +33,15 @@ func pageOf(r sdk.Request) (page, *sdk.Failure) {
 	return p, nil
 }
 
-// query is the page as an address has it, with a question mark.
-func (p page) query() string {
+// query is the page as an address has it, with a question mark, and further
+// parameters, by name, that have a value.
+func (p page) query(more ...string) string {
 	q := url.Values{}
+	for i := 0; i < len(more); i += 2 {
+		if more[i+1] != "" {
+			q.Set(more[i], more[i+1])
+		}
+	}
 	if p.n >= 0 {
 		q.Set("n", strconv.Itoa(p.n))
 	}
@@ -76,11 +82,7 @@ func (im image) tagsPath() string { return "/" + im.name + "/tags/list" }
 // tagsAddress is where clients that call the repository as this one does find a
 // page of the list.
 func (im image) tagsAddress(p page) string {
-	query := p.query()
-	if im.namespace != "" {
-		query = strings.TrimSuffix("?ns="+url.QueryEscape(im.namespace)+"&"+strings.TrimPrefix(query, "?"), "&")
-	}
-	return "/" + im.asked + "/tags/list" + query
+	return "/" + im.asked + "/tags/list" + p.query("ns", im.namespace)
 }
 
 // planTags lists tags. The whole list is what tells of new ones; a page, or the

@@ -61,6 +61,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		Package:   &sdk.Package{Peek: []string{"folder:index.json", "tar:index.json", "tar:manifest.json", "tar.gz:index.json", "tar.gz:manifest.json"}, Inspect: inspect, Unpack: x.unpack},
 		Challenge: `Bearer realm="{url}/_token",service="entrepot"{scope}`,
 		Scopes:    scopes,
+		ListScope: "registry:catalog:*",
 		Errors: sdk.ErrorFormat{
 			Type: "application/json",
 			Body: `{"errors":[{"code":{code},"message":{message}}]}`,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,12 +41,22 @@ type image struct {
 // at finds the repository that a request is about.
 func (x registry) at(plan func(image, sdk.Request) sdk.Plan) func(sdk.Request) sdk.Plan {
 	return func(r sdk.Request) sdk.Plan {
-		im, err := x.image(r.Get("name"), r.Param("ns"))
+		im, err := x.image(r.Get("name"), namespaceOf(r))
 		if err != nil {
 			return *err
 		}
 		return plan(im, r)
 	}
+}
+
+// namespaceOf is the registry that a mirror's client says a name is of; empty: it
+// says none, or this one, which it was told to reach at another address.
+func namespaceOf(r sdk.Request) string {
+	ns := r.Param("ns")
+	if here, err := url.Parse(r.URL("")); err == nil && strings.EqualFold(here.Host, ns) {
+		return ""
+	}
+	return ns
 }
 
 // image reads a name, and the registry that a mirror's client says it is of.

@@ -63,15 +63,16 @@ func (x registry) planManifest(im image, r sdk.Request) sdk.Plan {
 func (x registry) tagged(im image, tag string) sdk.Document {
 	from := im.heads(tag)
 	return sdk.Document{
-		Path:    im.manifestPath(tag),
-		Name:    im.name,
-		From:    from[:1],
-		History: true,
-		Listing: im.tagsPath(),
-		Listed:  tag,
-		Probe:   true,
-		Header:  im.header(),
-		Render:  func(in *sdk.Input) error { return x.resolve(in, im, tag, from) },
+		Path:     im.manifestPath(tag),
+		Name:     im.name,
+		From:     from[:1],
+		History:  true,
+		Listing:  im.tagsPath(),
+		Listed:   tag,
+		Probe:    true,
+		LookedUp: true,
+		Header:   im.header(),
+		Render:   func(in *sdk.Input) error { return x.resolve(in, im, tag, from) },
 	}
 }
 
@@ -94,6 +95,7 @@ func (im image) manifest(d sdk.Digest) sdk.Artifact {
 		Facts:    []string{im.manifestPath("*")},
 		Unlisted: true,
 		Probe:    true,
+		LookedUp: true,
 		Header:   im.header("Docker-Content-Digest", text(d)),
 		Missing:  sdk.Failure{Kind: sdk.KindNotFound, Code: "MANIFEST_UNKNOWN", Message: fmt.Sprintf("there is no manifest %s in %s", text(d), im.name)},
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -26,23 +25,14 @@ func planReferrers(im image, r sdk.Request) sdk.Plan {
 	if failure != nil {
 		return *failure
 	}
-	if p.n < 0 || p.n > maxReferrers {
-		p.n = maxReferrers
+	p.n = min(p.n, maxReferrers)
+	l := referrers{
+		image: im, digest: d, filter: r.Param("artifactType"), page: p,
+		from: im.sources("/referrers/"+digest, mediaIndex, countLists),
 	}
-	filter := r.Param("artifactType")
-	path := "/" + im.name + "/referrers/" + digest
-	from := im.sources("/referrers/"+digest, mediaIndex, countLists)
-	l := referrers{image: im, digest: d, filter: filter, page: p, path: path, from: from}
 	return sdk.Document{
-		Path: path + queryOf(r), Name: im.name, From: from[:1], Query: true, Header: im.header(), Render: l.render,
+		Path: l.address(p), Name: im.name, From: l.from[:1], Query: true, Header: im.header(), Render: l.render,
 	}
-}
-
-func queryOf(r sdk.Request) string {
-	if r.Query == "" {
-		return ""
-	}
-	return "?" + r.Query
 }
 
 type referrers struct {
@@ -50,8 +40,13 @@ type referrers struct {
 	digest sdk.Digest
 	filter string
 	page   page
-	path   string
 	from   []sdk.Source
+}
+
+// address is where a page of the list is: under the repository's canonical name,
+// which has its registry's, and without anything else that was asked.
+func (l referrers) address(p page) string {
+	return "/" + l.name + "/referrers/" + text(l.digest) + p.query("artifactType", l.filter)
 }
 
 func (l referrers) render(in *sdk.Input) error {
@@ -72,7 +67,11 @@ func (l referrers) render(in *sdk.Input) error {
 		}
 	}
 	slices.Sort(names)
-	some, next := l.page.cut(names)
+	p := l.page
+	if p.n < 0 {
+		p.n = maxReferrers
+	}
+	some, next := p.cut(names)
 	index := struct {
 		SchemaVersion int          `json:"schemaVersion"`
 		MediaType     string       `json:"mediaType"`
@@ -86,11 +85,7 @@ func (l referrers) render(in *sdk.Input) error {
 		header["OCI-Filters-Applied"] = "artifactType"
 	}
 	if next != "" {
-		more := page{l.page.n, next}.query()
-		if l.filter != "" {
-			more += "&artifactType=" + url.QueryEscape(l.filter)
-		}
-		header["Link"] = following(in.URL(l.path + more))
+		header["Link"] = following(in.URL(l.address(page{p.n, next})))
 	}
 	return json.NewEncoder(in.OutputWith("", mediaIndex, header)).Encode(index)
 }

@@ -230,6 +230,12 @@ func (id *Identity) granted(action Action, mounted string, name *string, rules n
 	return id.limit == nil || action == Some || id.limit.covers(action, mounted, name, rules)
 }
 
+// Issued reports whether the token was issued for an action on a package of what
+// is mounted at an address: whoever asked for it says that this is what it is for.
+func (id *Identity) Issued(action Action, mounted, name string, rules names.Rules) bool {
+	return id != nil && id.limit != nil && id.limit.covers(action, mounted, &name, rules)
+}
+
 // Oversees reports whether everything in all repositories may be read.
 func (id *Identity) Oversees() bool {
 	return id != nil && id.limit == nil && slices.ContainsFunc(id.permissions, func(p Permission) bool {

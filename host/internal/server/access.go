@@ -221,11 +221,9 @@ func challenge(w *recorder, repo *cache.Repository) string {
 		return `Basic realm="entrepot"`
 	}
 	var scopes []string
-	if scope := repo.Describe.GetScopes()[string(w.action)]; scope != "" {
-		for _, name := range w.packages {
-			if name != access.Everything {
-				scopes = append(scopes, strings.ReplaceAll(scope, "{package}", name))
-			}
+	for _, name := range w.packages {
+		if scope := scopeOf(repo, w.action, name); scope != "" {
+			scopes = append(scopes, scope)
 		}
 	}
 	scope := ""
@@ -236,6 +234,18 @@ func challenge(w *recorder, repo *cache.Repository) string {
 		scope += `,error="insufficient_scope"` // RFC 6750, section 3.1
 	}
 	return strings.NewReplacer("{url}", w.base+w.prefix, "{scope}", scope).Replace(c)
+}
+
+// scopeOf is the scope that an action on a package takes, or a list of all of them;
+// empty: there is none.
+func scopeOf(repo *cache.Repository, action access.Action, name string) string {
+	switch {
+	case name != access.Everything:
+		return strings.ReplaceAll(repo.Describe.GetScopes()[string(action)], "{package}", name)
+	case action == access.Read:
+		return repo.Describe.GetListScope()
+	}
+	return ""
 }
 
 // challenged plans a request that is refused because its sender may do nothing,

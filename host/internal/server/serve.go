@@ -51,7 +51,7 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 		switch {
 		case w.readable != nil:
 			answer, err = s.cache.Listed(r.Context(), repo, d, rt.base, w.readable)
-		case d.GetProbe() && len(d.GetNames()) == 1 && s.probes(w, r, repo, d.GetNames()[0]):
+		case len(d.GetNames()) == 1 && s.probes(w, r, repo, d, d.GetNames()[0]):
 			answer, err = s.probed(r.Context(), repo, d, rt.base)
 		default:
 			answer, err = s.cache.Document(r.Context(), repo, d, rt.base)
@@ -302,7 +302,7 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	if r.Method == http.MethodHead {
 		ask = s.cache.Head
 	}
-	if a.GetProbe() && s.probes(w, r, repo, a.GetVersion().GetName()) {
+	if s.probes(w, r, repo, a, a.GetVersion().GetName()) {
 		ask = s.cache.Ours
 	}
 	f, err := ask(r.Context(), repo, a, rt.base)
@@ -343,10 +343,23 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	return follow(w, r, f)
 }
 
-// probes reports whether a request asks what need not be uploaded.
-func (s *Server) probes(w *recorder, r *http.Request, repo *cache.Repository, name string) bool {
-	return r.Method == http.MethodHead && repo.MayPublish(name) == nil &&
-		w.identity.May(access.Publish, repo.Name, w.prefix, []string{name}, repo.Anonymous, repo.Names) == nil
+// probable is a plan of what may be asked for before an upload.
+type probable interface {
+	GetProbe() bool
+	GetLookedUp() bool
+}
+
+// probes reports whether a request asks what of a plan need not be uploaded. Of
+// what is looked up before downloads too, a right to publish tells nothing: who
+// may do both would not get what upstream has.
+func (s *Server) probes(w *recorder, r *http.Request, repo *cache.Repository, plan probable, name string) bool {
+	if !plan.GetProbe() || r.Method != http.MethodHead || repo.MayPublish(name) != nil {
+		return false
+	}
+	if plan.GetLookedUp() && !w.identity.Issued(access.Publish, w.prefix, name, repo.Names) {
+		return false
+	}
+	return w.identity.May(access.Publish, repo.Name, w.prefix, []string{name}, repo.Anonymous, repo.Names) == nil
 }
 
 // probed is the document that a probe asks for. Upstream is not asked before

@@ -368,7 +368,9 @@ type DescribeResponse struct {
 	// URL has as its repository_url.
 	PurlRegistry bool `protobuf:"varint,20,opt,name=purl_registry,json=purlRegistry,proto3" json:"purl_registry,omitempty"`
 	// Which spellings of a package's name are the same.
-	Names         *NameRules `protobuf:"bytes,21,opt,name=names,proto3" json:"names,omitempty"`
+	Names *NameRules `protobuf:"bytes,21,opt,name=names,proto3" json:"names,omitempty"`
+	// The scope of a token that a list of all packages takes; empty: none.
+	ListScope     string `protobuf:"bytes,22,opt,name=list_scope,json=listScope,proto3" json:"list_scope,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -548,6 +550,13 @@ func (x *DescribeResponse) GetNames() *NameRules {
 		return x.Names
 	}
 	return nil
+}
+
+func (x *DescribeResponse) GetListScope() string {
+	if x != nil {
+		return x.ListScope
+	}
+	return ""
 }
 
 // NameRules say which spellings of a package's name are the same.
@@ -1954,7 +1963,10 @@ type Artifact struct {
 	Unlisted bool `protobuf:"varint,11,opt,name=unlisted,proto3" json:"unlisted,omitempty"`
 	// Whether a HEAD comes before an upload: who may publish the package is told of
 	// what is ours alone, because what upstream has would not be uploaded.
-	Probe         bool `protobuf:"varint,12,opt,name=probe,proto3" json:"probe,omitempty"`
+	Probe bool `protobuf:"varint,12,opt,name=probe,proto3" json:"probe,omitempty"`
+	// Whether a HEAD comes before a download as well: with probe only a token that
+	// was issued to publish the package is told of what is ours alone.
+	LookedUp      bool `protobuf:"varint,13,opt,name=looked_up,json=lookedUp,proto3" json:"looked_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2073,6 +2085,13 @@ func (x *Artifact) GetProbe() bool {
 	return false
 }
 
+func (x *Artifact) GetLookedUp() bool {
+	if x != nil {
+		return x.LookedUp
+	}
+	return false
+}
+
 // Document serves a rendering.
 type Document struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2118,7 +2137,9 @@ type Document struct {
 	Probe bool `protobuf:"varint,14,opt,name=probe,proto3" json:"probe,omitempty"`
 	// Whether clients read the output beside the main one, as its checksum: it is
 	// that of the main one which they got last.
-	Beside        bool `protobuf:"varint,15,opt,name=beside,proto3" json:"beside,omitempty"`
+	Beside bool `protobuf:"varint,15,opt,name=beside,proto3" json:"beside,omitempty"`
+	// As Artifact.looked_up, which the artifact that it ends in has too.
+	LookedUp      bool `protobuf:"varint,16,opt,name=looked_up,json=lookedUp,proto3" json:"looked_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2254,6 +2275,13 @@ func (x *Document) GetProbe() bool {
 func (x *Document) GetBeside() bool {
 	if x != nil {
 		return x.Beside
+	}
+	return false
+}
+
+func (x *Document) GetLookedUp() bool {
+	if x != nil {
+		return x.LookedUp
 	}
 	return false
 }
@@ -5407,7 +5435,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"%entrepot/ecosystem/v1/ecosystem.proto\x12\x15entrepot.ecosystem.v1\"4\n" +
 	"\x0fDescribeRequest\x12!\n" +
-	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"\xae\a\n" +
+	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"\xcd\a\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -5430,7 +5458,9 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x06scopes\x18\x12 \x03(\v23.entrepot.ecosystem.v1.DescribeResponse.ScopesEntryR\x06scopes\x12(\n" +
 	"\x10other_purl_types\x18\x13 \x03(\tR\x0eotherPurlTypes\x12#\n" +
 	"\rpurl_registry\x18\x14 \x01(\bR\fpurlRegistry\x126\n" +
-	"\x05names\x18\x15 \x01(\v2 .entrepot.ecosystem.v1.NameRulesR\x05names\x1a9\n" +
+	"\x05names\x18\x15 \x01(\v2 .entrepot.ecosystem.v1.NameRulesR\x05names\x12\x1d\n" +
+	"\n" +
+	"list_scope\x18\x16 \x01(\tR\tlistScope\x1a9\n" +
 	"\vScopesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x98\x01\n" +
@@ -5537,7 +5567,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\tcounts_as\x18\b \x01(\tR\bcountsAs\"8\n" +
 	"\x06Digest\x12\x1c\n" +
 	"\talgorithm\x18\x01 \x01(\tR\talgorithm\x12\x10\n" +
-	"\x03sum\x18\x02 \x01(\fR\x03sum\"\xa7\x04\n" +
+	"\x03sum\x18\x02 \x01(\fR\x03sum\"\xc4\x04\n" +
 	"\bArtifact\x128\n" +
 	"\aversion\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x127\n" +
@@ -5551,10 +5581,11 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\amissing\x18\n" +
 	" \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\amissing\x12\x1a\n" +
 	"\bunlisted\x18\v \x01(\bR\bunlisted\x12\x14\n" +
-	"\x05probe\x18\f \x01(\bR\x05probe\x1a:\n" +
+	"\x05probe\x18\f \x01(\bR\x05probe\x12\x1b\n" +
+	"\tlooked_up\x18\r \x01(\bR\blookedUp\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8a\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa7\x04\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\x12\x14\n" +
@@ -5572,7 +5603,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\alisting\x18\f \x01(\tR\alisting\x12\x16\n" +
 	"\x06listed\x18\r \x01(\tR\x06listed\x12\x14\n" +
 	"\x05probe\x18\x0e \x01(\bR\x05probe\x12\x16\n" +
-	"\x06beside\x18\x0f \x01(\bR\x06beside\x1a:\n" +
+	"\x06beside\x18\x0f \x01(\bR\x06beside\x12\x1b\n" +
+	"\tlooked_up\x18\x10 \x01(\bR\blookedUp\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x01\n" +
