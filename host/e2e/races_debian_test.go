@@ -1,10 +1,7 @@
 package e2e
 
 import (
-	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 )
@@ -43,65 +40,6 @@ func TestDebianFirstLookRaces(t *testing.T) {
 			a.publish(t, third)
 			a.Close()
 			newApt(t, h.URL, a, "stable").installsTide(t, tide11)
-		})
-	}
-}
-
-// TestDebianLateArchitecture has a client of another architecture come while a
-// lagged state is in force whose indexes for it nobody got, and upstream does not
-// keep.
-func TestDebianLateArchitecture(t *testing.T) {
-	t.Parallel()
-	for name, lagged := range map[string]bool{"after the first state": false, "after others": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := startArchive(t)
-			publish := func(s suiteState) {
-				s.plain, s.also = true, []string{"arm64"}
-				a.remove("/dists/")
-				a.publish(t, s)
-			}
-			zeroth := stable
-			zeroth.packages, zeroth.age = []debPackage{wreck10, kelp}, 20*day
-			cooldown := "3d"
-			if lagged {
-				cooldown = "3s"
-				publish(zeroth)
-			} else {
-				publish(stable)
-			}
-			h := startHost(t, debianConfig(a, cooldown, always, `negative_ttl = "1ms"`))
-			first := newApt(t, h.URL, a, "stable")
-			first.updates(t)
-			if lagged {
-				publish(stable)
-				eventually(t, "to have the second state in force", func() bool {
-					_, _, body := get(t, h.URL+"/debian/sea/dists/stable/InRelease")
-					return string(body) == string(a.files["/dists/stable/InRelease"].body)
-				})
-			}
-			first.installsTide(t, tide10)
-
-			publish(newStable)
-			late := newApt(t, h.URL, a, "stable")
-			list := filepath.Join(late.dir, "etc/apt/sources.list")
-			text := fmt.Sprintf("deb [arch=amd64,arm64 signed-by=%s] %s/debian/sea stable main\n", a.keyring, h.URL)
-			if err := os.WriteFile(list, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			newest := a.files["/dists/stable/main/binary-arm64/Packages.xz"].body
-			if _, err := late.run(t, "update", "-o", "APT::Update::Error-Mode=any"); err == nil && lagged {
-				t.Error("apt got indexes that upstream does not have any more")
-			}
-			eventually(t, "to fetch of the newest state what was asked for in vain", func() bool {
-				return a.askedFor("binary-arm64/Packages.xz") > 0
-			})
-			a.remove("/binary-arm64/") // as if upstream had moved on
-			late.settled(t)
-			late.downloads(t, "tide", tide11, wreck10)
-			if status, _, body := get(t, h.URL+"/debian/sea/dists/stable/main/binary-arm64/Packages.xz"); status != http.StatusOK || string(body) != string(newest) {
-				t.Errorf("the late index is answered with %d", status)
-			}
 		})
 	}
 }
