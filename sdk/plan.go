@@ -96,7 +96,9 @@ type Document struct {
 	// with the version given to [Input.State], is judged. The newest state that
 	// policy serves is in force; until there is one the first that was seen is,
 	// and never one that has expired while there is a newer. Parts that clients
-	// ask for are kept for each state, and a new one waits for them for a while.
+	// ask for are kept for each state, and a new one waits for them for a while; one
+	// that upstream left before clients got any is given up for the next. Parts in
+	// one folder whose names differ after the first dot are forms of one another.
 	Snapshot bool
 	// History has the files that Keep is told of remembered, so that later
 	// renderings find them in [Input.Earlier]. A Query finds there what is

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -57,6 +58,10 @@ type suiteState struct {
 	valid time.Duration
 	// plain is whether upstream does not have indexes by their content.
 	plain bool
+	// also are architectures besides amd64, with the same packages.
+	also []string
+	// detached is whether its signature is a file of its own.
+	detached bool
 	// until stops before a file whose path ends in it is put in place; empty:
 	// all are.
 	until string
@@ -148,7 +153,8 @@ func (a *debArchive) publish(t testing.TB, s suiteState) {
 	indexes := map[string][]byte{"": index.Bytes(), ".gz": gzipped(t, index.Bytes()), ".xz": xzipped(t, index.Bytes())}
 	translation := gzipped(t, []byte("Package: none\n\n"))
 	date := fixtureNow.Add(-s.age)
-	release := fmt.Sprintf("Origin: Harbour\nSuite: %s\nCodename: %s\nDate: %s\nArchitectures: amd64\nComponents: main\n", s.suite, s.suite, date.Format("Mon, 02 Jan 2006 15:04:05 UTC"))
+	release := fmt.Sprintf("Origin: Harbour\nSuite: %s\nCodename: %s\nDate: %s\nArchitectures: %s\nComponents: main\n",
+		s.suite, s.suite, date.Format("Mon, 02 Jan 2006 15:04:05 UTC"), strings.Join(append([]string{"amd64"}, s.also...), " "))
 	if s.valid != 0 {
 		release += fmt.Sprintf("Valid-Until: %s\n", time.Now().Add(s.valid).UTC().Format("Mon, 02 Jan 2006 15:04:05 UTC"))
 	}
@@ -158,20 +164,30 @@ func (a *debArchive) publish(t testing.TB, s suiteState) {
 	release += "SHA256:\n"
 	parts := map[string][]byte{"main/i18n/Translation-en.gz": translation}
 	for extension, body := range indexes {
-		parts["main/binary-amd64/Packages"+extension] = body
+		for _, arch := range append([]string{"amd64"}, s.also...) {
+			parts["main/binary-"+arch+"/Packages"+extension] = body
+		}
 	}
 	for _, name := range sortedKeys(parts) {
 		release += fmt.Sprintf(" %s %d %s\n", sha256Hex(parts[name]), len(parts[name]), name)
 	}
-	delete(parts, "main/binary-amd64/Packages") // listed, but not there
-	parts["InRelease"] = a.sign(t, release, date)
+	for _, arch := range append([]string{"amd64"}, s.also...) {
+		delete(parts, "main/binary-"+arch+"/Packages") // listed, but not there
+	}
+	roots := map[string][]byte{}
+	if s.detached {
+		roots["Release"], roots["Release.gpg"] = []byte(release), a.signature(t, release, date)
+	} else {
+		roots["InRelease"] = a.sign(t, release, date)
+	}
+	maps.Copy(parts, roots)
 	root := "/dists/" + s.suite + "/"
 	for _, name := range sortedKeys(parts) { // InRelease first
 		if s.until != "" && strings.HasSuffix(name, s.until) {
 			continue
 		}
 		a.put(root+name, parts[name], date)
-		if !s.plain && name != "InRelease" {
+		if !s.plain && roots[name] == nil {
 			a.put(root+path.Dir(name)+"/by-hash/SHA256/"+sha256Hex(parts[name]), parts[name], date)
 		}
 	}
@@ -192,6 +208,36 @@ func (a *debArchive) sign(t testing.TB, text string, at time.Time) []byte {
 		t.Fatal(err)
 	}
 	return append(b.Bytes(), '\n')
+}
+
+// signature makes a Release.gpg.
+func (a *debArchive) signature(t testing.TB, text string, at time.Time) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	config := &packet.Config{Time: func() time.Time { return at }}
+	if err := openpgp.ArmoredDetachSign(&b, a.key, strings.NewReader(text), config); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// changesAt puts a state in the place of all that there is as soon as a file with
+// a text in its path is asked for, before that is answered.
+func (a *debArchive) changesAt(t testing.TB, text string, s suiteState) {
+	t.Helper()
+	next := &debArchive{key: a.key, files: map[string]debFile{}}
+	next.publish(t, s)
+	var once sync.Once
+	a.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, text) {
+			once.Do(func() {
+				a.mu.Lock()
+				defer a.mu.Unlock()
+				a.files = next.files
+			})
+		}
+		a.ServeHTTP(w, r)
+	}))
 }
 
 // path is where the package's file is in an archive.

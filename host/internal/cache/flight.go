@@ -222,7 +222,7 @@ func (c *Cache) followed(plan *pb.Artifact, f *flight) (*File, error) {
 // missed remembers that upstream has no such file, or sent a wrong one.
 type missed struct {
 	*Failure
-	until time.Time
+	at, until time.Time
 	// wrong is whether bytes came that are not the file's: who asks for them has
 	// them fetched again, and who asks for the header only is told.
 	wrong bool
@@ -231,13 +231,14 @@ type missed struct {
 // noteMissing remembers for a while that upstream has no such file, or sent a
 // wrong one, if that is why it cannot be had.
 func (c *Cache) noteMissing(repo *Repository, name string, err error) {
-	until := time.Now().Add(repo.NegativeTTL)
+	now := time.Now()
+	until := now.Add(repo.NegativeTTL)
 	failure := (*Failure)(nil)
 	switch {
 	case errors.As(err, &failure) && failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND:
-		c.missing.Set(name, missed{Failure: failure, until: until})
+		c.missing.Set(name, missed{Failure: failure, at: now, until: until})
 	case errors.Is(err, errWrongDigest):
-		c.missing.Set(name, missed{Failure: AsFailure(err), until: until, wrong: true})
+		c.missing.Set(name, missed{Failure: AsFailure(err), at: now, until: until, wrong: true})
 	}
 }
 

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
@@ -25,6 +28,9 @@ func (m *making) snapshot(ctx context.Context, done *pb.RenderDone, sink *output
 	if err := m.keep(r, sink, done); err != nil || r.Failure != nil || m.stale != nil {
 		return r, err
 	}
+	if err := m.steady(ctx, r.Outputs); err != nil {
+		return nil, err
+	}
 	if err := m.observeState(r, done.GetState(), sink.facts); err != nil {
 		return nil, err
 	}
@@ -39,6 +45,41 @@ func (m *making) snapshot(ctx context.Context, done *pb.RenderDone, sink *output
 	m.release()
 	m.c.complete(ctx, m.repo, m.d.GetPath())
 	return r, nil
+}
+
+// errMoved says that upstream changed while the documents of a state were got.
+var errMoved = fmt.Errorf("%w: it changed while it was read", errUpstreamBody)
+
+// steady fails where upstream no longer shows the documents that a state with such
+// outputs was made of. They are got beside one another, so that those of a state
+// not seen yet are asked for once more: all of them were there at once then.
+func (m *making) steady(ctx context.Context, outputs map[string]*Output) error {
+	s, err := m.c.snapshotAt(m.repo, m.d.GetPath())
+	if err != nil || s.shows(outputs) {
+		return err
+	}
+	made := slices.DeleteFunc(slices.Clone(m.order), func(u usedSource) bool { return u.Status != http.StatusOK || u.Here })
+	if len(made) < 2 {
+		return nil
+	}
+	m.release()
+	since := time.Now()
+	g, ctx := errgroup.WithContext(ctx)
+	for _, u := range made {
+		g.Go(func() error {
+			now, stale, err := m.c.source(ctx, m.repo, u.wire(), func(kept *source) bool { return kept.Checked.After(since) })
+			switch {
+			case err != nil:
+				return err
+			case stale != nil:
+				return stale
+			case now.Status != u.Status || now.Digest != u.Digest:
+				return fmt.Errorf("%w: %s", errMoved, u.URL)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // judge adds the floors of files that are new to a policy and reports whether

@@ -347,6 +347,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 	if m.without != nil && len(m.hosted) == 0 {
 		return nil, m.without
 	}
+	var moved error
 	for range renderTries {
 		m.epoch = m.c.policy.Epoch()
 		p := m.c.policy.For(m.repo.eco(), m.d.GetNames(), time.Now())
@@ -356,7 +357,12 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 		done, err := m.repo.Ecosystem.Render(ctx, m.start(p), m.hosted, m.d.GetSources(), m.fetch, sink)
 		failure := done.GetFailure()
 		if m.d.GetSnapshot() && err == nil {
-			return m.snapshot(ctx, done, sink, p, generation, hostedKey)
+			r, err := m.snapshot(ctx, done, sink, p, generation, hostedKey)
+			if errors.Is(err, errMoved) {
+				moved = err
+				continue
+			}
+			return r, err
 		}
 		if err == nil && sink.tooMany {
 			err = fmt.Errorf("plugin %s tells more than %d facts of %s", m.repo.Plugin, maxFacts, m.d.GetPath())
@@ -421,6 +427,9 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			}
 		}
 		return r, m.keep(r, sink, done)
+	}
+	if moved != nil {
+		return nil, moved
 	}
 	return nil, fmt.Errorf("plugin %s shows versions that policy holds in %s", m.repo.Plugin, m.d.GetPath())
 }

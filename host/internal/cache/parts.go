@@ -116,7 +116,8 @@ func (c *Cache) findPart(repo *Repository, s *snapshot, plan *pb.Artifact, ours 
 var errNoDigest = errors.New("a part needs a sha256")
 
 // artifact is the plan of a part: of its bytes, wherever they stand. Upstream
-// has them where the part says, or beside the root as they are here.
+// has them where the part says, or beside the root as they are here, if its newest
+// state lists no others there.
 func (s *snapshot) artifact(f *pb.Fact) (*pb.Artifact, error) {
 	d, ok := partDigest(f)
 	if !ok {
@@ -131,7 +132,7 @@ func (s *snapshot) artifact(f *pb.Fact) (*pb.Artifact, error) {
 	if f.GetUrl() != "" {
 		a.Sources = append(a.Sources, &pb.Source{Url: f.GetUrl(), Role: s.Role})
 	}
-	if beside, ok := strings.CutPrefix(f.GetPath(), strings.TrimSuffix(path.Dir(s.Path), "/")+"/"); ok {
+	if beside, ok := strings.CutPrefix(f.GetPath(), strings.TrimSuffix(path.Dir(s.Path), "/")+"/"); ok && !s.superseded(f) {
 		a.Sources = append(a.Sources, &pb.Source{Url: strings.TrimSuffix(s.Dir, "/") + "/" + beside, Role: s.Role})
 	}
 	return a, nil
@@ -161,6 +162,15 @@ func (c *Cache) partFile(ctx context.Context, repo *Repository, plan *pb.Artifac
 	if err != nil {
 		return nil, err
 	}
+	want := func(got bool) {
+		if err := c.want(repo, plan.GetSnapshot(), f.GetPath(), got); err != nil {
+			// It may be lacking in states to come, which the next client notes again.
+			c.log.Warn("that clients ask for a part of a snapshot cannot be noted", "repository", repo.Name, "document", plan.GetSnapshot(), "part", f.GetPath(), "error", err)
+		}
+	}
+	if !c.there(f) {
+		want(false)
+	}
 	if c.superseded(repo, plan.GetSnapshot(), f) {
 		_, err := c.landed(ctx, repo, resolved, base)
 		if errors.Is(err, errWrongDigest) || isNotFound(err) {
@@ -174,16 +184,10 @@ func (c *Cache) partFile(ctx context.Context, repo *Repository, plan *pb.Artifac
 	if err != nil {
 		return nil, err
 	}
-	want := func() {
-		if err := c.want(repo, plan.GetSnapshot(), f.GetPath()); err != nil {
-			// It may be lacking in states to come, which the next client notes again.
-			c.log.Warn("that clients ask for a part of a snapshot cannot be noted", "repository", repo.Name, "document", plan.GetSnapshot(), "part", f.GetPath(), "error", err)
-		}
-	}
 	if file.Flight != nil {
-		file.Flight.flight.whenKept(want)
+		file.Flight.flight.whenKept(func() { want(true) })
 	} else {
-		want()
+		want(true)
 	}
 	return file, nil
 }
@@ -191,24 +195,39 @@ func (c *Cache) partFile(ctx context.Context, repo *Repository, plan *pb.Artifac
 // superseded reports whether a part is none of the newest state.
 func (c *Cache) superseded(repo *Repository, root string, f *pb.Fact) bool {
 	s, err := c.snapshotAt(repo, root)
-	if s == nil || err != nil {
+	return s != nil && err == nil && s.superseded(f)
+}
+
+func (s *snapshot) superseded(f *pb.Fact) bool {
+	if len(s.States) == 0 {
 		return false
 	}
 	now := s.part(s.States[len(s.States)-1], f.GetPath())
 	return now == nil || !sameDigest(now, f)
 }
 
-// want remembers that clients get a part, and has it fetched of the states
-// to come, which upstream may not have for long.
-func (c *Cache) want(repo *Repository, root, part string) error {
+// want remembers that clients ask for a part, and whether they get it, and has
+// it fetched of the states to come, which upstream may not have for long. Where it
+// is not to be had of upstream's newest state, there may be a newer one already.
+func (c *Cache) want(repo *Repository, root, part string, got bool) error {
 	s, err := c.snapshotAt(repo, root)
 	if err != nil || s == nil {
 		return err
 	}
-	if at, known := s.findWanted(part); known && time.Since(s.Wanted[at].Asked) < wantedAgain {
+	name := snapshotName(repo, root)
+	complete := func() {
+		c.begin(key("complete", name, part), func(ctx context.Context) (any, error) {
+			c.complete(ctx, repo, root)
+			c.lookPast(ctx, repo, root)
+			return nil, nil
+		})
+	}
+	if at, known := s.findWanted(part); known && (!got || !s.Wanted[at].Vain) && time.Since(s.Wanted[at].Asked) < wantedAgain {
+		if s.Wanted[at].Vain {
+			complete()
+		}
 		return nil
 	}
-	name := snapshotName(repo, root)
 	mu := c.lockRecord(name)
 	mu.Lock()
 	defer mu.Unlock()
@@ -225,16 +244,16 @@ func (c *Cache) want(repo *Repository, root, part string) error {
 	at, known := s.findWanted(part)
 	if known {
 		next.Wanted[at].Asked = time.Now()
+		next.Wanted[at].Vain = s.Wanted[at].Vain && !got
 	} else {
-		next.Wanted = slices.Insert(next.Wanted, at, wanted{part, time.Now()})
+		next.Wanted = slices.Insert(next.Wanted, at, wanted{Path: part, Asked: time.Now(), Vain: !got})
 	}
-	if err := c.putSnapshot(repo, s, &next); err != nil || known {
+	if err := c.putSnapshot(repo, s, &next); err != nil {
 		return err
 	}
-	c.begin(key("complete", name, part), func(ctx context.Context) (any, error) {
-		c.complete(ctx, repo, root)
-		return nil, nil
-	})
+	if !known || next.Wanted[at].Vain {
+		complete()
+	}
 	return nil
 }
 
@@ -244,7 +263,8 @@ func (s *snapshot) findWanted(part string) (at int, known bool) {
 
 // complete fetches what is lacking of the parts that clients ask for, of the
 // state in force and those to come, and waits for it. Those to come are not
-// served without for a while.
+// served without for a while. What upstream once did not have of any but its
+// newest state it will not have again.
 func (c *Cache) complete(ctx context.Context, repo *Repository, root string) {
 	s, err := c.snapshotAt(repo, root)
 	if err != nil || s == nil {
@@ -255,14 +275,15 @@ func (c *Cache) complete(ctx context.Context, repo *Repository, root string) {
 	for _, st := range s.States[c.stateInForce(repo, s):] {
 		for _, f := range s.wanted(st) {
 			plan, err := s.artifact(f)
-			if err != nil || c.blobs.Has(blobs.Digest(plan.GetDigest().GetSum())) {
+			if err != nil || c.there(f) {
 				continue
 			}
-			if missed, ok := c.missing.GetIfPresent(artifactName(repo, plan.GetPath())); ok && time.Now().Before(missed.until) {
+			missed, known := c.missed(repo, s, f)
+			if known && (s.superseded(f) || time.Now().Before(missed.until)) {
 				continue
 			}
 			g.Go(func() error {
-				if _, err := c.landed(ctx, repo, plan, ""); err != nil {
+				if _, err := c.landed(ctx, repo, plan, ""); err != nil && !known {
 					c.log.Warn("a part of a snapshot's new state cannot be had", "repository", repo.Name, "document", root, "part", f.GetPath(), "state", st.Version, "error", err)
 				}
 				return nil
@@ -270,5 +291,10 @@ func (c *Cache) complete(ctx context.Context, repo *Repository, root string) {
 		}
 	}
 	_ = g.Wait() // no error comes of it
-	c.prepare(repo, s)
+	if s, err = c.settle(repo, root); err != nil {
+		c.log.Warn("what can be had of a snapshot cannot be noted", "repository", repo.Name, "document", root, "error", err)
+	}
+	if s != nil {
+		c.prepare(repo, s)
+	}
 }

@@ -45,6 +45,11 @@ type wanted struct {
 	Path string
 	// Asked is when one last did, to the day.
 	Asked time.Time
+	// Vain says that no client got it yet, and that it is kept of no state.
+	Vain bool `json:",omitzero"`
+	// Since is when a state first had it that was not in force, after clients had
+	// asked in vain; zero: a state in force had it.
+	Since time.Time `json:",omitzero"`
 }
 
 // state is one state of a snapshot.
@@ -60,6 +65,11 @@ type state struct {
 	Outputs map[string]*Output
 	// Parts is the list of its parts.
 	Parts Body
+	// Confirmed says that a later look showed the same outputs.
+	Confirmed bool `json:",omitzero"`
+	// Forsaken says that clients could not get of it what they asked for, so that
+	// any newer state is better.
+	Forsaken bool `json:",omitzero"`
 }
 
 const (
@@ -156,7 +166,7 @@ func (c *Cache) dropRenderings(repo *Repository, path string) error {
 
 // inForce is the index of the state that is served now: the newest that policy
 // serves and that is whole, or the first one seen, but none that is about to
-// expire while there is a newer one. The newest is served after a while though it
+// expire or that is forsaken while there is a newer one. The newest is served after a while though it
 // lacks parts, which upstream may have; those that upstream has left are not.
 func (s *snapshot) inForce(p *cooldown.Policy, whole func(at int) bool) int {
 	last := len(s.States) - 1
@@ -169,7 +179,7 @@ func (s *snapshot) inForce(p *cooldown.Policy, whole func(at int) bool) int {
 			break
 		}
 	}
-	for at < last && s.States[at].expired(p.Now) {
+	for at < last && (s.States[at].Forsaken || s.States[at].expired(p.Now)) {
 		at++
 	}
 	return at
@@ -187,21 +197,38 @@ func (c *Cache) stateInForce(repo *Repository, s *snapshot) int {
 	})
 }
 
-// whole reports whether the parts of a state that clients ask for are there.
+// whole reports whether the parts that a state needs are there.
 func (c *Cache) whole(s *snapshot, st *state) bool {
-	for _, f := range s.wanted(st) {
-		if d, ok := partDigest(f); ok && !c.blobs.Has(d) {
+	for _, f := range s.needed(st) {
+		if _, ok := partDigest(f); ok && !c.there(f) {
 			return false
 		}
 	}
 	return true
 }
 
+// there reports whether a part is kept.
+func (c *Cache) there(f *pb.Fact) bool {
+	d, ok := partDigest(f)
+	return ok && c.blobs.Has(d)
+}
+
 // wanted are the parts of a state that clients ask for.
 func (s *snapshot) wanted(st *state) []*pb.Fact {
+	return s.partsOf(st, func(wanted) bool { return true })
+}
+
+// needed are those parts of a state that clients could do without no longer:
+// none that upstream lists and never had, and none that they had to do without
+// when the state was new.
+func (s *snapshot) needed(st *state) []*pb.Fact {
+	return s.partsOf(st, func(w wanted) bool { return !w.Vain && !st.Seen.Before(w.Since) })
+}
+
+func (s *snapshot) partsOf(st *state, which func(wanted) bool) []*pb.Fact {
 	var parts []*pb.Fact
 	for _, w := range s.Wanted {
-		if f := s.part(st, w.Path); f != nil {
+		if f := s.part(st, w.Path); f != nil && which(w) {
 			parts = append(parts, f)
 		}
 	}
@@ -285,22 +312,31 @@ func (m *making) observeState(r *Rendering, told *pb.State, facts []*pb.Fact) er
 		fresh.Floor = m.looked(time.Time{})
 	}
 	if old != nil && len(old.States) > 0 {
-		newest := old.States[len(old.States)-1]
+		last := len(old.States) - 1
+		newest := old.States[last]
 		next.States = slices.Clone(old.States)
 		maps.Copy(next.parts, old.parts)
+		again := *newest
+		next.States[last] = &again
 		switch {
 		case sameOutputs(newest.Outputs, fresh.Outputs):
-			return nil
-		case sameRoot(newest.Outputs, fresh.Outputs):
-			again := *newest
-			again.Outputs = fresh.Outputs
-			next.States[len(next.States)-1] = &again
+			if newest.Confirmed {
+				return nil
+			}
+			again.Confirmed = true
+			return m.c.putSnapshot(m.repo, old, next)
+		case sameRoot(newest.Outputs, fresh.Outputs), !newest.Confirmed && newest.Version == fresh.Version && sameParts(old.parts[newest.Parts.Digest], facts):
+			// What was shown once only may have been a signature of another state.
+			again.Outputs, again.Expires = fresh.Outputs, fresh.Expires
 			return m.c.putSnapshot(m.repo, old, next)
 		case fresh.Published.Before(newest.Published) && !fresh.Published.IsZero():
 			m.c.log.Warn("upstream shows an older state of a snapshot than before, which does not count", "repository", m.repo.Name, "document", m.d.GetPath(), "state", fresh.Version, "newest", newest.Version)
 			return nil
 		}
 		fresh.Floor = m.looked(newest.Floor)
+		if last > 0 && !newest.Confirmed && newest.Parts == old.States[last-1].Parts {
+			next.States = next.States[:last] // a signature that did not last
+		}
 	}
 	if fresh.Parts, err = m.c.putParts(name, facts); err != nil {
 		return err
@@ -341,8 +377,19 @@ func sameRoot(a, b map[string]*Output) bool {
 	return a[""] != nil && b[""] != nil && a[""].Plain == b[""].Plain
 }
 
+// sameParts reports whether two lists, the first one sorted, are of the same parts.
+func sameParts(sorted, parts []*pb.Fact) bool {
+	sortFacts(parts)
+	return slices.EqualFunc(sorted, parts, func(a, b *pb.Fact) bool { return proto.Equal(a, b) })
+}
+
 func sameOutputs(a, b map[string]*Output) bool {
 	return maps.EqualFunc(a, b, func(x, y *Output) bool { return x.Plain == y.Plain })
+}
+
+// shows reports whether the newest state has the same outputs.
+func (s *snapshot) shows(outputs map[string]*Output) bool {
+	return s != nil && sameOutputs(s.States[len(s.States)-1].Outputs, outputs)
 }
 
 // putParts keeps the list of a state's parts, pinned.
@@ -421,7 +468,8 @@ func (s *snapshot) bodies() []blobs.Digest {
 }
 
 // indexes are the documents that list files for the parts, below a path, of
-// snapshots: those of the states in force first, then those of older ones.
+// snapshots, as far as clients can have got them: those of the states in force
+// first, then those of older ones.
 func (c *Cache) indexes(repo *Repository, below string) ([]string, error) {
 	var current, older []string
 	err := c.eachSnapshot(repo, below, func(s *snapshot) {
@@ -429,7 +477,7 @@ func (c *Cache) indexes(repo *Repository, below string) ([]string, error) {
 		for i := at; i >= 0; i-- {
 			for _, f := range s.wanted(s.States[i]) {
 				switch {
-				case f.GetIndex() == "":
+				case f.GetIndex() == "" || !c.there(f):
 				case i == at:
 					current = append(current, f.GetIndex())
 				default:

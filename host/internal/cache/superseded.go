@@ -103,11 +103,11 @@ func smallest(files []*pb.Fact, room int64) []*pb.Fact {
 }
 
 // filesOf are the files that the indexes of a state list which clients ask for,
-// by path.
+// by path. Indexes that upstream has left behind count for nothing.
 func (c *Cache) filesOf(ctx context.Context, repo *Repository, s *snapshot, at int) (map[string]*pb.Fact, error) {
 	files := map[string]*pb.Fact{}
-	for _, part := range s.wanted(s.States[at]) {
-		if part.GetIndex() == "" {
+	for _, part := range s.needed(s.States[at]) {
+		if part.GetIndex() == "" || at < len(s.States)-1 && !c.there(part) {
 			continue
 		}
 		set := c.knownFacts(repo, part.GetIndex())

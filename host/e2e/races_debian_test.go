@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+// settled has apt fetch the indexes until it can, as people do.
+func (r *aptRoot) settled(t *testing.T) {
+	t.Helper()
+	eventually(t, "to have indexes that apt takes", func() bool {
+		_, err := r.run(t, "update", "-o", "APT::Update::Error-Mode=any")
+		return err == nil
+	})
+	r.updates(t)
+}
+
+// TestDebianFirstLookRaces has upstream change after the first look at a suite and
+// before its indexes are asked for, which it does not keep.
+func TestDebianFirstLookRaces(t *testing.T) {
+	t.Parallel()
+	for name, plain := range map[string]bool{"by hash": false, "plain": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := startArchive(t)
+			before, after := stable, newStable
+			before.plain, after.plain = plain, plain
+			a.publish(t, before)
+			a.changesAt(t, "binary-amd64", after)
+			h := startHost(t, debianConfig(a, "3d"))
+			r := newApt(t, h.URL, a, "stable")
+			r.settled(t)
+			r.downloads(t, "tide", tide11, wreck10)
+
+			// From there on it lags behind.
+			third := stable
+			third.plain, third.age = plain, 0
+			a.remove("/dists/")
+			a.publish(t, third)
+			a.Close()
+			newApt(t, h.URL, a, "stable").installsTide(t, tide11)
+		})
+	}
+}
+
+// TestDebianVainRequestsFetchNothing asks for an index of a lagged state that
+// upstream has another of by its name.
+func TestDebianVainRequestsFetchNothing(t *testing.T) {
+	t.Parallel()
+	a := startArchive(t)
+	before, after := stable, newStable
+	before.plain, after.plain = true, true
+	a.publish(t, before)
+	h := startHost(t, debianConfig(a, "3d", always))
+	newApt(t, h.URL, a, "stable").installsTide(t, tide10)
+	a.publish(t, after)
+	root := h.URL + "/debian/sea/dists/stable/"
+	get(t, root+"InRelease")
+	packed := "/dists/stable/main/binary-amd64/Packages.gz"
+	had := a.askedFor(packed)
+	for range 2 {
+		if status, _, body := get(t, root+"main/binary-amd64/Packages.gz"); status != http.StatusNotFound {
+			t.Errorf("an index that is gone upstream is answered with %d: %.100s", status, body)
+		}
+	}
+	eventually(t, "to fetch it of the newest state", func() bool { return a.askedFor(packed) > had })
+	if n := a.askedFor(packed) - had; n != 1 {
+		t.Errorf("upstream was asked for the index %d times, want once", n)
+	}
+}
+
+// TestDebianDetachedSignature has an archive whose suite is signed by a file of
+// its own, and that changes between the two, or puts the second in place late.
+func TestDebianDetachedSignature(t *testing.T) {
+	t.Parallel()
+	before, after := stable, newStable
+	before.detached, after.detached = true, true
+	t.Run("changes between them", func(t *testing.T) {
+		t.Parallel()
+		a := startArchive(t)
+		a.publish(t, before)
+		a.changesAt(t, "Release.gpg", after)
+		h := startHost(t, debianConfig(a, "3d"))
+		newApt(t, h.URL, a, "stable").installsTide(t, tide11)
+	})
+	t.Run("late", func(t *testing.T) {
+		t.Parallel()
+		a := startArchive(t)
+		a.publish(t, before)
+		const file = "/dists/stable/Release.gpg"
+		right := a.files[file]
+		a.put(file, a.signature(t, "another text", time.Now()), right.modified.Add(-time.Hour))
+		h := startHost(t, debianConfig(a, "3d", always))
+		r := newApt(t, h.URL, a, "stable")
+		if out, err := r.run(t, "update", "-o", "APT::Update::Error-Mode=any"); err == nil {
+			t.Fatalf("apt took a suite with the signature of another:\n%s", out)
+		}
+		a.put(file, right.body, right.modified)
+		r.installsTide(t, tide10)
+	})
+}
