@@ -344,6 +344,9 @@ func (u *unpacking) zip(r io.ReaderAt, size int64, names []*regexp.Regexp) error
 	if err != nil {
 		return refused("it cannot be read: %s", err)
 	}
+	if err := oneReading(archive, r, size); err != nil {
+		return err
+	}
 	for _, f := range archive.File {
 		dir := strings.HasSuffix(f.Name, "/")
 		name, err := u.checkName(f.Name, dir)
