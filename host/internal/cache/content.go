@@ -5,13 +5,11 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
-	"os"
 
 	kgzip "github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
-	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -24,19 +22,14 @@ type Content struct {
 
 	small []byte
 	file  *blobs.File
-	plain *os.File // in a directory
-	// offset is where the body begins in plain; 0: it is all of it.
-	offset int64
+	plain *directoryFile // in a directory
 }
 
 // Reader reads the body and can seek. For a file it is an *os.File, so that
-// the kernel can send it, unless it lies within another.
+// the kernel can send it, unless it lies in a directory.
 func (c *Content) Reader() io.ReadSeeker {
 	if c.file != nil {
 		return c.file.File
-	}
-	if c.offset > 0 {
-		return io.NewSectionReader(c.plain, c.offset, c.Size)
 	}
 	if c.plain != nil {
 		return c.plain
@@ -55,27 +48,9 @@ func (c *Content) Close() {
 		c.file = nil
 	}
 	if c != nil && c.plain != nil {
-		c.plain.Close()
+		c.plain.file.Close()
 		c.plain = nil
 	}
-}
-
-// openSource opens a file in a directory, if it is still the one that was
-// looked at.
-func openSource(f *catalog.File) (*Content, error) {
-	file, err := os.Open(f.Source)
-	if err != nil {
-		return nil, err
-	}
-	info, err := file.Stat()
-	if err == nil && (info.Size() != max(f.Size, f.Whole) || !info.ModTime().Equal(f.Modified)) {
-		err = errors.New("it has changed and was not looked at since")
-	}
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return &Content{Digest: f.Body, Size: f.Size, plain: file, offset: f.Offset}, nil
 }
 
 // Open opens a kept body; fs.ErrNotExist: it was evicted.

@@ -159,6 +159,7 @@ func send(w *recorder, r *http.Request, content *cache.Content, encoded bool, et
 		// Unknown range units are ignored (RFC 9110, section 14.2).
 		if ranges := r.Header.Get("Range"); strings.HasPrefix(ranges, "bytes=") || r.Header["If-Match"] != nil {
 			http.ServeContent(w, r, "", time.Time{}, content.Reader())
+			whole(content)
 			return
 		}
 	}
@@ -172,6 +173,15 @@ func send(w *recorder, r *http.Request, content *cache.Content, encoded bool, et
 		return
 	}
 	_, _ = io.CopyN(w, content.Reader(), content.Size) // likewise
+	whole(content)
+}
+
+// whole breaks the connection off where a body could not be read to its end: a
+// cut answer must not look whole.
+func whole(content *cache.Content) {
+	if content.Err() != nil {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 var acceptRanges = []string{"bytes"}
