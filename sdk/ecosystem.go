@@ -197,8 +197,8 @@ type File struct {
 
 // Digest is a hash of a file.
 type Digest struct {
-	// Algorithm is "sha512", "sha384", "sha256", "sha1" or "md5" of the bytes;
-	// "h1" is the Hash1 of golang.org/x/mod/sumdb/dirhash of a zip archive's
+	// Algorithm is "sha512", "sha384", "sha256", "sha1" or "md5" of the bytes, of an
+	// upload also "blake2b-256"; "h1" is the Hash1 of golang.org/x/mod/sumdb/dirhash of a zip archive's
 	// members, "h1:NAME" that of one file called NAME.
 	Algorithm string
 	// Sum is the hash itself; empty: there is none.

@@ -70,8 +70,13 @@ func hostingPyPIPost(t testing.TB, url, token, file string, body []byte, fields 
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	err := w.WriteField(":action", "file_upload")
+	verified := false
 	for i := 0; i+1 < len(fields) && err == nil; i += 2 {
 		err = w.WriteField(fields[i], fields[i+1])
+		verified = verified || strings.HasSuffix(fields[i], "_digest")
+	}
+	if err == nil && !verified {
+		err = w.WriteField("sha256_digest", sha256Hex(body))
 	}
 	if err == nil {
 		to, failed := w.CreateFormFile("content", file)
@@ -383,6 +388,8 @@ func TestHostingPyPIRefusesFiles(t *testing.T) {
 		{"another digest", name, good, []string{"sha256_digest", strings.Repeat("0", 64)}, "it changed on its way"},
 		{"another old digest", name, good, []string{"md5_digest", strings.Repeat("0", 32)}, "it changed on its way"},
 		{"a digest that is none", name, good, []string{"sha256_digest", "x"}, "it changed on its way"},
+		{"another digest beside the right one", name, good, []string{"sha256_digest", sha256Hex(good), "blake2_256_digest", strings.Repeat("0", 64)}, "it changed on its way"},
+		{"no digest", name, good, []string{"md5_digest", ""}, "the form has no digest"},
 		{"attestations about another file", name, good, []string{"attestations", hostingPyPIAttestation("other.whl", good)}, "about another file"},
 		{"attestations about other bytes", name, good, []string{"attestations", hostingPyPIAttestation(name, nil)}, "about another file"},
 		{"attestations that are none", name, good, []string{"attestations", `{}`}, "not those of PEP 740"},
@@ -534,7 +541,14 @@ func TestHostingPyPIMerges(t *testing.T) {
 	if err := json.Unmarshal(api, &told); err != nil || told.Info.Version != "1.0.1" || len(told.Releases["1.0.0"]) != 1 || len(told.Releases["1.0.1"]) != 1 || len(told.URLs) != 1 || told.Releases["1.1.0"] != nil {
 		t.Errorf("the JSON API says (%v):\n%s", err, api)
 	}
-	// A version of ours stands for upstream's with all its files.
+	// A version of ours stands for upstream's with all its files, also for those who
+	// kept the address of one.
+	var theirs []string
+	for _, file := range hostingPyPIGet(t, mount(h, f), "tide").Files {
+		if strings.Contains(file.Filename, "-1.0.0-") {
+			theirs = append(theirs, file.URL)
+		}
+	}
 	if status, body := hostingPyPIPost(t, mount(h, f), token, wheelName(mended), wheel(t, mended)); status != http.StatusOK {
 		t.Fatal(status, body)
 	}
@@ -549,6 +563,14 @@ func TestHostingPyPIMerges(t *testing.T) {
 	}
 	if n != 1 {
 		t.Errorf("tide 1.0.0 is listed %d times", n)
+	}
+	for _, address := range theirs {
+		if status, _, body := get(t, address); status != http.StatusNotFound {
+			t.Errorf("upstream's file of a version of ours, %s, is answered with %d %.100s", address, status, body)
+		}
+	}
+	if len(theirs) != 1 {
+		t.Errorf("upstream's files of tide 1.0.0 were %v", theirs)
 	}
 	_, _, list := get(t, mount(h, f)+"/simple/", "Accept", "application/vnd.pypi.simple.v1+json")
 	var projects struct{ Projects []struct{ Name string } }

@@ -109,3 +109,49 @@ func withoutRev(text string) string {
 	_, after, _ := strings.Cut(rest, `"`)
 	return before + after
 }
+
+// TestAnEditedExportIsNotBelieved changes the list of an export so that a file of
+// one package is to be another's, at its own address and at one of the other's.
+func TestAnEditedExportIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	tree, dir := t.TempDir(), filepath.Join(t.TempDir(), "export")
+	if err := os.WriteFile(filepath.Join(tree, "lamp.tgz"), npmTarball(t, release{name: "@acme/lamp", version: "1.0.0"}, ""), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := func(settings string) string {
+		return "repository \"npm\" {\n  upstream \"main\" { url = \"http://192.0.2.1/\" }\n  " + settings + "\n}\n"
+	}
+	from := startHost(t, config("directory \""+tree+"\" {}"))
+	from.wait(t, "to look at the directory", func() bool { return strings.Contains(from.log.String(), "added=1") })
+	if out, err := from.Run(t, "export", dir); err != nil {
+		t.Fatalf("export: %v\n%s", err, out)
+	}
+	const list = "entrepot-export.jsonl"
+	whole := readFile(t, filepath.Join(dir, list))
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, list), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	to := startHost(t, config("hosted { any = true }"))
+	renamed := strings.Replace(whole, `"name":"@acme/lamp"`, `"name":"@acme/bulb"`, 1)
+	write(renamed)
+	if out, err := to.Run(t, "import", dir); err == nil || !strings.Contains(out, "lamp-1.0.0.tgz is not taken: it is an address of @acme/lamp") {
+		t.Errorf("importing a file at an address of another package: %v %s", err, out)
+	}
+	moved := strings.ReplaceAll(renamed, "lamp", "bulb")
+	write(moved)
+	if err := os.MkdirAll(filepath.Join(dir, "npm", "@acme", "bulb", "-"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "npm", "@acme", "lamp", "-", "lamp-1.0.0.tgz"), filepath.Join(dir, "npm", "@acme", "bulb", "-", "bulb-1.0.0.tgz")); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := to.Run(t, "import", dir); err == nil || !strings.Contains(out, "bulb-1.0.0.tgz is not taken: it is a file of @acme/lamp") {
+		t.Errorf("importing a file of another package: %v %s", err, out)
+	}
+	if status, _, body := get(t, to.URL+"/npm/@acme%2fbulb"); status == http.StatusOK {
+		t.Errorf("the package that is none is served: %s", body)
+	}
+}

@@ -14,7 +14,9 @@ import (
 )
 
 // planUpload takes a file by the upload API.
-func planUpload(sdk.Request) sdk.Plan { return sdk.Upload{Body: "form", Accept: acceptFile} }
+func planUpload(sdk.Request) sdk.Plan {
+	return sdk.Upload{Body: "form", Digests: verified, Accept: acceptFile}
+}
 
 // record is what is kept of a file besides the file: what pages say of it.
 type record struct {
@@ -99,6 +101,12 @@ func published(known *sdk.HostedPackage, version string) (string, bool) {
 	return "", false
 }
 
+// blake2 is BLAKE2b (RFC 7693) with digests of 32 bytes.
+const blake2 = "blake2b-256"
+
+// verified are the algorithms of the digests that uploads are verified by.
+var verified = []string{"sha512", "sha1", "md5", blake2}
+
 // uploaded is the file of a form, which must be what the form says it is.
 func uploaded(p *sdk.Publication) (sdk.UploadedFile, error) {
 	var none sdk.UploadedFile
@@ -113,13 +121,18 @@ func uploaded(p *sdk.Publication) (sdk.UploadedFile, error) {
 	if f.Entry == nil {
 		return none, fmt.Errorf("%s: %w", f.Filename, f.Problem)
 	}
-	for field, algorithm := range map[string]string{"sha256_digest": "sha256", "md5_digest": "md5"} {
+	told := false
+	for field, algorithm := range map[string]string{"sha256_digest": "sha256", "blake2_256_digest": blake2, "md5_digest": "md5"} {
 		want := string(p.Field(field))
+		told = told || want != ""
 		if want != "" && !slices.ContainsFunc(f.Digests, func(d sdk.Digest) bool {
 			return d.Algorithm == algorithm && bytes.Equal(d.Sum, sdk.HexDigest(algorithm, want).Sum)
 		}) {
 			return none, fmt.Errorf("%s is not the file of which the form has the %s: it changed on its way", f.Filename, field)
 		}
+	}
+	if !told {
+		return none, errors.New("the form has no digest of the file: send at least one, as sha256_digest")
 	}
 	v := f.Entry.Version
 	if name := string(p.Field("name")); name != "" && normalize(name) != v.Name {

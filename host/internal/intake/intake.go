@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/crypto/blake2b"
+
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 )
 
@@ -69,7 +71,13 @@ func (f *File) Digests() map[string][]byte {
 // hashes are those of a file besides its sha256, by algorithm.
 type hashes map[string]hash.Hash
 
-var algorithms = map[string]func() hash.Hash{"sha512": sha512.New, "sha384": sha512.New384, "sha1": sha1.New, "md5": md5.New}
+var algorithms = map[string]func() hash.Hash{"sha512": sha512.New, "sha384": sha512.New384, "sha1": sha1.New, "md5": md5.New, "blake2b-256": NewBLAKE2b}
+
+// NewBLAKE2b is BLAKE2b (RFC 7693) with sums of 32 bytes.
+func NewBLAKE2b() hash.Hash {
+	h, _ := blake2b.New256(nil) // fails for keys that are too long alone
+	return h
+}
 
 // newHashes makes hashes; nil: those that any ecosystem may ask for.
 func newHashes(names []string) hashes {

@@ -16,6 +16,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
+	"github.com/entrepot-registry/entrepot/host/internal/intake"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/host/internal/transfer"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
@@ -48,7 +49,7 @@ func (p *Publisher) Import(ctx context.Context, repo *cache.Repository, about *t
 	if known == nil {
 		known = &catalog.Package{Name: about.Name}
 	}
-	m := &importing{p: p, repo: repo, about: about, known: known, set: newAside()}
+	m := &importing{ctx: ctx, p: p, repo: repo, about: about, known: known, set: newAside()}
 	defer func() { p.release(m.set) }()
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
@@ -66,6 +67,7 @@ func (p *Publisher) Import(ctx context.Context, repo *cache.Repository, about *t
 
 // importing is an import of a package under way.
 type importing struct {
+	ctx   context.Context
 	p     *Publisher
 	repo  *cache.Repository
 	about *transfer.Package
@@ -129,6 +131,13 @@ func (m *importing) file(f *transfer.File, next func() (io.Reader, error)) error
 		if w == nil {
 			return nil
 		}
+		if why, err := m.foreign(f, w, digests); why != "" || err != nil {
+			w.Abort()
+			if err == nil {
+				m.done.Problems = append(m.done.Problems, why)
+			}
+			return err
+		}
 		number = int32(len(m.set.bodies))
 		m.writers = append(m.writers, w)
 		m.set.bodies = append(m.set.bodies, catalog.Body{Digest: w.Digest(), Size: w.Size(), Digests: digests})
@@ -156,7 +165,7 @@ func (m *importing) read(f *transfer.File, from io.Reader) (w *blobs.Writer, dig
 			w = nil
 		}
 	}()
-	hashes := map[string]hash.Hash{"sha512": sha512.New(), "sha384": sha512.New384(), "sha1": sha1.New(), "md5": md5.New()}
+	hashes := map[string]hash.Hash{"sha512": sha512.New(), "sha384": sha512.New384(), "sha1": sha1.New(), "md5": md5.New(), "blake2b-256": intake.NewBLAKE2b()}
 	to := []io.Writer{w}
 	for algorithm, h := range hashes {
 		if f.Digests[algorithm] == "" {
