@@ -53,6 +53,12 @@ func (p *Package) name(operations []*pb.Operation) []*pb.Operation {
 	return operations
 }
 
+// planned gives the version of an artifact its canonical form.
+func (p *Package) planned(r *pb.PlanResponse) *pb.PlanResponse {
+	p.named(r.GetArtifact().GetVersion())
+	return r
+}
+
 func (p *Package) named(v *pb.Version) *pb.Version {
 	if p != nil && p.Canonical != nil && v.GetVersion() != "" {
 		v.Canonical = p.Canonical(v.GetVersion())

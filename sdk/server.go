@@ -148,7 +148,7 @@ func (s *server) Plan(_ context.Context, p *pb.PlanRequest) (response *pb.PlanRe
 	if complaint := r.complaint(plan); complaint != "" {
 		return nil, status.Errorf(codes.Internal, "plugin %s: the route of %s %s %s", r.Name, req.Method, req.Path, complaint)
 	}
-	return plan.response(req), nil
+	return r.Package.planned(plan.response(req)), nil
 }
 
 // Render runs a document's Render function until it lacks nothing.
@@ -197,6 +197,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 			return status.Errorf(codes.Internal, "plugin %s: Input.Keep was told of %s in %s", r.Name, in.mistake, start.GetPath())
 		}
 		in.over.Store(true)
+		r.Package.planned(in.answer)
 		return finish(stream, in, out, err)
 	}
 }

@@ -32,6 +32,11 @@ type Upload struct {
 	// Names are the packages concerned, in canonical form, as far as the request
 	// tells; nil: Accept finds out.
 	Names []string
+	// Within are patterns, in which * stands for any run of characters, of the names
+	// of packages that the request may be about where it does not tell which: who
+	// may publish none that has such a name is refused. Nil, without Names: who may
+	// publish any package may send it.
+	Within []string
 	// Accept decides; it is required. It must be a pure function of the
 	// publication. It returns the answer that the client gets once what it
 	// ordered is done. A [Failure] is the answer instead, and nothing is done;
@@ -56,8 +61,8 @@ type Upload struct {
 	// header {session}, {size} (how many bytes there are) and {last} (the number of
 	// the last one, or 0) are replaced.
 	Reply Reply
-	// Digests are the algorithms that Accept needs besides sha256; nil: sha512,
-	// sha1 and md5.
+	// Digests are the algorithms that Accept needs besides sha256, of sha512, sha384,
+	// sha1, md5 and blake2b-256; nil: sha512, sha1 and md5.
 	Digests []string
 	// Blind says that Accept does not look at packages, so that publications at
 	// the same time do not wait for each other.
@@ -93,7 +98,7 @@ type Mount struct {
 func (u Upload) response(r Request) *pb.PlanResponse {
 	out := &pb.Upload{
 		Body: or(u.Body, "none"), Action: or(string(u.Action), string(ActionPublish)), Names: u.Names,
-		Step: pb.Step(u.Step), Session: u.Session, Range: u.Range, Digests: u.Digests, Blind: u.Blind, Unread: u.Unread,
+		Within: u.Within, Step: pb.Step(u.Step), Session: u.Session, Range: u.Range, Digests: u.Digests, Blind: u.Blind, Unread: u.Unread,
 	}
 	if len(u.Mount.Digest.Sum) > 0 {
 		out.Mount = &pb.Mount{Path: u.Mount.Path, Digest: u.Mount.Digest.wire()}

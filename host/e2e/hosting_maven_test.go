@@ -404,3 +404,38 @@ func TestHostingGradleBuildCache(t *testing.T) {
 		t.Errorf("HEAD is answered with %d", status)
 	}
 }
+
+// TestHostingMavenMetadataOfOthers sends metadata, of which nothing is kept, for
+// names that the repository or the token has and for others.
+func TestHostingMavenMetadataOfOthers(t *testing.T) {
+	t.Parallel()
+	m, h := hostingMaven(t, "")
+	tokens := []string{h.token(t, "ci", "--allow", "publish:maven:org.example/acme-*"), h.token(t, "all", "--allow", "publish:maven")}
+	lamp := h.token(t, "lamp", "--allow", "publish:maven:org.example/acme-lamp")
+	for _, c := range []struct {
+		folder string
+		tokens []string
+		want   int
+	}{
+		{"/org/example/acme-lamp", append(tokens, lamp), http.StatusCreated},
+		{"/org/example/acme-lamp/1.0-SNAPSHOT", append(tokens, lamp), http.StatusCreated},
+		{"/org/example", append(tokens, lamp), http.StatusCreated}, // the group's, which lists plugins
+		{"/org/example/acme-tide", tokens, http.StatusCreated},
+		{"/org/example/acme-tide", []string{lamp}, http.StatusForbidden},
+		{"/org/example/acme-tide/1.0-SNAPSHOT", []string{lamp}, http.StatusForbidden},
+		{"/org/example/tide", append(tokens, lamp), http.StatusForbidden},
+		{"/org/evil", append(tokens, lamp), http.StatusForbidden},
+		{"/org/evil/lamp", append(tokens, lamp), http.StatusForbidden},
+	} {
+		for i, token := range c.tokens {
+			for file, body := range map[string]string{
+				"/maven-metadata.xml":      "<metadata/>",
+				"/maven-metadata.xml.sha1": "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+			} {
+				if status, said := hostingSend(t, http.MethodPut, mount(h, m.fixture)+c.folder+file, token, "", []byte(body)); status != c.want {
+					t.Errorf("PUT %s%s with token %d is answered with %d %s, want %d", c.folder, file, i, status, said, c.want)
+				}
+			}
+		}
+	}
+}

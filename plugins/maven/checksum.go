@@ -90,6 +90,9 @@ func renderChecksum(in *sdk.Input, f file, algorithm string) error {
 	if h := hostedFile(in.Hosted(f.folder.name()), f); h != nil {
 		return answerHosted(in, h, algorithm)
 	}
+	if hosts(in.Hosted(f.folder.name()), func(version string) bool { return version == f.version }) {
+		return besideOurs
+	}
 	doc := in.Docs()[0]
 	digests, err := checksums(doc, algorithm)
 	if err != nil {

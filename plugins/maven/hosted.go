@@ -23,6 +23,15 @@ func hostedFile(ours *sdk.HostedPackage, f file) *sdk.Hosted {
 	return nil
 }
 
+// besideOurs is the answer about a file of upstream's of a version that is deployed
+// here: files of a version come from one publisher.
+var besideOurs = sdk.NotFound("the version is deployed here without such a file, and upstream's are not served beside it")
+
+// hosts reports whether a version of ours is among some.
+func hosts(ours *sdk.HostedPackage, some func(version string) bool) bool {
+	return ours != nil && slices.ContainsFunc(ours.Files, func(h sdk.Hosted) bool { return some(h.Version.Version) })
+}
+
 // digest is the sum of an algorithm; nil: there is none.
 func digest(digests []sdk.Digest, algorithm string) []byte {
 	for _, d := range digests {

@@ -122,10 +122,11 @@ func planPutMetadata(r sdk.Request) sdk.Plan {
 	if !ok {
 		return noFile
 	}
+	within := f.within()
 	if checksum := r.Get("checksum"); checksum != "" {
-		return sdk.Upload{Body: "raw", Accept: func(*sdk.Publication) (sdk.Reply, error) { return received, nil }}
+		return sdk.Upload{Body: "raw", Within: within, Accept: func(*sdk.Publication) (sdk.Reply, error) { return received, nil }}
 	}
-	return sdk.Upload{Body: "raw", Accept: func(p *sdk.Publication) (sdk.Reply, error) {
+	return sdk.Upload{Body: "raw", Within: within, Accept: func(p *sdk.Publication) (sdk.Reply, error) {
 		_, seen, err := lookedAt(p)
 		if err != nil {
 			return sdk.Reply{}, err
@@ -135,6 +136,19 @@ func planPutMetadata(r sdk.Request) sdk.Plan {
 		}
 		return received, commit(p, f, seen)
 	}}
+}
+
+// within are patterns of the artifacts that metadata in the folder can be about:
+// that of the folder's name, or, where the folder is a group's, those of the group.
+func (f folder) within() []string {
+	if last := len(f) - 1; last > 1 && strings.HasSuffix(f[last], snapshot) {
+		return []string{f[:last].name()}
+	}
+	group := strings.Join(f, ".") + "/*"
+	if f.name() == "" {
+		return []string{group}
+	}
+	return []string{f.name(), group}
 }
 
 // commit lists the versions that metadata is about. Of a group, which has no

@@ -157,6 +157,9 @@ func renderLiteral(in *sdk.Input, f file, algorithm string) error {
 	if h := hostedLiteral(in.Hosted(f.folder.name()), f); h != nil {
 		return answerHosted(in, h, algorithm)
 	}
+	if hosts(in.Hosted(f.folder.name()), func(version string) bool { of, _ := snapshotOf(version); return of == f.base }) {
+		return besideOurs
+	}
 	doc := in.Docs()[0]
 	ok, err := has(doc)
 	if err != nil {

@@ -175,6 +175,7 @@ func planAttestations(r sdk.Request) sdk.Plan {
 		From:    sdk.From(strings.TrimPrefix(path, "/")),
 		Facts:   []string{packumentPath(name)},
 		Type:    jsonType,
+		Missing: sdk.NotFound("there are no attestations of " + name + "@" + version),
 	}
 	if r.Query == upstreamsOwn {
 		return upstreams

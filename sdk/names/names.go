@@ -123,6 +123,12 @@ func (r Rules) Any(patterns []string, name string) bool {
 	return false
 }
 
+// Overlap reports whether a name can fit two patterns, however they are spelled.
+// What Home has left out of it is not looked at.
+func (r Rules) Overlap(a, b string) bool {
+	return Overlap(join(r.Fold(a), r.Loose, false), join(r.Fold(b), r.Loose, false))
+}
+
 // Match reports whether a name fits a pattern in which * stands for any run of
 // characters (also none, also slashes) and ? for one byte. An empty pattern
 // matches the empty name alone.
@@ -148,4 +154,28 @@ func Match(pattern, name string) bool {
 		p++
 	}
 	return p == len(pattern)
+}
+
+// Overlap reports whether a name can fit two patterns of [Match].
+func Overlap(a, b string) bool {
+	// row[j] is whether what is left of a and b[j:] overlap.
+	row := make([]bool, len(b)+1)
+	for i := len(a); i >= 0; i-- {
+		below := row
+		row = make([]bool, len(b)+1)
+		for j := len(b); j >= 0; j-- {
+			inA, inB := i < len(a), j < len(b)
+			switch {
+			case !inA && !inB:
+				row[j] = true
+			case inA && a[i] == '*':
+				row[j] = below[j] || inB && row[j+1]
+			case inB && b[j] == '*':
+				row[j] = row[j+1] || inA && below[j]
+			case inA && inB && (a[i] == b[j] || a[i] == '?' || b[j] == '?'):
+				row[j] = below[j+1]
+			}
+		}
+	}
+	return row[0]
 }

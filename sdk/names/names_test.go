@@ -103,3 +103,38 @@ func FuzzFold(f *testing.F) {
 		}
 	})
 }
+
+func TestOverlap(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rules Rules
+		a, b  string
+		want  bool
+	}{
+		{Rules{}, "", "", true},
+		{Rules{}, "", "*", true},
+		{Rules{}, "", "?", false},
+		{Rules{}, "a", "a", true},
+		{Rules{}, "a", "b", false},
+		{Rules{}, "a*", "*b", true},
+		{Rules{}, "a*c", "b*c", false},
+		{Rules{}, "a*b*c", "axc", false},
+		{Rules{}, "a?c", "*bc", true},
+		{Rules{}, "a?", "*bc", false},
+		{Rules{}, "**a", "a**", true},
+		{java, "com.acme.*", "com.acme/*", true},
+		{java, "com.acme.*", "com/acme", false},
+		{java, "com.acme.*", "com.acme.lamp/*", true},
+		{java, "com.acme/lamp", "com.acme/*", true},
+		{java, "com.acme/lamp", "com.acme.lamp/*", false},
+		{java, "com.acme.*", "com/*", true},
+		{java, "com.acme.*", "org.evil/*", false},
+		{python, "Acme_*", "acme-lamp", true},
+	} {
+		for _, pair := range [][2]string{{c.a, c.b}, {c.b, c.a}} {
+			if got := c.rules.Overlap(pair[0], pair[1]); got != c.want {
+				t.Errorf("%q and %q overlap: %t", pair[0], pair[1], got)
+			}
+		}
+	}
+}

@@ -42,7 +42,13 @@ func (h *host) file(a *pb.Artifact) (*answer, error) {
 		contentType := or(f.contentType, or(a.GetContentType(), "application/octet-stream"))
 		return &answer{status: 200, header: map[string]string{"content-type": contentType}, body: f.body}, nil
 	}
+	if err := h.besideOurs(a.GetPath(), a.GetVersion()); err != nil {
+		return nil, err
+	}
 	fact, err := h.judge(a)
+	if err == nil {
+		err = h.besideOurs(a.GetPath(), &pb.Version{Name: fact.GetName(), Version: fact.GetVersion()})
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -152,14 +152,16 @@ func (c *catalogue) store(p *pb.HostedPackage, o change, nowMs int64) error {
 // spelledThere is a version that is the same as another but spelled otherwise; empty:
 // there is none.
 func spelledThere(p *pb.HostedPackage, v *pb.Version) string {
-	canonical := func(v *pb.Version) string { return or(v.GetCanonical(), v.GetVersion()) }
 	for _, e := range p.GetEntries() {
-		if e.GetVersion().GetVersion() != v.GetVersion() && canonical(e.GetVersion()) == canonical(v) {
+		if e.GetVersion().GetVersion() != v.GetVersion() && canonicalOf(e.GetVersion()) == canonicalOf(v) {
 			return e.GetVersion().GetVersion()
 		}
 	}
 	return ""
 }
+
+// canonicalOf is what all spellings of a version have in common.
+func canonicalOf(v *pb.Version) string { return or(v.GetCanonical(), v.GetVersion()) }
 
 // remove deletes a file, a version or, of no version, a package.
 func (c *catalogue) remove(p *pb.HostedPackage, version string, o change) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/crypto/blake2b"
 	"golang.org/x/tools/txtar"
 
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
@@ -112,11 +113,27 @@ func (h *host) hosts(name string) bool {
 	return false
 }
 
+// besideOurs says why upstream's file of a version is not served: the version is
+// hosted. Nil: it is not.
+func (h *host) besideOurs(path string, v *pb.Version) error {
+	for _, e := range h.catalogue.packages[v.GetName()].GetEntries() {
+		own := e.GetVersion()
+		same := own.GetVersion() == v.GetVersion() || canonicalOf(own) == canonicalOf(v)
+		if v.GetVersion() != "" && same {
+			return &failure{kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, name: v.GetName(), version: v.GetVersion(),
+				message: path + " is no file of that version as it is published here, and upstream's of that version are not served beside it"}
+		}
+	}
+	return nil
+}
+
 // digestsOf are the digests that a host knows of a file.
 func digestsOf(body []byte) []*pb.Digest {
+	blake2sum := blake2b.Sum256(body)
 	md5sum, sha1sum, sha256sum, sha512sum := md5.Sum(body), sha1.Sum(body), sha256.Sum256(body), sha512.Sum512(body)
 	return []*pb.Digest{
 		{Algorithm: "md5", Sum: md5sum[:]}, {Algorithm: "sha1", Sum: sha1sum[:]},
 		{Algorithm: "sha256", Sum: sha256sum[:]}, {Algorithm: "sha512", Sum: sha512sum[:]},
+		{Algorithm: "blake2b-256", Sum: blake2sum[:]},
 	}
 }

@@ -167,7 +167,7 @@ func (d *Denied) Error() string { return d.Reason }
 // name, takes one for all. Of a token that was issued, the one that it was issued
 // for must allow it, and, but for [Some], a grant where the repository is
 // mounted. The rules say which names are the same. It is the only function that
-// decides this, but for [Identity.List].
+// decides this, but for [Identity.MaySome] and [Identity.List].
 func (id *Identity) May(action Action, repository, mounted string, packages []string, anonymous []Action, rules names.Rules) error {
 	if slices.Contains(anonymous, action) || action == Some && len(anonymous) > 0 {
 		return nil
@@ -197,6 +197,22 @@ func (id *Identity) May(action Action, repository, mounted string, packages []st
 		return &Denied{Reason: fmt.Sprintf("token %s (%s) may not %s %s in repository %s", id.user, id.id, verb(action), name, repository)}
 	}
 	return nil
+}
+
+// MaySome decides as [Identity.May] about a request that is for some package with
+// a name that fits one of several patterns, nobody knows which: who may do it to
+// none of them may not.
+func (id *Identity) MaySome(action Action, repository, mounted string, patterns []string, anonymous []Action, rules names.Rules) error {
+	if err := id.May(action, repository, mounted, nil, anonymous, rules); err != nil || id == nil || slices.Contains(anonymous, action) {
+		return err
+	}
+	for i := range id.permissions {
+		p := &id.permissions[i]
+		if p.allows(action, repository) && slices.ContainsFunc(patterns, func(pattern string) bool { return rules.Overlap(p.Package, pattern) }) {
+			return nil
+		}
+	}
+	return &Denied{Reason: fmt.Sprintf("token %s (%s) may not %s %s in repository %s", id.user, id.id, verb(action), strings.Join(patterns, " or "), repository)}
 }
 
 // List tells which packages of a repository one may see in a list of all of them

@@ -263,6 +263,9 @@ func (c *Cache) headUpstream(ctx context.Context, repo *Repository, plan *pb.Art
 
 // kept answers from what is kept; neither: the body is gone.
 func (c *Cache) kept(ctx context.Context, repo *Repository, plan *pb.Artifact, base string, a *artifact) (*File, error) {
+	if err := c.besideOurs(repo, plan.GetPath(), &pb.Version{Name: a.Name, Version: a.Version}); err != nil {
+		return nil, err
+	}
 	epoch := c.policy.Epoch()
 	if a.epoch.Load() != epoch && !plan.GetUngated() {
 		if f := c.refusal(repo, a.Name, a.Version, plan.GetPath(), a.Since, a.Floored, a.Withdrawn); f != nil {

@@ -24,8 +24,20 @@ func (r *Repository) Plain(base string) *pb.Repository { return r.wire(base) }
 // MayPublish says why packages of a name cannot be published in a repository;
 // nil: they can.
 func (r *Repository) MayPublish(name string) *Failure {
+	return r.mayPublish(name, func(pattern string) bool { return r.Names.Match(pattern, name) })
+}
+
+// MayPublishSome says why no package can be published in a repository whose name
+// fits one of several patterns; nil: some can.
+func (r *Repository) MayPublishSome(patterns []string) *Failure {
+	return r.mayPublish(strings.Join(patterns, " or "), func(pattern string) bool {
+		return slices.ContainsFunc(patterns, func(p string) bool { return r.Names.Overlap(pattern, p) })
+	})
+}
+
+func (r *Repository) mayPublish(name string, fits func(pattern string) bool) *Failure {
 	h := r.Hosted
-	if h != nil && (h.Any || r.Names.Any(h.Names, name) || r.Names.Any(h.Merge, name)) {
+	if h != nil && (h.Any || slices.ContainsFunc(h.Names, fits) || slices.ContainsFunc(h.Merge, fits)) {
 		return nil
 	}
 	f := &Failure{Kind: pb.ErrorKind_ERROR_KIND_REFUSED, Name: name}
@@ -203,11 +215,28 @@ func (c *Cache) hostedFile(ctx context.Context, repo *Repository, plan *pb.Artif
 	}
 	name := plan.GetVersion().GetName()
 	asked, err := c.upstreamHas(repo, name)
-	if err != nil || asked {
+	if err != nil {
 		return nil, err
+	}
+	if asked {
+		return nil, c.besideOurs(repo, plan.GetPath(), plan.GetVersion())
 	}
 	return nil, &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: name, Version: plan.GetVersion().GetVersion(),
 		Message: fmt.Sprintf("%s is not published here, and upstream is not asked for %s", strings.TrimPrefix(plan.GetPath(), "/"), name)}
+}
+
+// besideOurs says why upstream's file of a version is not served: the version is
+// published here, and its files do not come from two publishers. Nil: it is not.
+func (c *Cache) besideOurs(repo *Repository, path string, v *pb.Version) error {
+	if repo.Hosted == nil || v.GetName() == "" || v.GetVersion() == "" {
+		return nil
+	}
+	p, err := c.catalog.Package(repo.Name, v.GetName())
+	if err != nil || !p.Has(v.GetVersion(), v.GetCanonical()) {
+		return err
+	}
+	return &Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Name: v.GetName(), Version: v.GetVersion(),
+		Message: fmt.Sprintf("%s is no file of %s %s as it is published here, and upstream's of that version are not served beside it", strings.TrimPrefix(path, "/"), v.GetName(), v.GetVersion())}
 }
 
 // relyOn notes that a client found a file which may go when nothing needs it: it

@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -52,5 +54,42 @@ func TestHostedKey(t *testing.T) {
 		if changed := before != after; changed != test.want {
 			t.Errorf("%v of %s changes the key of %v and %q: %t", test.kind, test.changing, test.names, test.pattern, changed)
 		}
+	}
+}
+
+// TestFilesOfAVersionComeFromOnePublisher says of which versions upstream's files
+// are not served, once a version is published here: however the request, what is
+// kept or the facts name it.
+func TestFilesOfAVersionComeFromOnePublisher(t *testing.T) {
+	t.Parallel()
+	c, repo := newCache(t), newRepository()
+	repo.Hosted = &config.Hosted{Merge: []string{"boat"}}
+	if err := c.catalog.Apply(catalog.Change{Repository: repo.Name, Now: time.Now(), Blind: true, Operations: []*pb.Operation{
+		{Kind: pb.Operation_KIND_STORE, Version: &pb.Version{Name: "boat", Version: "1.0.0", Canonical: "1"}, Path: "/boat-1.0.0.hull", File: -1},
+		{Kind: pb.Operation_KIND_STORE, Version: &pb.Version{Name: "boat"}, Path: "/boat.flag", File: -1},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name  string
+		v     *pb.Version
+		alone bool
+	}{
+		{"the version", &pb.Version{Name: "boat", Version: "1.0.0"}, true},
+		{"another spelling", &pb.Version{Name: "boat", Version: "1.0", Canonical: "1"}, true},
+		{"another version", &pb.Version{Name: "boat", Version: "1.1", Canonical: "1.1"}, false},
+		{"no version", &pb.Version{Name: "boat"}, false},
+		{"another package", &pb.Version{Name: "raft", Version: "1.0.0"}, false},
+	} {
+		plan := &pb.Artifact{Path: "/boat-1.0.0.sail", Version: test.v}
+		_, err := c.hostedFile(context.Background(), repo, plan)
+		var f *Failure
+		if alone := errors.As(err, &f) && f.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND; alone != test.alone {
+			t.Errorf("asked for %s: %v", test.name, err)
+		}
+	}
+	_, err := c.kept(context.Background(), repo, &pb.Artifact{Path: "/boat-1.0.0.sail"}, "", &artifact{Name: "boat", Version: "1.0.0"})
+	if f := (*Failure)(nil); !errors.As(err, &f) || f.Kind != pb.ErrorKind_ERROR_KIND_NOT_FOUND {
+		t.Errorf("what was kept of upstream's before is answered with %v", err)
 	}
 }

@@ -442,6 +442,9 @@ func (c *Cache) judgeKnown(ctx context.Context, repo *Repository, plan *pb.Artif
 		}
 		return &found{}, nil
 	}
+	if err := c.besideOurs(repo, plan.GetPath(), &pb.Version{Name: f.fact.GetName(), Version: f.fact.GetVersion()}); err != nil {
+		return nil, err
+	}
 	if refused := c.refusal(repo, f.fact.GetName(), f.fact.GetVersion(), plan.GetPath(), f.since, f.floored, false); refused != nil {
 		return nil, refused
 	}

@@ -46,8 +46,9 @@ type Package struct {
 	// Files by number.
 	Files []*File `json:"-"`
 
-	paths func() map[string]*File // made when first needed, as needs
-	needs func() map[string]bool
+	paths    func() map[string]*File // made when first needed, as the others
+	versions func() map[string]bool
+	needs    func() map[string]bool
 }
 
 // File is a file of a hosted package, or a version without files.
@@ -219,6 +220,13 @@ func (c *Catalog) remember(repository string, p *Package) {
 		}
 		return all
 	})
+	p.versions = sync.OnceValue(func() map[string]bool {
+		all := make(map[string]bool, len(p.Files))
+		for _, f := range p.Files {
+			all[f.Version], all[f.canonical()] = true, true
+		}
+		return all
+	})
 	p.needs = sync.OnceValue(p.needed)
 	c.packages.Set(key(packageKey+repository, p.Name), p)
 }
@@ -303,6 +311,16 @@ func (p *Package) Spelled(version, canonical string) string {
 		}
 	}
 	return ""
+}
+
+// Has reports whether a version is there, however it is spelled; its canonical
+// form is given as in a file. What has no version has none.
+func (p *Package) Has(version, canonical string) bool {
+	if p == nil || version == "" {
+		return false
+	}
+	all := p.versions()
+	return all[version] || all[cmp.Or(canonical, version)]
 }
 
 // versionOf are the files of a version.

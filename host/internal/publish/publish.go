@@ -91,6 +91,11 @@ func (p *Publisher) Do(ctx context.Context, r Request) (*pb.Reply, error) {
 			return nil, f
 		}
 	}
+	if some := r.Plan.GetWithin(); len(some) > 0 && len(r.Plan.GetNames()) == 0 {
+		if f := r.Repository.MayPublishSome(some); f != nil {
+			return nil, f
+		}
+	}
 	if err := p.announced(r); err != nil {
 		return nil, err
 	}

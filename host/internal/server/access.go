@@ -73,13 +73,13 @@ func (s *Server) admit(w *recorder, r *http.Request, repo *cache.Repository) err
 	var buf [2 * access.MaxCredential]byte
 	var text []byte
 	if text, w.given = access.Credential(r.Header, buf[:]); w.given {
-		w.wrong = s.identify(w, r, text)
+		w.wrong = s.recognize(w, r, text)
 	}
 	if w.identity == nil && r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return nil
 	}
 	if w.wrong != nil {
-		return w.wrong
+		return s.guessed(w, r, w.wrong)
 	}
 	return s.enter(w, repo)
 }
@@ -114,21 +114,34 @@ func (s *Server) family(repo *cache.Repository) []*cache.Repository {
 	return all
 }
 
-// identify finds out whose token a text is.
-func (s *Server) identify(w *recorder, r *http.Request, text []byte) (err error) {
-	from, now := s.site.Load().Address.client(r), time.Now()
-	if w.identity, err = s.tokens.Identify(text, from, now); err == nil {
+// identify finds out whose token a text is. One that is nobody's counts as a guess.
+func (s *Server) identify(w *recorder, r *http.Request, text []byte) error {
+	if err := s.recognize(w, r, text); err != nil {
+		return s.guessed(w, r, err)
+	}
+	return nil
+}
+
+// recognize finds out whose token a text is, before anything hangs on it.
+func (s *Server) recognize(w *recorder, r *http.Request, text []byte) (err error) {
+	if w.identity, err = s.tokens.Identify(text, s.site.Load().Address.client(r), time.Now()); err == nil {
 		w.result, w.detail = "", ""
-		return nil
 	}
+	return err
+}
+
+// guessed is the answer to a token that is not good, for the reason given. Who
+// sends many is let wait.
+func (s *Server) guessed(w *recorder, r *http.Request, reason error) error {
 	var denied *access.Denied
-	if errors.As(err, &denied) && denied.Lapsed {
-		return w.refuse(err)
+	if errors.As(reason, &denied) && denied.Lapsed {
+		return w.refuse(reason)
 	}
+	from, now := s.site.Load().Address.client(r), time.Now()
 	if again := s.failures.Failed(from, now); !again.IsZero() {
 		return tooManyWrong(again)
 	}
-	return w.refuse(err)
+	return w.refuse(reason)
 }
 
 // may decides whether the one who asks may do something to packages of a
@@ -193,16 +206,26 @@ func (w *recorder) refuse(err error) error {
 }
 
 // authorize decides on a plan. Whom an identity plan is for is seen when it is
-// carried out.
-func (s *Server) authorize(w *recorder, repo *cache.Repository, rt *route) error {
+// carried out. A failure is the same whoever asks: clients may have sent there what
+// is meant for other registries, as a token of an identity provider's.
+func (s *Server) authorize(w *recorder, r *http.Request, repo *cache.Repository, rt *route) error {
 	identity := rt.plan.GetIdentity()
-	if w.wrong != nil && identity.GetPassword() == "" {
-		return w.wrong
+	switch {
+	case w.wrong == nil || identity.GetPassword() != "":
+	case rt.plan.GetFailure() != nil:
+		return nil
+	default:
+		return s.guessed(w, r, w.wrong)
 	}
 	if identity != nil {
 		return nil
 	}
 	err := s.mayChange(w, repo, rt.needs.action, rt.needs.packages)
+	if some := rt.plan.GetUpload().GetWithin(); err == nil && len(some) > 0 && len(rt.needs.packages) == 0 {
+		if err := w.identity.MaySome(rt.needs.action, repo.Name, w.prefix, some, repo.Anonymous, repo.Names); err != nil {
+			return w.refuse(err)
+		}
+	}
 	if d := rt.plan.GetDocument(); err != nil && cache.Lists(repo, d) {
 		readable, err := w.identity.List(repo.Name, w.prefix, repo.Names)
 		if err != nil {

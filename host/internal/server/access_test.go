@@ -95,7 +95,7 @@ func asks(s *Server, repo *cache.Repository, p *pb.Identity, method, body string
 	rt := &route{plan: &pb.PlanResponse{Plan: &pb.PlanResponse_Identity{Identity: p}}}
 	err := s.admit(w, r, repo)
 	if err == nil {
-		err = s.authorize(w, repo, rt)
+		err = s.authorize(w, r, repo, rt)
 	}
 	if err == nil {
 		err = s.serveIdentity(w, r, &mount{prefix: w.prefix, repo: repo}, routeKey{repo: repo}, rt, p)

@@ -234,7 +234,7 @@ func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, t
 			}
 		}
 	}
-	if err := s.authorize(w, m.repo, rt); err != nil {
+	if err := s.authorize(w, r, m.repo, rt); err != nil {
 		s.fail(w, r, m.repo, err)
 		return
 	}

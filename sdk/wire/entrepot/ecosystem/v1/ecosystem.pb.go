@@ -1701,9 +1701,9 @@ type Version struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Version, as the ecosystem writes it.
 	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Of what is stored: what all spellings have in common that clients take for
-	// this version; empty: it has no other spelling. No package of ours gets two
-	// versions that have it in common.
+	// Of what is stored, and of artifacts: what all spellings have in common that
+	// clients take for this version; empty: it has no other spelling. No package of
+	// ours gets two versions that have it in common.
 	Canonical     string `protobuf:"bytes,3,opt,name=canonical,proto3" json:"canonical,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1876,8 +1876,9 @@ func (x *Source) GetCountsAs() string {
 // Digest is a hash of a file.
 type Digest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "sha512", "sha384", "sha256", "sha1" or "md5" of the bytes; "h1" is the
-	// Hash1 of golang.org/x/mod/sumdb/dirhash of a zip archive's members, and
+	// "sha512", "sha384", "sha256", "sha1" or "md5" of the bytes, of an upload also
+	// "blake2b-256"; "h1" is the Hash1 of golang.org/x/mod/sumdb/dirhash of a zip
+	// archive's members, and
 	// "h1:NAME" that of a single file of that name.
 	Algorithm string `protobuf:"bytes,1,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
 	// The hash.
@@ -2532,7 +2533,11 @@ type Upload struct {
 	Unread bool `protobuf:"varint,11,opt,name=unread,proto3" json:"unread,omitempty"`
 	// What the client is told where there is no such upload in several requests;
 	// absent: the host says so in its own words.
-	Missing       *Failure `protobuf:"bytes,12,opt,name=missing,proto3" json:"missing,omitempty"`
+	Missing *Failure `protobuf:"bytes,12,opt,name=missing,proto3" json:"missing,omitempty"`
+	// Where there are no names: patterns of names, in which * stands for any run of
+	// characters. Only who may do this to a package that has such a name may do it.
+	// Empty: who may do it to any.
+	Within        []string `protobuf:"bytes,13,rep,name=within,proto3" json:"within,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2647,6 +2652,13 @@ func (x *Upload) GetUnread() bool {
 func (x *Upload) GetMissing() *Failure {
 	if x != nil {
 		return x.Missing
+	}
+	return nil
+}
+
+func (x *Upload) GetWithin() []string {
+	if x != nil {
+		return x.Within
 	}
 	return nil
 }
@@ -5623,7 +5635,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2 .entrepot.ecosystem.v1.ErrorKindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12\x14\n" +
-	"\x05allow\x18\x04 \x01(\tR\x05allow\"\x95\x03\n" +
+	"\x05allow\x18\x04 \x01(\tR\x05allow\"\xad\x03\n" +
 	"\x06Upload\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\tR\x04body\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12\x14\n" +
@@ -5637,7 +5649,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05blind\x18\n" +
 	" \x01(\bR\x05blind\x12\x16\n" +
 	"\x06unread\x18\v \x01(\bR\x06unread\x128\n" +
-	"\amissing\x18\f \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\amissing\"R\n" +
+	"\amissing\x18\f \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\amissing\x12\x16\n" +
+	"\x06within\x18\r \x03(\tR\x06within\"R\n" +
 	"\x05Mount\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x125\n" +
 	"\x06digest\x18\x02 \x01(\v2\x1d.entrepot.ecosystem.v1.DigestR\x06digest\"\x93\x02\n" +
