@@ -425,7 +425,7 @@ func TestCommandsReachAHostThatStarts(t *testing.T) {
 			t.Errorf("a command fails while the host starts: %s", wrong)
 		}
 	}
-	if out, err := second.Run(t, "token", "list"); err != nil || strings.Count(out, "joe") != commands {
+	if out, err := second.Run(t, "token", "list"); err != nil || strings.Count(out, " joe") != commands {
 		t.Errorf("the tokens are (%v)\n%s", err, out)
 	}
 }
