@@ -46,7 +46,7 @@ func (f feed) planOData(r sdk.Request) sdk.Plan {
 		return sdk.BadRequest("the question names no package")
 	}
 	index := f.index
-	index.Optional = true // of a name that is ours upstream is not asked
+	index.Optional = id != "" // of a name that is ours upstream is not asked
 	d := sdk.Document{
 		Path:   q.path(),
 		Name:   id,
