@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -165,6 +166,9 @@ func (a *debArchive) publish(t testing.TB, s suiteState) {
 	parts := map[string][]byte{"main/i18n/Translation-en.gz": translation}
 	for extension, body := range indexes {
 		for _, arch := range append([]string{"amd64"}, s.also...) {
+			if arch != "amd64" { // another index, as far as its bytes go
+				body = append(slices.Clone(body), arch...)
+			}
 			parts["main/binary-"+arch+"/Packages"+extension] = body
 		}
 	}

@@ -44,6 +44,59 @@ func TestDebianFirstLookRaces(t *testing.T) {
 	}
 }
 
+// TestDebianLateArchitecture has a client of another architecture come while a
+// lagged state is in force whose indexes for it nobody got, and upstream does not
+// keep.
+func TestDebianLateArchitecture(t *testing.T) {
+	t.Parallel()
+	for name, lagged := range map[string]bool{"after the first state": false, "after others": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := startArchive(t)
+			publish := func(s suiteState) {
+				s.plain, s.also = true, []string{"arm64"}
+				a.remove("/dists/")
+				a.publish(t, s)
+			}
+			zeroth := stable
+			zeroth.packages, zeroth.age = []debPackage{wreck10, kelp}, 20*day
+			cooldown := "3d"
+			if lagged {
+				cooldown = "3s"
+				publish(zeroth)
+			} else {
+				publish(stable)
+			}
+			h := startHost(t, debianConfig(a, cooldown, always, `negative_ttl = "1ms"`))
+			first := newApt(t, h.URL, a, "stable")
+			first.updates(t)
+			if lagged {
+				publish(stable)
+				eventually(t, "to have the second state in force", func() bool {
+					_, _, body := get(t, h.URL+"/debian/sea/dists/stable/InRelease")
+					return string(body) == string(a.files["/dists/stable/InRelease"].body)
+				})
+			}
+			first.installsTide(t, tide10)
+
+			publish(newStable)
+			root := h.URL + "/debian/sea/dists/stable/"
+			late, upstreams := root+"main/binary-arm64/Packages.xz", "GET /dists/stable/main/binary-arm64/Packages.xz"
+			newest := string(a.files["/dists/stable/main/binary-arm64/Packages.xz"].body)
+			get(t, root+"InRelease")
+			if status, _, body := get(t, late); status != http.StatusNotFound {
+				t.Errorf("an index that upstream does not have any more is answered with %d: %.100q", status, body)
+			}
+			eventually(t, "to fetch of the newest state what was asked for in vain", func() bool { return a.Asked(upstreams) > 0 })
+			eventually(t, "to serve the newest state with it", func() bool {
+				get(t, root+"InRelease")
+				status, _, body := get(t, late)
+				return status == http.StatusOK && string(body) == newest
+			})
+		})
+	}
+}
+
 // TestDebianVainRequestsFetchNothing asks for an index of a lagged state that
 // upstream has another of by its name.
 func TestDebianVainRequestsFetchNothing(t *testing.T) {
