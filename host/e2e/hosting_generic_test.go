@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -166,5 +167,36 @@ func TestHostingGenericDirectory(t *testing.T) {
 	}
 	if up.Total() > 0 {
 		t.Errorf("upstream was asked: %v", up.Requests())
+	}
+}
+
+// TestLengthIsTold has every answer's head tell how long its body is, whatever its
+// size: clients show it, and see by it that a body was cut.
+func TestLengthIsTold(t *testing.T) {
+	t.Parallel()
+	_, h := hostingGeneric(t, `hosted { names = ["acme/*"] }`)
+	token := h.token(t, "ci", "--allow", "publish:generic:acme/*")
+	for _, size := range []int{0, 1, 2047, 2048, 2049, 4096, 64 << 10, 64<<10 + 1} {
+		at := fmt.Sprintf("%s/generic/acme/f/%d.bin", h.URL, size)
+		for _, method := range []string{http.MethodPut, http.MethodGet, http.MethodGet, http.MethodHead} {
+			var sent io.Reader
+			if method == http.MethodPut {
+				sent = strings.NewReader(strings.Repeat("x", size))
+			}
+			req, err := http.NewRequest(method, at, sent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+token)
+			req.Header.Set("Accept-Encoding", "identity")
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if method != http.MethodPut && (resp.StatusCode != http.StatusOK || resp.ContentLength != int64(size)) {
+				t.Errorf("%s of %d bytes is answered with %d and a length of %d", method, size, resp.StatusCode, resp.ContentLength)
+			}
+		}
 	}
 }

@@ -157,7 +157,7 @@ type Cache struct {
 	readers    *otter.Cache[string, *Rendering] // whose main output clients got lately
 	factSets   *otter.Cache[string, *factSet]
 	artifacts  *otter.Cache[string, *artifact]
-	small      *otter.Cache[blobs.Digest, []byte]
+	small      *otter.Cache[blobs.Digest, *smallContent]
 	missing    *otter.Cache[string, missed]
 	oversized  *otter.Cache[string, oversize]
 	snapshots  *otter.Cache[string, *snapshot]
@@ -250,9 +250,9 @@ func New(o Options) (*Cache, error) {
 	}); err != nil {
 		return nil, err
 	}
-	if c.small, err = otter.New(&otter.Options[blobs.Digest, []byte]{
+	if c.small, err = otter.New(&otter.Options[blobs.Digest, *smallContent]{
 		MaximumWeight: uint64(max(o.Memory, 1<<20)),
-		Weigher:       func(_ blobs.Digest, b []byte) uint32 { return uint32(len(b)) + 128 },
+		Weigher:       func(_ blobs.Digest, s *smallContent) uint32 { return uint32(len(s.data)) + 128 },
 	}); err != nil {
 		return nil, err
 	}

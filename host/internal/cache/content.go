@@ -5,6 +5,8 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"sync/atomic"
+	"time"
 
 	kgzip "github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -24,6 +26,16 @@ type Content struct {
 	file  *blobs.File
 	plain *directoryFile // in a directory
 }
+
+// smallContent is a body in memory.
+type smallContent struct {
+	data []byte
+	used atomic.Int64 // when it was noted last, in Unix seconds
+}
+
+// noteUseAgain is how long the use of a body in memory is not noted again, in
+// seconds: eviction looks at whole minutes.
+const noteUseAgain = 5
 
 // Reader reads the body and can seek. For a file it is an *os.File, so that
 // the kernel can send it, unless it lies in a directory.
@@ -56,16 +68,20 @@ func (c *Content) Close() {
 // Open opens a kept body; fs.ErrNotExist: it was evicted.
 func (c *Cache) Open(b Body) (*Content, error) {
 	if b.Size <= smallBody {
-		if small, ok := c.small.GetIfPresent(b.Digest); ok {
+		small, ok := c.small.GetIfPresent(b.Digest)
+		if !ok {
+			data, err := c.blobs.Read(b.Digest, b.Size)
+			if err != nil {
+				return nil, err
+			}
+			small = &smallContent{data: data}
+			c.small.Set(b.Digest, small)
+		}
+		if now := time.Now().Unix(); now-small.used.Load() >= noteUseAgain {
+			small.used.Store(now)
 			c.blobs.Touch(b.Digest)
-			return &Content{Digest: b.Digest, Size: b.Size, small: small}, nil
 		}
-		small, err := c.blobs.Read(b.Digest, b.Size)
-		if err != nil {
-			return nil, err
-		}
-		c.small.Set(b.Digest, small)
-		return &Content{Digest: b.Digest, Size: b.Size, small: small}, nil
+		return &Content{Digest: b.Digest, Size: b.Size, small: small.data}, nil
 	}
 	f, err := c.blobs.Open(b.Digest, b.Size)
 	if err != nil {

@@ -491,7 +491,7 @@ func (s *Server) audit(w *recorder, r *http.Request) {
 		return
 	}
 	e := access.Event{
-		Time: time.Now(), ID: w.id, User: w.identity.User(), Token: w.identity.Token(),
+		Time: time.Now(), ID: w.id[0], User: w.identity.User(), Token: w.identity.Token(),
 		Address: s.site.Load().Address.client(r).String(), Request: cut(r.Method) + " " + cut(access.Redact(r.RequestURI)),
 		Action: string(w.action), Packages: w.packages,
 		Result: w.result, Status: w.status, Detail: w.detail,

@@ -27,6 +27,8 @@ type AccessLog struct {
 	off   atomic.Bool // to is nil
 	done  chan struct{}
 	wg    sync.WaitGroup
+
+	second atomic.Pointer[second] // that lines were of last; nil: none yet
 }
 
 // flushLog is how long lines may wait.
@@ -105,9 +107,9 @@ func (a *AccessLog) write(rec *recorder, r *http.Request, began time.Time) {
 	}
 	line := lines.Get().(*[]byte)
 	b := append((*line)[:0], `{"time":"`...)
-	b = began.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	b = a.appendTime(b, began)
 	b = append(b, `","id":"`...)
-	b = append(b, rec.id...)
+	b = append(b, rec.id[0]...)
 	b = append(b, `","client":`...)
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -144,6 +146,25 @@ func (a *AccessLog) write(rec *recorder, r *http.Request, began time.Time) {
 	lines.Put(line)
 }
 
+// second is an instant without its fraction, as lines begin with it.
+type second struct {
+	at   int64 // Unix seconds
+	text string
+}
+
+// appendTime appends an instant in UTC with milliseconds. Most lines are of the
+// same second as the one before.
+func (a *AccessLog) appendTime(b []byte, t time.Time) []byte {
+	now := a.second.Load()
+	if now == nil || now.at != t.Unix() {
+		now = &second{t.Unix(), t.UTC().Format("2006-01-02T15:04:05")}
+		a.second.Store(now)
+	}
+	b = append(b, now.text...)
+	ms := t.Nanosecond() / int(time.Millisecond)
+	return append(b, '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
+}
+
 const hexDigits = "0123456789abcdef"
 
 // appendJSON appends a string as JSON, cut to 2 KiB.
@@ -152,7 +173,12 @@ func appendJSON(b []byte, s string) []byte {
 		s = s[:2048]
 	}
 	b = append(b, '"')
-	for i := 0; i < len(s); {
+	i := 0
+	for i < len(s) && s[i] >= ' ' && s[i] < 0x7f && s[i] != '"' && s[i] != '\\' {
+		i++
+	}
+	b = append(b, s[:i]...)
+	for i < len(s) {
 		c := s[i]
 		switch {
 		case c == '"' || c == '\\':

@@ -258,11 +258,11 @@ func printableHost(s string) string {
 func mountsOf(repos []*cache.Repository) []mount {
 	var out []mount
 	for _, repo := range repos {
-		out = append(out, mount{repo.Path, repo})
+		out = append(out, mount{prefix: repo.Path, repo: repo})
 		for _, extra := range repo.Describe.GetMounts() {
 			prefix := strings.TrimRight(extra, "/")
 			if !slices.ContainsFunc(out, func(m mount) bool { return m.prefix == prefix }) {
-				out = append(out, mount{prefix, repo})
+				out = append(out, mount{prefix: prefix, repo: repo})
 			}
 		}
 	}

@@ -57,9 +57,9 @@ func (s *Server) fail(w *recorder, r *http.Request, repo *cache.Repository, err 
 	case errors.Is(err, plugins.ErrDown):
 		f = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "the " + repo.Plugin + " plugin is down; what is cached is served meanwhile"}
 	case errors.Is(err, wire.ErrFailed):
-		f = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "the " + repo.Plugin + " plugin failed; entrepot's log says why, at the request id " + w.id}
+		f = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "the " + repo.Plugin + " plugin failed; entrepot's log says why, at the request id " + w.id[0]}
 	case f == nil:
-		f = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "entrepot failed; its log says why, at the request id " + w.id}
+		f = &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_UNAVAILABLE, Message: "entrepot failed; its log says why, at the request id " + w.id[0]}
 	}
 	status := statuses[f.Kind]
 	if status == 0 {
@@ -70,7 +70,7 @@ func (s *Server) fail(w *recorder, r *http.Request, repo *cache.Repository, err 
 		status = int(own)
 	}
 	if status >= 500 {
-		s.log.Warn("request failed", "id", w.id, "repository", repo.Name, "path", access.Redact(r.URL.Path), "status", status, "error", err)
+		s.log.Warn("request failed", "id", w.id[0], "repository", repo.Name, "path", access.Redact(r.URL.Path), "status", status, "error", err)
 	}
 	if status == http.StatusUnauthorized {
 		w.Header().Set("Www-Authenticate", challenge(w, repo))

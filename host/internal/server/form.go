@@ -16,8 +16,11 @@ const maxFormBytes = 16 << 10
 // form's fields are its query. Some clients ask for documents so. False: there
 // is no form.
 func formTarget(w http.ResponseWriter, r *http.Request, target string) (string, bool) {
+	if r.Method != http.MethodPost {
+		return "", false
+	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if r.Method != http.MethodPost || err != nil || kind != "application/x-www-form-urlencoded" {
+	if err != nil || kind != "application/x-www-form-urlencoded" {
 		return "", false
 	}
 	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(relayTime)); err != nil {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,12 +23,15 @@ type Metrics struct {
 	seconds  *prometheus.HistogramVec
 	upstream *prometheus.HistogramVec
 	errors   *prometheus.CounterVec
-	perRepo  sync.Map // name and status → *counters
+	perRepo  sync.Map // name → *counters
 }
 
+// counters are those of a repository.
 type counters struct {
-	requests, bytes prometheus.Counter
-	seconds         prometheus.Observer
+	repository string
+	bytes      prometheus.Counter
+	seconds    prometheus.Observer
+	requests   [600]atomic.Pointer[prometheus.Counter] // by status; nil: none yet
 }
 
 // NewMetrics makes the metrics of a host.
@@ -57,26 +61,32 @@ func (m *Metrics) Upstream(name string, took time.Duration, status int, err erro
 	m.upstream.WithLabelValues(name, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
-type perRepoKey struct {
-	repository string
-	status     int
+// of returns the counters of a repository; an empty name: of requests to none.
+func (m *Metrics) of(repository string) *counters {
+	v, ok := m.perRepo.Load(repository)
+	if !ok {
+		v, _ = m.perRepo.LoadOrStore(repository, &counters{
+			repository: repository,
+			bytes:      m.bytes.WithLabelValues(repository),
+			seconds:    m.seconds.WithLabelValues(repository),
+		})
+	}
+	return v.(*counters)
 }
 
 func (m *Metrics) request(rec *recorder, took time.Duration) {
-	k := perRepoKey{status: rec.status}
-	if rec.repo != nil {
-		k.repository = rec.repo.Name
+	c := rec.counters
+	if c == nil {
+		c = m.of("")
 	}
-	v, ok := m.perRepo.Load(k)
-	if !ok {
-		v, _ = m.perRepo.LoadOrStore(k, &counters{
-			requests: m.requests.WithLabelValues(k.repository, strconv.Itoa(k.status)),
-			bytes:    m.bytes.WithLabelValues(k.repository),
-			seconds:  m.seconds.WithLabelValues(k.repository),
-		})
+	status := rec.status % len(c.requests)
+	requests := c.requests[status].Load()
+	if requests == nil {
+		made := m.requests.WithLabelValues(c.repository, strconv.Itoa(status))
+		requests = &made
+		c.requests[status].Store(requests)
 	}
-	c := v.(*counters)
-	c.requests.Inc()
+	(*requests).Inc()
 	c.bytes.Add(float64(rec.bytes))
 	c.seconds.Observe(took.Seconds())
 }

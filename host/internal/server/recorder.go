@@ -16,12 +16,13 @@ import (
 // ReadFrom is the one of the connection, so that files go through sendfile.
 type recorder struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
-	id     string
-	repo   *cache.Repository
-	base   string // external address of the host
-	prefix string // where repo was asked at
+	status   int
+	bytes    int64
+	id       [1]string // as a header has it
+	repo     *cache.Repository
+	counters *counters // of repo; nil: of none
+	base     string    // external address of the host
+	prefix   string    // where repo was asked at
 	asker
 	cached []string // Cache-Status
 	last   func()   // what is done once the request has been noted; nil: nothing
@@ -35,7 +36,12 @@ func borrow(w http.ResponseWriter) *recorder {
 	return r
 }
 
+// giveBack has the recorder used again. One that nothing was answered with is not:
+// its header is yet to be sent.
 func (r *recorder) giveBack() {
+	if r.status == 0 {
+		return
+	}
 	*r = recorder{}
 	recorders.Put(r)
 }
@@ -54,7 +60,7 @@ func (r *recorder) WriteHeader(status int) {
 // Write counts.
 func (r *recorder) Write(p []byte) (int, error) {
 	if r.status == 0 {
-		r.status = http.StatusOK
+		r.WriteHeader(http.StatusOK)
 	}
 	n, err := r.ResponseWriter.Write(p)
 	r.bytes += int64(n)
@@ -94,5 +100,6 @@ func newRequestIDs() *requestIDs {
 }
 
 func (ids *requestIDs) next() string {
-	return ids.prefix + strconv.FormatUint(ids.count.Add(1), 36)
+	var buf [32]byte
+	return string(strconv.AppendUint(append(buf[:0], ids.prefix...), ids.count.Add(1), 36))
 }

@@ -78,13 +78,10 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 			h.Set(name, value)
 		}
 	}
-	h["Content-Type"] = []string{answer.Output.Type}
+	head := rt.headOf(repo, shown{answer.Output.Plain.Digest, content.Size, encoding, answer.Output.Type, answer.Modified})
+	h["Content-Type"] = head.field(headType)
 	h["Cache-Control"] = w.control(documentLifetime(d))
-	vary := "Accept-Encoding"
-	if names := repo.Describe.GetVary(); len(names) > 0 {
-		vary += ", " + strings.Join(names, ", ")
-	}
-	h["Vary"] = []string{vary}
+	h["Vary"] = head.field(headVary)
 	w.cached = statusOf(answer)
 	h["Cache-Status"] = w.cached
 	switch {
@@ -94,15 +91,12 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 		h["Warning"] = staleWarning
 	}
 	if !answer.Modified.IsZero() {
-		h["Last-Modified"] = []string{answer.Modified.UTC().Format(http.TimeFormat)}
+		h["Last-Modified"] = head.field(headModified)
 	}
-	etag := etagOf(answer.Output.Plain.Digest)
 	if encoding != "" {
-		etag = etag[:len(etag)-1] + "-" + encoding + `"`
-		h["Content-Encoding"] = []string{encoding}
+		h["Content-Encoding"] = head.field(headEncoding)
 	}
-	h["Etag"] = []string{etag}
-	send(w, r, content, encoding != "", etag)
+	send(w, r, content, head)
 	return nil
 }
 
@@ -136,25 +130,28 @@ func statusOf(a *cache.Answer) []string {
 	return statusMiss
 }
 
-func etagOf(d blobs.Digest) string {
-	b := make([]byte, 0, 34)
-	b = append(b, '"')
-	b = hex.AppendEncode(b, d[:16])
-	return string(append(b, '"'))
+// etagOf is the entity tag of a body in an encoding; empty: none.
+func etagOf(d blobs.Digest, encoding string) string {
+	tag := `"` + hex.EncodeToString(d[:16])
+	if encoding != "" {
+		tag += "-" + encoding
+	}
+	return tag + `"`
 }
 
 // send sends a kept body. net/http's own does ranges, and files with sendfile;
 // it would send encoded bodies without their length, and small ones through a
 // copy.
-func send(w *recorder, r *http.Request, content *cache.Content, encoded bool, etag string) {
+func send(w *recorder, r *http.Request, content *cache.Content, head *head) {
 	h := w.Header()
-	if unchanged(r, h, etag) {
+	h["Etag"] = head.field(headEtag)
+	if unchanged(r, h, head.fields[headEtag]) {
 		h.Del("Content-Type")
 		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	if !encoded {
+	if head.encoding == "" {
 		h["Accept-Ranges"] = acceptRanges
 		// Unknown range units are ignored (RFC 9110, section 14.2).
 		if ranges := r.Header.Get("Range"); strings.HasPrefix(ranges, "bytes=") || r.Header["If-Match"] != nil {
@@ -163,18 +160,27 @@ func send(w *recorder, r *http.Request, content *cache.Content, encoded bool, et
 			return
 		}
 	}
-	h["Content-Length"] = []string{strconv.FormatInt(content.Size, 10)}
+	small := content.Small()
+	if small != nil && len(small) <= lengthSaid && r.Method != http.MethodHead {
+		_, _ = w.Write(small) // the client left: nothing to do
+		return
+	}
+	h["Content-Length"] = head.field(headLength)
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return
 	}
-	if small := content.Small(); small != nil {
+	if small != nil {
 		_, _ = w.Write(small) // the client left: nothing to do
 		return
 	}
 	_, _ = io.CopyN(w, content.Reader(), content.Size) // likewise
 	whole(content)
 }
+
+// lengthSaid is up to which size net/http tells the length of a body by itself.
+// A header with another field for it would have more than fit a small map.
+const lengthSaid = 2048
 
 // whole breaks the connection off where a body could not be read to its end: a
 // cut answer must not look whole.
@@ -323,7 +329,6 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	for name, value := range a.GetHeaders() {
 		h.Set(name, value)
 	}
-	h["Content-Type"] = []string{f.Type}
 	h["Cache-Control"] = w.control(control)
 	if f.Content != nil {
 		defer f.Content.Close()
@@ -332,11 +337,12 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 			w.cached = statusMiss
 		}
 		h["Cache-Status"] = w.cached
-		etag := etagOf(f.Digest)
-		h["Etag"] = []string{etag}
-		send(w, r, f.Content, false, etag)
+		head := rt.headOf(repo, shown{digest: f.Digest, size: f.Content.Size, typ: f.Type})
+		h["Content-Type"] = head.field(headType)
+		send(w, r, f.Content, head)
 		return nil
 	}
+	h["Content-Type"] = []string{f.Type}
 	w.cached = statusMiss
 	if f.Flight == nil { // a HEAD of what is not kept
 		w.cached = statusPass

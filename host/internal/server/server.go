@@ -39,8 +39,9 @@ type Site struct {
 
 // mount is a path prefix of a repository.
 type mount struct {
-	prefix string // without a slash at its end
-	repo   *cache.Repository
+	prefix   string // without a slash at its end
+	repo     *cache.Repository
+	counters *counters
 }
 
 // Server answers HTTP requests.
@@ -99,6 +100,9 @@ const maxRoutes = 64 << 20
 // Use puts a site in force. Requests under way finish with the one before.
 func (s *Server) Use(site *Site) {
 	site.mounts = mountsOf(site.Repositories)
+	for i := range site.mounts {
+		site.mounts[i].counters = s.metrics.of(site.mounts[i].repo.Name)
+	}
 	s.site.Store(site)
 }
 
@@ -118,6 +122,7 @@ type route struct {
 	request cache.PlanRequest
 	kept    atomic.Bool
 	etag    string // of a reply
+	head    atomic.Pointer[head]
 	needs   needs
 }
 
@@ -136,8 +141,8 @@ func (rt *route) weight() uint32 {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	rec := borrow(w)
-	rec.id = s.ids.next()
-	w.Header()["X-Request-Id"] = []string{rec.id}
+	rec.id[0] = s.ids.next()
+	w.Header()["X-Request-Id"] = rec.id[:]
 	defer func() {
 		s.metrics.request(rec, time.Since(began))
 		s.audit(rec, r)
@@ -193,7 +198,7 @@ func (s *Server) serve(w *recorder, r *http.Request) {
 		plainFailure(w, r, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_NOT_FOUND, Message: "no repository is mounted at this address; " + base + "/ lists them"})
 		return
 	}
-	w.repo, w.base, w.prefix = m.repo, base, m.prefix
+	w.repo, w.base, w.prefix, w.counters = m.repo, base, m.prefix, m.counters
 	target := stripped[len(m.prefix):]
 	if target == "" {
 		target = "/"
