@@ -216,7 +216,7 @@ func (x *exemptCommand) Run(e *env) error {
 	}
 	fmt.Fprintln(e.out, describeExemption(made.Exemption))
 	if made.Unlisted != "" {
-		fmt.Fprintf(e.out, "  no listing has that version, so far as is known (%s); --revoke takes the exemption back\n", made.Unlisted)
+		fmt.Fprintf(e.out, "  no listing is known to have that version (%s); --revoke takes the exemption back\n", made.Unlisted)
 	}
 	return nil
 }

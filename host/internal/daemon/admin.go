@@ -15,6 +15,7 @@ import (
 
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 )
 
 // Admin answers the commands of the entrepot program: JSON over a socket that
@@ -281,7 +282,8 @@ type Exempting struct {
 // Exempted is an exemption that was made.
 type Exempted struct {
 	policy.Exemption
-	// Unlisted says why it has no effect, as far as known; empty: it has.
+	// Unlisted says, of each repository, why it is not known to list the version;
+	// empty: one lists it.
 	Unlisted string `json:"unlisted,omitempty"`
 }
 
@@ -304,7 +306,11 @@ func (d *Daemon) exempt(ctx context.Context, e Exempting) (Exempted, error) {
 	if err := d.policy.Exempt(x); err != nil {
 		return Exempted{}, err
 	}
-	d.log.Info("exemption made", "plugin", x.Plugin, "name", x.Name, "version", x.Version, "reason", x.Reason, "expires", x.Expires)
+	until := "never"
+	if !x.Expires.IsZero() {
+		until = cooldown.Instant(x.Expires)
+	}
+	d.log.Info("exemption made", "plugin", x.Plugin, "name", x.Name, "version", x.Version, "reason", x.Reason, "expires", until)
 	return Exempted{x, unlisted}, nil
 }
 
