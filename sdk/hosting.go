@@ -36,8 +36,9 @@ type Package struct {
 	// what is uploaded. It must be a pure function, and errors are as Inspect's.
 	Unpack func(*Unpacking) error
 	// Canonical is what all spellings of a version have in common that clients take
-	// for one, as 1 of 1.0 and 1.0.0. It must be a pure function. Nil: each version
-	// is only itself. Where a package of ours has a version, what would be stored of
+	// for one, as 1 of 1.0 and 1.0.0. It must be a pure function, also of what people
+	// write who mean one, as v1.0, by which they explain or exempt it. Nil: each
+	// version is only itself. Where a package of ours has a version, what would be stored of
 	// another with the same canonical form is refused with 409, and is not served
 	// where it lies in a directory.
 	Canonical func(version string) string

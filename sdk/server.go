@@ -142,7 +142,9 @@ func (s *server) Plan(_ context.Context, p *pb.PlanRequest) (response *pb.PlanRe
 		if complaint := r.complaint(d); complaint != "" {
 			return nil, status.Errorf(codes.Internal, "plugin %s: About %s", r.Name, complaint)
 		}
-		return d.response(newRequest(p.GetRepository(), &pb.Request{Method: "GET", Path: d.Path})), nil
+		plan := d.response(newRequest(p.GetRepository(), &pb.Request{Method: "GET", Path: d.Path}))
+		plan.GetDocument().Canonical = r.Package.named(v).GetCanonical()
+		return plan, nil
 	}
 	plan, req := r.plan(newRequest(p.GetRepository(), p.GetRequest()))
 	if complaint := r.complaint(plan); complaint != "" {

@@ -197,6 +197,17 @@ func TestDebianUnchangedIndexesAreNotFetchedAgain(t *testing.T) {
 	r.installsTide(t, tide11)
 }
 
+// startStable plays an archive of stable and returns the state that follows, too.
+// With plain, its indexes are there by their own names alone.
+func startStable(t *testing.T, plain bool) (a *debArchive, after suiteState) {
+	t.Helper()
+	before, after := stable, newStable
+	before.plain, after.plain = plain, plain
+	a = startArchive(t)
+	a.publish(t, before)
+	return a, after
+}
+
 // TestDebianUpstreamChangesBetweenRequests publishes a new state, and takes the
 // old one away, after a client got the old root and before it gets the rest.
 func TestDebianUpstreamChangesBetweenRequests(t *testing.T) {
@@ -204,10 +215,7 @@ func TestDebianUpstreamChangesBetweenRequests(t *testing.T) {
 	for name, plain := range map[string]bool{"by hash": false, "plain": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := startArchive(t)
-			before, after := stable, newStable
-			before.plain, after.plain = plain, plain
-			a.publish(t, before)
+			a, after := startStable(t, plain)
 			h := startHost(t, debianConfig(a, "0", always))
 			newApt(t, h.URL, a, "stable").installsTide(t, tide10)
 			root := h.URL + "/debian/sea/dists/stable/"
@@ -402,10 +410,7 @@ func TestDebianLaggedCompressions(t *testing.T) {
 	for name, plain := range map[string]bool{"by hash": false, "plain": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := startArchive(t)
-			before, after := stable, newStable
-			before.plain, after.plain = plain, plain
-			a.publish(t, before)
+			a, after := startStable(t, plain)
 			h := startHost(t, debianConfig(a, "3d", always, `negative_ttl = "1ms"`))
 			newApt(t, h.URL, a, "stable").installsTide(t, tide10)
 			packed := a.files["/dists/stable/main/binary-amd64/Packages.gz"].body

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"archive/zip"
 	"bytes"
 	"crypto/sha1"
 	"fmt"
@@ -16,23 +15,11 @@ import (
 // mavenBuilt is a jar as Maven builds it, with its POM.
 func mavenBuilt(t *testing.T, name, version string, pom []byte) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	for member, text := range map[string]string{
-		"META-INF/maven/org.example/" + name + "/pom.properties": "artifactId=" + name + "\ngroupId=org.example\nversion=" + version + "\n",
-		"META-INF/maven/org.example/" + name + "/pom.xml":        string(pom),
-		"META-INF/maven/org.example/shaded/pom.xml":              string(mavenPOM("shaded", version, "", "")),
-	} {
-		w, err := z.Create(member)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(w, text)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+	return zipped(t,
+		"META-INF/maven/org.example/"+name+"/pom.properties", "artifactId="+name+"\ngroupId=org.example\nversion="+version+"\n",
+		"META-INF/maven/org.example/"+name+"/pom.xml", string(pom),
+		"META-INF/maven/org.example/shaded/pom.xml", string(mavenPOM("shaded", version, "", "")),
+	)
 }
 
 // TestMavenJarsInDirectoriesBringTheirPOMs has clients install a jar from a

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"archive/zip"
 	"bytes"
 	"fmt"
 	"os"
@@ -84,26 +83,13 @@ func startRocks(t *testing.T, lua string) *rocksServer {
 // publish adds a source rock of tide.
 func (s *rocksServer) publish(t *testing.T, version string) {
 	t.Helper()
-	var body bytes.Buffer
-	w := zip.NewWriter(&body)
-	for name, text := range map[string]string{
-		"tide-" + version + ".rockspec": fmt.Sprintf("package = \"tide\"\nversion = %q\n"+
+	rock := zipped(t,
+		"tide-"+version+".rockspec", fmt.Sprintf("package = \"tide\"\nversion = %q\n"+
 			"source = { url = \"https://files.example.com/tide.lua\" }\n"+
 			"build = { type = \"builtin\", modules = { tide = \"tide.lua\" } }\n", version),
-		"tide.lua": "return " + fmt.Sprintf("%q", version) + "\n",
-	} {
-		f, err := w.Create(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.Write([]byte(text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s.shelf.put("/tide-"+version+".src.rock", "application/zip", body.Bytes())
+		"tide.lua", "return "+fmt.Sprintf("%q", version)+"\n",
+	)
+	s.shelf.put("/tide-"+version+".src.rock", "application/zip", rock)
 	s.rocks = append(s.rocks, fmt.Sprintf("[%q] = { { arch = \"src\" } }", version))
 	s.shelf.put("/manifest-"+s.lua, "text/plain", []byte("commands = {}\nmodules = {}\nrepository = { tide = { "+strings.Join(s.rocks, ", ")+" } }\n"))
 }

@@ -26,6 +26,15 @@ func TestDamagedFileOnDiskIsFetchedAgain(t *testing.T) {
 			_, err = f.WriteString("more")
 			return err
 		},
+		"flipped": func(file string) error {
+			f, err := os.OpenFile(file, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = f.WriteAt([]byte("other bytes"), 1000)
+			return err
+		},
 		"gone": os.Remove,
 	} {
 		for _, restart := range []bool{false, true} {

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"archive/zip"
 	"bytes"
 	"crypto/sha1"
 	"encoding/hex"
@@ -174,30 +173,10 @@ func mavenPlugin(t testing.TB, r release, prefix string) []byte {
 	}
 	descriptor := fmt.Appendf(nil, "<plugin><groupId>org.example</groupId><artifactId>%s</artifactId><version>%s</version><goalPrefix>%s</goalPrefix>"+
 		"<mojos><mojo><goal>light</goal><requiresProject>false</requiresProject><implementation>Light</implementation><language>java</language><instantiationStrategy>per-lookup</instantiationStrategy></mojo></mojos></plugin>", r.name, r.version, prefix)
-	return mavenJar(t, r, jarMember{"META-INF/maven/plugin.xml", descriptor}, jarMember{"Light.class", class})
+	return mavenJar(t, r, "META-INF/maven/plugin.xml", string(descriptor), "Light.class", string(class))
 }
 
-// jarMember is a file in a jar.
-type jarMember struct {
-	name string
-	data []byte
-}
-
-func mavenJar(t testing.TB, r release, more ...jarMember) []byte {
+func mavenJar(t testing.TB, r release, more ...string) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	for _, member := range append([]jarMember{{"META-INF/MANIFEST.MF", []byte("Manifest-Version: 1.0\n\n")}, {"data.bin", r.data()}}, more...) {
-		w, err := z.Create(member.name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(member.data); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+	return zipped(t, append([]string{"META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n\n", "data.bin", string(r.data())}, more...)...)
 }

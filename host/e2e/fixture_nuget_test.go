@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"archive/zip"
-	"bytes"
 	"crypto/sha512"
 	"encoding/base64"
 	"fmt"
@@ -91,24 +89,10 @@ func nupkg(t testing.TB, r release) []byte {
 	if r.needs != "" {
 		dependencies = fmt.Sprintf(`<dependencies><dependency id="%s" version="1.0.0" /></dependencies>`, r.needs)
 	}
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	for _, member := range []struct{ name, data string }{
-		{"_rels/.rels", `<?xml version="1.0" encoding="utf-8"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Type="http://schemas.microsoft.com/packaging/2010/07/manifest" Target="/` + r.name + `.nuspec" Id="R1" /></Relationships>`},
-		{"[Content_Types].xml", `<?xml version="1.0" encoding="utf-8"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml" /><Default Extension="nuspec" ContentType="application/octet" /><Default Extension="bin" ContentType="application/octet" /></Types>`},
-		{r.name + ".nuspec", fmt.Sprintf(`<?xml version="1.0"?><package xmlns="http://schemas.microsoft.com/packaging/2010/07/nuspec.xsd"><metadata><id>%s</id><version>%s</version><authors>harbour master</authors><description>about %s</description>%s</metadata></package>`, r.name, r.version, r.name, dependencies)},
-		{"content/data.bin", string(r.data())},
-	} {
-		w, err := z.Create(member.name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(member.data)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+	return zipped(t,
+		"_rels/.rels", `<?xml version="1.0" encoding="utf-8"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Type="http://schemas.microsoft.com/packaging/2010/07/manifest" Target="/`+r.name+`.nuspec" Id="R1" /></Relationships>`,
+		"[Content_Types].xml", `<?xml version="1.0" encoding="utf-8"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml" /><Default Extension="nuspec" ContentType="application/octet" /><Default Extension="bin" ContentType="application/octet" /></Types>`,
+		r.name+".nuspec", fmt.Sprintf(`<?xml version="1.0"?><package xmlns="http://schemas.microsoft.com/packaging/2010/07/nuspec.xsd"><metadata><id>%s</id><version>%s</version><authors>harbour master</authors><description>about %s</description>%s</metadata></package>`, r.name, r.version, r.name, dependencies),
+		"content/data.bin", string(r.data()),
+	)
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"archive/zip"
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
@@ -116,21 +115,11 @@ func wheel(t testing.TB, r release) []byte {
 		fmt.Fprintf(&record, "%s,sha256=%s,%d\n", name, base64.RawURLEncoding.EncodeToString(sum[:]), len(files[name]))
 	}
 	files[info+"RECORD"] = []byte(record.String() + info + "RECORD,,\n")
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
+	var members []string
 	for _, name := range sortedKeys(files) {
-		w, err := z.Create(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(files[name]); err != nil {
-			t.Fatal(err)
-		}
+		members = append(members, name, string(files[name]))
 	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+	return zipped(t, members...)
 }
 
 // sdist is a source distribution that builds without anything from elsewhere.

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"archive/zip"
-	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -111,21 +109,6 @@ func TestHostingGoRefusals(t *testing.T) {
 	url := mount(h, p.fixture)
 	token := h.token(t, "ci", "--allow", "publish:go:example.com/acme/*")
 	wide := h.token(t, "wide", "--allow", "publish:go")
-	archive := func(members ...string) []byte {
-		var b bytes.Buffer
-		z := zip.NewWriter(&b)
-		for i := 0; i < len(members); i += 2 {
-			w, err := z.Create(members[i])
-			if err != nil {
-				t.Fatal(err)
-			}
-			fmt.Fprint(w, members[i+1])
-		}
-		if err := z.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return b.Bytes()
-	}
 	const at = "/example.com/acme/tide/@v/v1.0.0.zip"
 	const prefix = "example.com/acme/tide@v1.0.0/"
 	mod := []string{prefix + "go.mod", "module example.com/acme/tide\n"}
@@ -136,18 +119,18 @@ func TestHostingGoRefusals(t *testing.T) {
 		says        string
 	}{
 		"no zip":           {at, token, []byte("nothing"), 400, "no zip archive"},
-		"empty":            {at, token, archive(), 400, "no module zip"},
-		"cut off":          {at, token, archive(mod...)[:60], 400, "the archive is refused"},
-		"zip slip":         {at, token, archive(append(mod, "../evil", "")...), 400, "leads elsewhere"},
-		"another version":  {"/example.com/acme/tide/@v/v1.1.0.zip", token, archive(mod...), 400, "is of example.com/acme/tide@v1.0.0, but was sent as example.com/acme/tide@v1.1.0"},
-		"another module":   {at, token, archive(prefix+"go.mod", "module example.com/acme/moon\n"), 400, `has the module \"example.com/acme/moon\"`},
-		"another prefix":   {at, token, archive(append(mod, "example.com/acme/moon@v1.0.0/a.go", "")...), 400, "does not begin with"},
-		"a module in it":   {at, token, archive(append(mod, prefix+"sub/go.mod", "module x\n")...), 400, "the go.mod of another module"},
-		"colliding names":  {at, token, archive(append(mod, prefix+"a.go", "", prefix+"A.go", "")...), 400, "collide"},
-		"a public name":    {"/example.com/team/tide/@v/v1.5.0.zip", wide, archive("example.com/team/tide@v1.5.0/a.go", ""), 403, "cannot be published"},
-		"without a token":  {at, "", archive(mod...), 401, ""},
-		"no version":       {"/example.com/acme/tide/@v/latest.zip", token, archive(mod...), 400, "no canonical version"},
-		"wrong major path": {"/example.com/acme/tide/@v/v2.0.0.zip", token, archive(mod...), 400, "v2.0.0"},
+		"empty":            {at, token, zipped(t), 400, "no module zip"},
+		"cut off":          {at, token, zipped(t, mod...)[:60], 400, "the archive is refused"},
+		"zip slip":         {at, token, zipped(t, append(mod, "../evil", "")...), 400, "leads elsewhere"},
+		"another version":  {"/example.com/acme/tide/@v/v1.1.0.zip", token, zipped(t, mod...), 400, "is of example.com/acme/tide@v1.0.0, but was sent as example.com/acme/tide@v1.1.0"},
+		"another module":   {at, token, zipped(t, prefix+"go.mod", "module example.com/acme/moon\n"), 400, `has the module \"example.com/acme/moon\"`},
+		"another prefix":   {at, token, zipped(t, append(mod, "example.com/acme/moon@v1.0.0/a.go", "")...), 400, "does not begin with"},
+		"a module in it":   {at, token, zipped(t, append(mod, prefix+"sub/go.mod", "module x\n")...), 400, "the go.mod of another module"},
+		"colliding names":  {at, token, zipped(t, append(mod, prefix+"a.go", "", prefix+"A.go", "")...), 400, "collide"},
+		"a public name":    {"/example.com/team/tide/@v/v1.5.0.zip", wide, zipped(t, "example.com/team/tide@v1.5.0/a.go", ""), 403, "cannot be published"},
+		"without a token":  {at, "", zipped(t, mod...), 401, ""},
+		"no version":       {"/example.com/acme/tide/@v/latest.zip", token, zipped(t, mod...), 400, "no canonical version"},
+		"wrong major path": {"/example.com/acme/tide/@v/v2.0.0.zip", token, zipped(t, mod...), 400, "v2.0.0"},
 	} {
 		status, body := hostingSend(t, http.MethodPut, url+test.path, "Bearer "+test.token, "application/zip", test.body)
 		if status != test.status || !strings.Contains(body, strings.ReplaceAll(test.says, `\"`, `"`)) {

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"archive/zip"
 	"bytes"
 	"crypto/sha1"
 	"fmt"
@@ -312,18 +311,9 @@ func TestHostingMavenByHand(t *testing.T) {
 func TestHostingMavenDirectory(t *testing.T) {
 	t.Parallel()
 	tree := t.TempDir()
-	var jar bytes.Buffer
-	z := zip.NewWriter(&jar)
-	w, err := z.Create("META-INF/maven/org.example/acme-tide/pom.properties")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(w, "#Generated\nversion=1.0\ngroupId=org.example\nartifactId=acme-tide\n")
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
+	jar := zipped(t, "META-INF/maven/org.example/acme-tide/pom.properties", "#Generated\nversion=1.0\ngroupId=org.example\nartifactId=acme-tide\n")
 	for name, body := range map[string][]byte{
-		"anything.jar":                                       jar.Bytes(),
+		"anything.jar":                                       jar,
 		"deep/down/acme-tide-1.0.pom":                        mavenPOM("acme-tide", "1.0", "", ""),
 		"org/example/acme-shell/2.0/acme-shell-2.0.jar":      mavenJar(t, release{name: "acme-shell", version: "2.0"}),
 		"org/example/acme-shell/2.0/acme-shell-2.0.jar.sha1": []byte("whatever"),
@@ -341,8 +331,8 @@ func TestHostingMavenDirectory(t *testing.T) {
 	url := mount(h, m.fixture)
 	for path, want := range map[string]string{
 		"/org/example/acme-tide/maven-metadata.xml":          "<version>1.0</version>",
-		"/org/example/acme-tide/1.0/acme-tide-1.0.jar":       jar.String(),
-		"/org/example/acme-tide/1.0/acme-tide-1.0.jar.sha1":  fmt.Sprintf("%x", sha1.Sum(jar.Bytes())),
+		"/org/example/acme-tide/1.0/acme-tide-1.0.jar":       string(jar),
+		"/org/example/acme-tide/1.0/acme-tide-1.0.jar.sha1":  fmt.Sprintf("%x", sha1.Sum(jar)),
 		"/org/example/acme-tide/1.0/acme-tide-1.0.pom":       "acme-tide",
 		"/org/example/acme-shell/maven-metadata.xml":         "<release>2.0</release>",
 		"/org/example/acme-shell/2.0/acme-shell-2.0.jar.md5": "",

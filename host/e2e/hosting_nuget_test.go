@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"archive/zip"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -190,21 +189,6 @@ func TestHostingNuGetRefusesFiles(t *testing.T) {
 	f, h := hostingNuGet(t, "options { delete = true }")
 	url := mount(h, f)
 	token := h.token(t, "ci", "--allow", "publish,delete:nuget")
-	archive := func(members ...string) []byte {
-		var b bytes.Buffer
-		z := zip.NewWriter(&b)
-		for i := 0; i < len(members); i += 2 {
-			w, err := z.Create(members[i])
-			if err != nil {
-				t.Fatal(err)
-			}
-			fmt.Fprint(w, members[i+1])
-		}
-		if err := z.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return b.Bytes()
-	}
 	const nuspec = `<package><metadata><id>acme.tide</id><version>1.0.0</version><authors>a</authors><description>d</description>%s</metadata></package>`
 	plain := fmt.Sprintf(nuspec, "")
 	for name, test := range map[string]struct {
@@ -213,17 +197,17 @@ func TestHostingNuGetRefusesFiles(t *testing.T) {
 		says     string
 	}{
 		"no archive":     {"a.nupkg", []byte("nothing"), "no manifest"},
-		"no manifest":    {"a.nupkg", archive("lib/a.txt", "a"), "no manifest"},
-		"two":            {"a.nupkg", archive("a.nuspec", plain, "b.nuspec", plain), "two manifests"},
-		"broken":         {"a.nupkg", archive("a.nuspec", "<package>"), "cannot be read"},
-		"bad name":       {"a.nupkg", archive("a.nuspec", strings.Replace(plain, "acme.tide", "acme/../tide", 1)), "which no package can have"},
-		"bad version":    {"a.nupkg", archive("a.nuspec", strings.Replace(plain, "1.0.0", "latest", 1)), "which is none"},
-		"zip slip":       {"a.nupkg", archive("a.nuspec", plain, "../evil", "x"), "leads elsewhere"},
-		"symbols":        {"a.snupkg", archive("a.nuspec", fmt.Sprintf(nuspec, `<packageTypes><packageType name="SymbolsPackage" /></packageTypes>`)), "packages of symbols are not kept here"},
-		"old symbols":    {"a.1.0.0.symbols.nupkg", archive("a.nuspec", plain), "packages of symbols are not kept here"},
+		"no manifest":    {"a.nupkg", zipped(t, "lib/a.txt", "a"), "no manifest"},
+		"two":            {"a.nupkg", zipped(t, "a.nuspec", plain, "b.nuspec", plain), "two manifests"},
+		"broken":         {"a.nupkg", zipped(t, "a.nuspec", "<package>"), "cannot be read"},
+		"bad name":       {"a.nupkg", zipped(t, "a.nuspec", strings.Replace(plain, "acme.tide", "acme/../tide", 1)), "which no package can have"},
+		"bad version":    {"a.nupkg", zipped(t, "a.nuspec", strings.Replace(plain, "1.0.0", "latest", 1)), "which is none"},
+		"zip slip":       {"a.nupkg", zipped(t, "a.nuspec", plain, "../evil", "x"), "leads elsewhere"},
+		"symbols":        {"a.snupkg", zipped(t, "a.nuspec", fmt.Sprintf(nuspec, `<packageTypes><packageType name="SymbolsPackage" /></packageTypes>`)), "packages of symbols are not kept here"},
+		"old symbols":    {"a.1.0.0.symbols.nupkg", zipped(t, "a.nuspec", plain), "packages of symbols are not kept here"},
 		"no form":        {"", []byte("nothing"), "no multipart form"},
-		"cut off":        {"a.nupkg", archive("a.nuspec", plain)[:60], "the archive is refused"},
-		"twice a member": {"a.nupkg", archive("a.nuspec", plain, "a.txt", "1", "a.txt", "2"), "stands twice"},
+		"cut off":        {"a.nupkg", zipped(t, "a.nuspec", plain)[:60], "the archive is refused"},
+		"twice a member": {"a.nupkg", zipped(t, "a.nuspec", plain, "a.txt", "1", "a.txt", "2"), "stands twice"},
 	} {
 		contentType, body := "text/plain", test.file
 		if test.filename != "" {
@@ -236,7 +220,7 @@ func TestHostingNuGetRefusesFiles(t *testing.T) {
 	if status, _, _ := get(t, url+"/v3/flatcontainer/acme.tide/index.json"); status != http.StatusNotFound {
 		t.Errorf("something was stored: %d", status)
 	}
-	contentType, body := hostingNuGetForm(t, "package", archive("a.nuspec", plain))
+	contentType, body := hostingNuGetForm(t, "package", zipped(t, "a.nuspec", plain))
 	for _, at := range []string{"/api/v2/package/", "/v2/package/"} {
 		if status, answer := hostingSend(t, http.MethodPut, url+at, "Bearer "+token, contentType, body); status != http.StatusCreated {
 			t.Errorf("a push to %s is answered with %d %s", at, status, answer)

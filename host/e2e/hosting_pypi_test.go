@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
@@ -342,26 +341,6 @@ func TestHostingPyPIYanks(t *testing.T) {
 	}
 }
 
-// hostingPyPIZip is a zip archive with a wheel's metadata and other members.
-func hostingPyPIZip(t *testing.T, members ...string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	for i := 0; i+1 < len(members); i += 2 {
-		to, err := w.Create(members[i])
-		if err == nil {
-			_, err = to.Write([]byte(members[i+1]))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 // TestHostingPyPIRefusesFiles publishes what is no package, or not the one that
 // it says it is, and finds nothing stored.
 func TestHostingPyPIRefusesFiles(t *testing.T) {
@@ -378,11 +357,11 @@ func TestHostingPyPIRefusesFiles(t *testing.T) {
 		says       string
 	}{
 		{"no archive", name, []byte("nothing"), nil, "no METADATA"},
-		{"no metadata", name, hostingPyPIZip(t, "a", "b"), nil, "no METADATA"},
-		{"two metadata", name, hostingPyPIZip(t, at, metadata, "b-1.dist-info/METADATA", metadata), nil, "of several packages"},
+		{"no metadata", name, zipped(t, "a", "b"), nil, "no METADATA"},
+		{"two metadata", name, zipped(t, at, metadata, "b-1.dist-info/METADATA", metadata), nil, "of several packages"},
 		{"another name in the file's", "acme_moon-1.0.0-py3-none-any.whl", good, nil, "which its name acme_moon-1.0.0-py3-none-any.whl does not say"},
 		{"another version in the file's name", "acme_tide-1.1.0-py3-none-any.whl", good, nil, "does not say"},
-		{"another folder", name, hostingPyPIZip(t, "acme_moon-1.0.0.dist-info/METADATA", metadata), nil, "stands in a folder called acme_moon-1.0.0"},
+		{"another folder", name, zipped(t, "acme_moon-1.0.0.dist-info/METADATA", metadata), nil, "stands in a folder called acme_moon-1.0.0"},
 		{"another name in the form", name, good, []string{"name", "acme-moon", "version", "1.0.0"}, "the form is about acme-moon"},
 		{"another version in the form", name, good, []string{"name", "acme-tide", "version", "1.1.0"}, "the form is about version 1.1.0"},
 		{"another digest", name, good, []string{"sha256_digest", strings.Repeat("0", 64)}, "it changed on its way"},
@@ -393,13 +372,13 @@ func TestHostingPyPIRefusesFiles(t *testing.T) {
 		{"attestations about another file", name, good, []string{"attestations", hostingPyPIAttestation("other.whl", good)}, "about another file"},
 		{"attestations about other bytes", name, good, []string{"attestations", hostingPyPIAttestation(name, nil)}, "about another file"},
 		{"attestations that are none", name, good, []string{"attestations", `{}`}, "not those of PEP 740"},
-		{"zip slip", name, hostingPyPIZip(t, at, metadata, "../evil", ""), nil, "leads elsewhere"},
-		{"a member twice", name, hostingPyPIZip(t, at, metadata, "a", "1", "a", "2"), nil, "stands twice"},
-		{"a bomb", name, hostingPyPIZip(t, at, metadata, "bomb", strings.Repeat("\x00", 80<<20)), nil, "unpacks to more"},
+		{"zip slip", name, zipped(t, at, metadata, "../evil", ""), nil, "leads elsewhere"},
+		{"a member twice", name, zipped(t, at, metadata, "a", "1", "a", "2"), nil, "stands twice"},
+		{"a bomb", name, zipped(t, at, metadata, "bomb", strings.Repeat("\x00", 80<<20)), nil, "unpacks to more"},
 		{"an egg", "acme_tide-1.0.0-py3.11.egg", good, nil, "not the name of a wheel"},
 		{"a path", `..%2facme_tide-1.0.0.tar.gz`, good, nil, "not the name of a wheel"},
-		{"no version", name, hostingPyPIZip(t, at, "Metadata-Version: 2.1\nName: acme-tide\nVersion: new\n"), nil, "does not follow PEP 440"},
-		{"no name", name, hostingPyPIZip(t, at, "Metadata-Version: 2.1\nVersion: 1\n"), nil, "names the project"},
+		{"no version", name, zipped(t, at, "Metadata-Version: 2.1\nName: acme-tide\nVersion: new\n"), nil, "does not follow PEP 440"},
+		{"no name", name, zipped(t, at, "Metadata-Version: 2.1\nVersion: 1\n"), nil, "names the project"},
 		{"an sdist without metadata", "acme_tide-1.0.0.tar.gz", tarball(t, map[string][]byte{"acme_tide-1.0.0/setup.py": nil}), nil, "no PKG-INFO"},
 		{"an sdist cut off", "acme_tide-1.0.0.tar.gz", sdist(t, tide)[:5000], nil, "the archive is refused"},
 	} {
@@ -486,7 +465,7 @@ func TestHostingPyPIAtOnce(t *testing.T) {
 		if i >= rivals {
 			version = fmt.Sprintf("2.0.%d", i)
 		}
-		body := hostingPyPIZip(t, "number", fmt.Sprint(i), "acme_tide-"+version+".dist-info/METADATA", "Metadata-Version: 2.1\nName: acme-tide\nVersion: "+version+"\n")
+		body := zipped(t, "number", fmt.Sprint(i), "acme_tide-"+version+".dist-info/METADATA", "Metadata-Version: 2.1\nName: acme-tide\nVersion: "+version+"\n")
 		wg.Go(func() {
 			status, answer := hostingPyPIPost(t, mount(h, f), token, "acme_tide-"+version+"-py3-none-any.whl", body)
 			mu.Lock()

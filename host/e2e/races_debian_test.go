@@ -23,10 +23,7 @@ func TestDebianFirstLookRaces(t *testing.T) {
 	for name, plain := range map[string]bool{"by hash": false, "plain": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := startArchive(t)
-			before, after := stable, newStable
-			before.plain, after.plain = plain, plain
-			a.publish(t, before)
+			a, after := startStable(t, plain)
 			a.changesAt(t, "binary-amd64", after)
 			h := startHost(t, debianConfig(a, "3d"))
 			r := newApt(t, h.URL, a, "stable")

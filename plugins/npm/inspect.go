@@ -18,6 +18,12 @@ func packageFiles() *sdk.Package {
 	return &sdk.Package{
 		Peek:    []string{"tar.gz:*/package.json", "tar.gz:*/npm-shrinkwrap.json", "tar.gz:*/binding.gyp"},
 		Inspect: inspect,
+		Canonical: func(version string) string {
+			if clean, ok := cleanVersion(version); ok {
+				return clean
+			}
+			return version
+		},
 	}
 }
 

@@ -43,9 +43,12 @@ func normalize(version string) (string, bool) {
 	return strings.Join(numbers, ".") + strings.ToLower(m[5]), true
 }
 
-// canonical is a normalized version as clients compare it: the numbers among its
-// labels have no zeros before them.
+// canonical is a version as clients compare it: normalized, and the numbers among
+// its labels have no zeros before them. What is no version is only itself.
 func canonical(version string) string {
+	if normal, ok := normalize(version); ok {
+		version = normal
+	}
 	numbers, labels, pre := strings.Cut(version, "-")
 	if !pre {
 		return version

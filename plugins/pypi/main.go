@@ -50,7 +50,7 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Match: "DELETE /api/{project}/{version}", Plan: planDelete},
 		},
 		About:   func(v sdk.Version) sdk.Document { return x.project(normalize(v.Name)) },
-		Package: &sdk.Package{Peek: []string{"zip:*.dist-info/METADATA", "zip:*/PKG-INFO", "tar.gz:*/PKG-INFO"}, Inspect: inspect, Canonical: same},
+		Package: &sdk.Package{Peek: []string{"zip:*.dist-info/METADATA", "zip:*/PKG-INFO", "tar.gz:*/PKG-INFO"}, Inspect: inspect, Canonical: canonical},
 		Setup: []sdk.Snippet{
 			{Client: "pip", File: "pip.conf", Text: "[global]\nindex-url = {url}/simple/\n"},
 			{Client: "uv", File: "uv.toml", Text: "[[index]]\nurl = \"{url}/simple/\"\ndefault = true\n"},

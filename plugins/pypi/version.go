@@ -70,6 +70,16 @@ func same(version string) string {
 	return release + version[end:]
 }
 
+// canonical is what all spellings of a version have in common. What is no version
+// is only itself.
+func canonical(version string) string {
+	v, err := parseVersion(version)
+	if err != nil {
+		return version
+	}
+	return same(v.String())
+}
+
 // newest returns the version that an index shows first: the highest, but a
 // pre-release only when there is nothing else, and what does not follow PEP 440
 // only after that. Empty: there are none.

@@ -68,7 +68,9 @@ type Store struct {
 
 	uses  uses
 	holds holds
-	whole *otter.Cache[Digest, struct{}] // whose digest was seen to be right
+	// whole are those whose digest was seen to be right, and when their file had
+	// last changed then, in Unix nanoseconds: it is written once and never again.
+	whole *otter.Cache[Digest, int64]
 	// synced are some that survive a power failure.
 	synced *otter.Cache[Digest, struct{}]
 	files  *filePool
@@ -96,7 +98,7 @@ func Open(d *store.Dir, o Options, log hclog.Logger) (*Store, error) {
 		files:  newFilePool(512),
 	}
 	var err error
-	if s.whole, err = otter.New(&otter.Options[Digest, struct{}]{MaximumSize: 200_000}); err != nil {
+	if s.whole, err = otter.New(&otter.Options[Digest, int64]{MaximumSize: 200_000}); err != nil {
 		return nil, err
 	}
 	if s.synced, err = otter.New(&otter.Options[Digest, struct{}]{MaximumSize: 10_000}); err != nil {
@@ -183,12 +185,13 @@ func (s *Store) Used() int64 { return s.used.Load() }
 func (s *Store) Evicted() int64 { return s.evicted.Load() }
 
 // Open opens a body for one reader, which must Release it. A file whose size
-// is not the one expected is damaged: it is removed, and fs.ErrNotExist is
-// returned as if it had never been there.
+// is not the one expected, or which holds other bytes since it has changed, is
+// damaged: it is removed, and fs.ErrNotExist is returned as if it had never been
+// there.
 func (s *Store) Open(d Digest, size int64) (*File, error) {
 	if f := s.files.take(d); f != nil {
-		// Its file may have been cut while it was idle.
-		if end, err := f.Seek(0, io.SeekEnd); err == nil && end == size {
+		// Its file may have been damaged while it was idle.
+		if info, err := f.Stat(); err == nil && info.Size() == size && info.ModTime().UnixNano() == f.changed {
 			if _, err := f.Seek(0, io.SeekStart); err == nil {
 				s.Touch(d)
 				return f, nil
@@ -210,18 +213,20 @@ func (s *Store) Open(d Digest, size int64) (*File, error) {
 		f.Close()
 		return nil, s.damaged(d, "size", info.Size(), "expected", size)
 	}
-	if err := s.check(d, f); err != nil {
+	changed := info.ModTime().UnixNano()
+	if err := s.check(d, f, changed); err != nil {
 		f.Close()
 		return nil, err
 	}
 	s.Touch(d)
-	return &File{File: f, digest: d, pool: s.files, drops: drops}, nil
+	return &File{File: f, digest: d, pool: s.files, drops: drops, changed: changed}, nil
 }
 
 // check compares a body's digest when it is opened for the first time since the
-// start, so that what rotted on the disk is fetched again.
-func (s *Store) check(d Digest, f *os.File) error {
-	if _, ok := s.whole.GetIfPresent(d); ok {
+// start or since its file has changed, so that what rotted on the disk is fetched
+// again.
+func (s *Store) check(d Digest, f *os.File, changed int64) error {
+	if at, ok := s.whole.GetIfPresent(d); ok && at == changed {
 		return nil
 	}
 	h := sha256.New()
@@ -231,7 +236,7 @@ func (s *Store) check(d Digest, f *os.File) error {
 	if Digest(h.Sum(nil)) != d {
 		return s.damaged(d)
 	}
-	s.whole.Set(d, struct{}{})
+	s.whole.Set(d, changed)
 	_, err := f.Seek(0, io.SeekStart)
 	return err
 }
@@ -251,18 +256,24 @@ func (s *Store) Read(d Digest, size int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
 	body := make([]byte, size+1) // one byte more tells a file that has grown
 	n, err := io.ReadFull(f, body)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && err != io.EOF {
 		return nil, err
 	}
 	body = body[:n:n]
-	_, known := s.whole.GetIfPresent(d)
+	changed := info.ModTime().UnixNano()
+	at, known := s.whole.GetIfPresent(d)
+	known = known && at == changed
 	if int64(n) != size || !known && sha256.Sum256(body) != d {
 		return nil, s.damaged(d, "size", n, "expected", size)
 	}
 	if !known {
-		s.whole.Set(d, struct{}{})
+		s.whole.Set(d, changed)
 	}
 	s.Touch(d)
 	return body, nil

@@ -12,13 +12,14 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 )
 
-func openDir(t *testing.T, path string) *store.Dir {
+func openDir(t testing.TB, path string) *store.Dir {
 	t.Helper()
 	d, err := store.Open(path, hclog.NewNullLogger())
 	if err != nil {
@@ -27,7 +28,7 @@ func openDir(t *testing.T, path string) *store.Dir {
 	return d
 }
 
-func openStore(t *testing.T, d *store.Dir, o Options) *Store {
+func openStore(t testing.TB, d *store.Dir, o Options) *Store {
 	t.Helper()
 	s, err := Open(d, o, hclog.NewNullLogger())
 	if err != nil {
@@ -36,7 +37,7 @@ func openStore(t *testing.T, d *store.Dir, o Options) *Store {
 	return s
 }
 
-func put(t *testing.T, s *Store, body []byte, records store.Change) Digest {
+func put(t testing.TB, s *Store, body []byte, records store.Change) Digest {
 	t.Helper()
 	w, err := s.Create()
 	if err != nil {
@@ -145,6 +146,53 @@ func TestWrongSizeIsFoundWhetherOrNotTheFileIsOpen(t *testing.T) {
 	}
 	if s.Used() != 0 {
 		t.Errorf("%d bytes used", s.Used())
+	}
+}
+
+func TestOtherBytesAreFoundOnceTheFileHasChanged(t *testing.T) {
+	t.Parallel()
+	d := openDir(t, t.TempDir())
+	defer d.Close()
+	s := openStore(t, d, Options{Limit: 1 << 20})
+	for name, read := range map[string]func(Digest, int) ([]byte, error){
+		"Open": func(digest Digest, size int) ([]byte, error) {
+			f, err := s.Open(digest, int64(size))
+			if err != nil {
+				return nil, err
+			}
+			defer f.Release()
+			return io.ReadAll(f)
+		},
+		"Read": func(digest Digest, size int) ([]byte, error) { return s.Read(digest, int64(size)) },
+	} {
+		for _, warm := range []bool{false, true} {
+			body := fmt.Appendf(nil, "some bytes, %s before: %t", name, warm)
+			digest := put(t, s, body, nil)
+			if warm {
+				if _, err := read(digest, len(body)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			other := bytes.ToUpper(body)
+			later := time.Now().Add(time.Minute) // however coarse the file system's clock is
+			if err := errors.Join(os.WriteFile(s.path(digest), other, 0o600), os.Chtimes(s.path(digest), later, later)); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := read(digest, len(body)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s, before %t: other bytes are read: %q, %v", name, warm, got, err)
+			}
+			if s.Has(digest) {
+				t.Errorf("%s, before %t: a damaged body is still there", name, warm)
+			}
+			// The same bytes with another time are no damage.
+			put(t, s, body, nil)
+			if err := os.Chtimes(s.path(digest), later, later); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := read(digest, len(body)); err != nil || !bytes.Equal(got, body) {
+				t.Errorf("%s, before %t: stored again: %q, %v", name, warm, got, err)
+			}
+		}
 	}
 }
 

@@ -220,15 +220,20 @@ func (w *Writer) publish(d Digest, durable bool) error {
 		return err
 	}
 	w.done = true
-	if !durable {
-		w.store.whole.Set(d, struct{}{})
-		return w.file.Close()
+	info, err := w.file.Stat()
+	if err == nil && durable {
+		err = w.file.Sync()
 	}
-	if err := errors.Join(w.file.Sync(), w.file.Close(), store.SyncFolder(folder)); err != nil {
+	if err = errors.Join(err, w.file.Close()); err == nil && durable {
+		err = store.SyncFolder(folder)
+	}
+	if err != nil {
 		return err
 	}
-	w.store.whole.Set(d, struct{}{})
-	w.store.synced.Set(d, struct{}{})
+	w.store.whole.Set(d, info.ModTime().UnixNano())
+	if durable {
+		w.store.synced.Set(d, struct{}{})
+	}
 	return nil
 }
 
@@ -238,6 +243,9 @@ type File struct {
 	digest Digest
 	pool   *filePool
 	drops  uint64 // of its shard, before it was opened
+	// changed is when the file had last changed when its digest was right, in Unix
+	// nanoseconds.
+	changed int64
 }
 
 // Release gives the file back; it is kept open for the next reader for a while.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -28,7 +29,12 @@ type Explanation struct {
 	Yanked     bool      `json:"yanked,omitempty"`
 }
 
-// Explain judges a version as every surface does, with reasons.
+// Listed reports whether the version is ours or one that upstream has, as far as
+// known.
+func (x *Explanation) Listed() bool { return x.Verdict == "served" || x.Verdict == "held" }
+
+// Explain judges a version as every surface does, with reasons. One that is listed
+// in another spelling is explained as that.
 func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, version string) (*Explanation, error) {
 	d, err := c.about(ctx, repo, base, &pb.Version{Name: name, Version: version})
 	if err != nil {
@@ -38,7 +44,7 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 		name = names[0]
 	}
 	x := &Explanation{Repository: repo.Name, Name: name, Version: version, Verdict: "unknown"}
-	if ours, err := c.explainOurs(repo, x); ours || err != nil {
+	if ours, err := c.explainOurs(repo, x, d.GetCanonical()); ours || err != nil {
 		return x, err
 	}
 	if why, err := c.unasked(repo, name); why != "" || err != nil {
@@ -48,10 +54,11 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 	if d == nil {
 		return nil, fmt.Errorf("plugin %s cannot tell about versions", repo.Plugin)
 	}
-	set, err := c.factsOf(ctx, repo, d, base, time.Time{})
+	listed, err := c.listed(ctx, repo, d, base, &pb.Version{Name: name, Version: version})
 	if err != nil {
 		return nil, err
 	}
+	x.Version = listed.version
 	seen, err := c.sightings(repo, c.observedPath(ctx, repo, d, base))
 	if err != nil {
 		return nil, err
@@ -59,14 +66,14 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 	if seen != nil {
 		x.FirstSeen = seen.First
 	}
-	floors, err := c.withLogs(repo, seen.floors(), set.facts)
+	floors, err := c.withLogs(repo, seen.floors(), listed.all)
 	if err != nil {
 		return nil, err
 	}
 	p := c.policy.For(repo.eco(), []string{name}, time.Now())
 	p.Floors = floors
 	x.Why = "upstream lists no such version"
-	facts := versionIn(set.facts, name, version, d.GetHistory())
+	facts := listed.facts
 	if len(facts) == 0 {
 		told, err := c.historyOfVersion(repo, name, version)
 		if err != nil {
@@ -102,13 +109,18 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 	return x, nil
 }
 
-// explainOurs explains a version that is hosted here, if it is.
-func (c *Cache) explainOurs(repo *Repository, x *Explanation) (bool, error) {
+// explainOurs explains a version that is hosted here, if it is, also in another
+// spelling.
+func (c *Cache) explainOurs(repo *Repository, x *Explanation, canonical string) (bool, error) {
 	pkg, err := c.catalog.Package(repo.Name, x.Name)
 	if err != nil || pkg == nil {
 		return false, err
 	}
 	version := cmp.Or(pkg.Tags[x.Version], x.Version)
+	if !slices.ContainsFunc(pkg.Files, func(f *catalog.File) bool { return f.Version == version }) {
+		x.Version = cmp.Or(pkg.Spelled(version, canonical), x.Version)
+		version = x.Version
+	}
 	for _, f := range pkg.Files {
 		if f.Version != version {
 			continue
@@ -141,22 +153,6 @@ func (c *Cache) unasked(repo *Repository, name string) (string, error) {
 	return "upstream is not asked: the name stays ours, because a package was here by it, published or in a directory (entrepot purge --give-up gives it up)", nil
 }
 
-// versionIn are the facts of a version in a document about it: those with its
-// name, or, in a document with a history that has none, all, because the version
-// stands for what is told there now.
-func versionIn(facts []*pb.Fact, name, version string, history bool) []*pb.Fact {
-	var named []*pb.Fact
-	for _, f := range facts {
-		if f.GetName() == name && f.GetVersion() == version {
-			named = append(named, f)
-		}
-	}
-	if len(named) == 0 && history {
-		return facts
-	}
-	return named
-}
-
 // Canonical is a package's name as its plugin writes it.
 func (c *Cache) Canonical(ctx context.Context, repo *Repository, name string) (string, error) {
 	d, err := c.about(ctx, repo, "", &pb.Version{Name: name})
@@ -180,6 +176,13 @@ func (c *Cache) Purge(ctx context.Context, repo *Repository, base, name, version
 	canonical := name
 	if names := d.GetNames(); len(names) == 1 {
 		canonical = names[0]
+	}
+	if set := c.knownFacts(repo, d.GetPath()); version != "" && set != nil && len(versionIn(set.facts, canonical, version, false)) == 0 {
+		other, err := c.spelled(ctx, repo, base, canonical, d.GetCanonical(), set.facts)
+		if err != nil {
+			return 0, err
+		}
+		version = cmp.Or(other, version)
 	}
 	var drop []string
 	collect := func(prefix string, match func(key string, value []byte) bool) error {

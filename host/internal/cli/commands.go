@@ -210,11 +210,14 @@ func (x *exemptCommand) Run(e *env) error {
 		}
 		q.Expires = time.Now().Add(d)
 	}
-	var made policy.Exemption
+	var made daemon.Exempted
 	if err := e.ask("exempt", q, &made); err != nil {
 		return err
 	}
-	fmt.Fprintln(e.out, describeExemption(made))
+	fmt.Fprintln(e.out, describeExemption(made.Exemption))
+	if made.Unlisted != "" {
+		fmt.Fprintf(e.out, "  no listing is known to have that version (%s); --revoke takes the exemption back\n", made.Unlisted)
+	}
 	return nil
 }
 
@@ -223,5 +226,5 @@ func describeExemption(x policy.Exemption) string {
 	if !x.Expires.IsZero() {
 		until = "until " + cooldown.Instant(x.Expires)
 	}
-	return fmt.Sprintf("%s: %s %s is served %s: %s", x.Plugin, x.Name, x.Version, until, x.Reason)
+	return fmt.Sprintf("%s: %s %s is exempt %s: %s", x.Plugin, x.Name, x.Version, until, x.Reason)
 }

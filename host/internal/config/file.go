@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -159,7 +160,7 @@ func (r *reader) config(f *file) *Config {
 		Listen:         r.listen(f.Listen, "127.0.0.1:8080"),
 		DataDir:        r.folder(f.DataDir, "data"),
 		PluginDir:      r.folder(f.PluginDir, filepath.Join("bin", "plugins")),
-		BaseURL:        r.url(f.BaseURL),
+		BaseURL:        r.baseURL(f.BaseURL),
 		Hosts:          r.hosts(f.Hosts),
 		TrustedProxies: r.prefixes(f.TrustedProxies),
 		LogLevel:       r.oneOf(f.LogLevel, "info", logLevels...),
@@ -173,9 +174,6 @@ func (r *reader) config(f *file) *Config {
 		SandboxWithout: r.layers(f.SandboxWithout),
 		Cooldown:       Cooldown{Default: 3 * 24 * time.Hour, Ecosystems: map[string]time.Duration{}},
 		Plugins:        map[string]Plugin{},
-	}
-	if c.BaseURL != nil {
-		c.BaseURL = trimSlash(c.BaseURL)
 	}
 	if f.Cooldown != nil {
 		used := map[string]bool{}
@@ -211,6 +209,27 @@ var (
 	logLevels  = []string{"trace", "debug", "info", "warn", "error"}
 	logFormats = []string{"text", "json"}
 )
+
+// baseURL reads the external address and takes the slash off its end; nil: there is
+// none, or it is bad.
+func (r *reader) baseURL(a *hcl.Attribute) *url.URL {
+	u := r.url(a)
+	if u == nil {
+		return nil
+	}
+	u = trimSlash(u)
+	if !plainPath(u.Path) {
+		r.fail(a.Expr.Range(), "Bad address", fmt.Sprintf("%q: write a path that clients send as it is.", u))
+		return nil
+	}
+	return u
+}
+
+// plainPath reports whether clients send a path as it is written: there is nothing
+// in it to escape, and no segment that they resolve. Empty is one.
+func plainPath(p string) bool {
+	return p == "" || path.Clean(p) == p && (&url.URL{Path: p}).EscapedPath() == p
+}
 
 func trimSlash(u *url.URL) *url.URL {
 	trimmed := *u

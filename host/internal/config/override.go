@@ -25,8 +25,8 @@ func (c *Config) Override(o Overrides) hcl.Diagnostics {
 	set(&c.DataDir, o.DataDir)
 	set(&c.PluginDir, o.PluginDir)
 	if o.BaseURL != "" {
-		if u := r.url(given("base-url", o.BaseURL)); u != nil {
-			c.BaseURL = trimSlash(u)
+		if u := r.baseURL(given("base-url", o.BaseURL)); u != nil {
+			c.BaseURL = u
 		}
 	}
 	if o.LogLevel != "" {

@@ -33,8 +33,8 @@ func (r *reader) repository(f *repositoryHCL) *Repository {
 	if f.Path != nil {
 		path, ok := r.text(f.Path)
 		repo.Path = strings.TrimRight(path, "/")
-		if ok && (!strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#%") || strings.Contains(path, "//") || slices.Contains(strings.Split(path, "/"), "..")) {
-			r.fail(f.Path.Expr.Range(), "Bad path", `Write a path that begins with a slash, as "/npm".`)
+		if ok && (!strings.HasPrefix(path, "/") || !plainPath(repo.Path)) {
+			r.fail(f.Path.Expr.Range(), "Bad path", fmt.Sprintf(`%q: write a path that begins with a slash and that clients send as it is, as "/npm" or "/team/npm".`, path))
 		}
 	}
 	if slices.Contains(ownPaths, repo.Path) {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
+	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 )
 
 // Admin answers the commands of the entrepot program: JSON over a socket that
@@ -277,26 +279,59 @@ type Exempting struct {
 	Expires time.Time `json:"expires,omitzero"`
 }
 
-func (d *Daemon) exempt(ctx context.Context, e Exempting) (policy.Exemption, error) {
+// Exempted is an exemption that was made.
+type Exempted struct {
+	policy.Exemption
+	// Unlisted says, of each repository, why it is not known to list the version;
+	// empty: one lists it.
+	Unlisted string `json:"unlisted,omitempty"`
+}
+
+func (d *Daemon) exempt(ctx context.Context, e Exempting) (Exempted, error) {
 	found, err := d.match(ctx, Target{PURL: e.PURL})
 	if err != nil {
-		return policy.Exemption{}, err
+		return Exempted{}, err
 	}
 	m := found[0]
 	switch {
 	case m.version == "":
-		return policy.Exemption{}, errors.New("an exemption is for one version: write pkg:npm/lodash@4.17.21")
+		return Exempted{}, errors.New("an exemption is for one version: write pkg:npm/lodash@4.17.21")
 	case e.Reason == "":
-		return policy.Exemption{}, errors.New("an exemption needs a reason")
+		return Exempted{}, errors.New("an exemption needs a reason")
 	case !e.Expires.IsZero() && e.Expires.Before(time.Now()):
-		return policy.Exemption{}, errors.New("the exemption would have ended already")
+		return Exempted{}, errors.New("the exemption would have ended already")
 	}
+	m, unlisted := d.asListed(ctx, found)
 	x := policy.Exemption{Plugin: m.repo.Plugin, Name: m.name, Version: m.version, Reason: e.Reason, Created: time.Now(), Expires: e.Expires}
 	if err := d.policy.Exempt(x); err != nil {
-		return x, err
+		return Exempted{}, err
 	}
-	d.log.Info("exemption made", "plugin", x.Plugin, "name", x.Name, "version", x.Version, "reason", x.Reason, "expires", x.Expires)
-	return x, nil
+	until := "never"
+	if !x.Expires.IsZero() {
+		until = cooldown.Instant(x.Expires)
+	}
+	d.log.Info("exemption made", "plugin", x.Plugin, "name", x.Name, "version", x.Version, "reason", x.Reason, "expires", until)
+	return Exempted{x, unlisted}, nil
+}
+
+// asListed is the first of some versions that its repository lists, as it is
+// spelled there. Where none does, it is the first as it was asked for, and why not
+// is said.
+func (d *Daemon) asListed(ctx context.Context, all []matched) (m matched, unlisted string) {
+	var why []string
+	for _, m := range all {
+		x, err := d.cache.Explain(ctx, m.repo, d.base(m.repo), m.name, m.version)
+		switch {
+		case err != nil:
+			why = append(why, fmt.Sprintf("%s: %v", m.repo.Name, err))
+		case x.Listed():
+			m.name, m.version = x.Name, x.Version
+			return m, ""
+		default:
+			why = append(why, fmt.Sprintf("%s: %s", m.repo.Name, x.Why))
+		}
+	}
+	return all[0], strings.Join(why, "; ")
 }
 
 func (d *Daemon) revoke(ctx context.Context, t Target) (struct{}, error) {
@@ -304,12 +339,27 @@ func (d *Daemon) revoke(ctx context.Context, t Target) (struct{}, error) {
 	if err != nil {
 		return struct{}{}, err
 	}
-	m := found[0]
-	was, err := d.policy.Revoke(m.repo.Plugin, m.name, m.version)
-	if err == nil && !was {
-		err = fmt.Errorf("there is no exemption for %s %s", m.name, m.version)
+	for _, m := range found {
+		// It has the spelling that was listed when it was made.
+		var versions []string
+		for _, x := range d.policy.Exemptions() {
+			if x.Plugin == m.repo.Plugin && x.Name == m.name {
+				versions = append(versions, x.Version)
+			}
+		}
+		version := m.version
+		if !slices.Contains(versions, version) {
+			other, err := d.cache.SameVersion(ctx, m.repo, m.name, version, versions)
+			if err != nil {
+				return struct{}{}, err
+			}
+			version = cmp.Or(other, version)
+		}
+		if was, err := d.policy.Revoke(m.repo.Plugin, m.name, version); was || err != nil {
+			return struct{}{}, err
+		}
 	}
-	return struct{}{}, err
+	return struct{}{}, fmt.Errorf("there is no exemption for %s %s", found[0].name, found[0].version)
 }
 
 func (d *Daemon) exemptions(context.Context, struct{}) ([]policy.Exemption, error) {

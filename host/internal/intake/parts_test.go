@@ -15,18 +15,7 @@ import (
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
-func compressed(t *testing.T, text string) string {
-	t.Helper()
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	_, err := io.WriteString(w, text)
-	if err := errors.Join(err, w.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
-// archive writes a tar, compressed where its name says so.
+// tarFile writes a tar, compressed where its name says so.
 func tarFile(t *testing.T, name string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -35,7 +24,7 @@ func tarFile(t *testing.T, name string) string {
 		{"list.json", "[]", ""},
 		{"./one/layer.tar", strings.Repeat("layer one ", 1000), ""},
 		{"two/layer.tar", "", "../one/layer.tar"},
-		{"packed", compressed(t, "packed before"), ""},
+		{"packed", string(zipped(t, []byte("packed before"))), ""},
 	} {
 		h := &tar.Header{Name: m.name, Mode: 0o644, Size: int64(len(m.body)), Typeflag: tar.TypeReg}
 		if m.link != "" {
@@ -51,7 +40,7 @@ func tarFile(t *testing.T, name string) string {
 	}
 	body := b.String()
 	if strings.HasSuffix(name, ".gz") {
-		body = compressed(t, body)
+		body = string(zipped(t, []byte(body)))
 	}
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
@@ -113,7 +102,7 @@ func TestParts(t *testing.T) {
 		if p.Get(linked).content(t, file) != p.Get(small).content(t, file) {
 			t.Errorf("%s: a link is something else than what it leads to", name)
 		}
-		if p.Get(before).content(t, file) != compressed(t, "packed before") {
+		if p.Get(before).content(t, file) != string(zipped(t, []byte("packed before"))) {
 			t.Errorf("%s: what was compressed is compressed again", name)
 		}
 		if inPlace := name == "a.tar"; (p.Get(plain).Copy == nil) != inPlace || (p.Get(before).Copy == nil) != inPlace {

@@ -41,6 +41,15 @@ func openSessions(t *testing.T, b *blobs.Store, dir string) *Sessions {
 	return s
 }
 
+func begin(t *testing.T, s *Sessions, about About) *Session {
+	t.Helper()
+	up, err := s.Begin(about)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return up
+}
+
 // broken is a body that ends too early.
 type broken struct{ io.Reader }
 
@@ -57,10 +66,7 @@ func TestUploadsGoOnAfterARestart(t *testing.T) {
 	t.Parallel()
 	b, dir := bodies(t)
 	s := openSessions(t, b, dir)
-	up, err := s.Begin(About{Repository: "r", Names: []string{"boat"}, User: "joe", Digests: []string{"sha512"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	up := begin(t, s, About{Repository: "r", Names: []string{"boat"}, User: "joe", Digests: []string{"sha512"}})
 	if err := up.Append(strings.NewReader("one "), "0-3", -1, 100, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -113,10 +119,7 @@ func TestPartsMustFollow(t *testing.T) {
 	t.Parallel()
 	b, dir := bodies(t)
 	s := openSessions(t, b, dir)
-	up, err := s.Begin(About{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	up := begin(t, s, About{})
 	defer up.Release()
 	if err := up.Append(strings.NewReader("12345"), "0-4", -1, 100, nil); err != nil {
 		t.Fatal(err)
@@ -144,15 +147,9 @@ func TestUploadsThatWereGivenUpAreSwept(t *testing.T) {
 	t.Parallel()
 	b, dir := bodies(t)
 	s := openSessions(t, b, dir)
-	old, err := s.Begin(About{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	old := begin(t, s, About{})
 	old.Release()
-	held, err := s.Begin(About{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	held := begin(t, s, About{})
 	s.Sweep(time.Now().Add(SessionIdle - time.Minute))
 	if _, err := os.Stat(filepath.Join(dir, old.ID)); err != nil {
 		t.Errorf("an upload went before its time: %v", err)
@@ -181,10 +178,7 @@ func TestUploadsAreTakenFromRequestsThatStall(t *testing.T) {
 	t.Parallel()
 	b, dir := bodies(t)
 	s := openSessions(t, b, dir)
-	up, err := s.Begin(About{User: "joe"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	up := begin(t, s, About{User: "joe"})
 	body, client := io.Pipe()
 	done := make(chan error)
 	go func() {
@@ -197,6 +191,7 @@ func TestUploadsAreTakenFromRequestsThatStall(t *testing.T) {
 	}
 	for size := int64(0); size != 4; {
 		var about About
+		var err error
 		if about, size, err = s.Status(up.ID); err != nil || about.User != "joe" {
 			t.Fatalf("the status of an upload that another request has is %+v (%v)", about, err)
 		}
@@ -226,10 +221,7 @@ func TestUploadsThatGetOnAreNotTaken(t *testing.T) {
 	t.Parallel()
 	b, dir := bodies(t)
 	s := openSessions(t, b, dir)
-	up, err := s.Begin(About{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	up := begin(t, s, About{})
 	body, client := io.Pipe()
 	done := make(chan error)
 	go func() {

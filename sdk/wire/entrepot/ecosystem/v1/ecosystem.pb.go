@@ -2140,7 +2140,10 @@ type Document struct {
 	// that of the main one which they got last.
 	Beside bool `protobuf:"varint,15,opt,name=beside,proto3" json:"beside,omitempty"`
 	// As Artifact.looked_up, which the artifact that it ends in has too.
-	LookedUp      bool `protobuf:"varint,16,opt,name=looked_up,json=lookedUp,proto3" json:"looked_up,omitempty"`
+	LookedUp bool `protobuf:"varint,16,opt,name=looked_up,json=lookedUp,proto3" json:"looked_up,omitempty"`
+	// Where it tells about a version (PlanRequest.about): what all spellings of that
+	// have in common; empty: it has no other.
+	Canonical     string `protobuf:"bytes,17,opt,name=canonical,proto3" json:"canonical,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2285,6 +2288,13 @@ func (x *Document) GetLookedUp() bool {
 		return x.LookedUp
 	}
 	return false
+}
+
+func (x *Document) GetCanonical() string {
+	if x != nil {
+		return x.Canonical
+	}
+	return ""
 }
 
 // Reply answers with what stands here.
@@ -5597,7 +5607,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\tlooked_up\x18\r \x01(\bR\blookedUp\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa7\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc5\x04\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\x12\x14\n" +
@@ -5616,7 +5626,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x06listed\x18\r \x01(\tR\x06listed\x12\x14\n" +
 	"\x05probe\x18\x0e \x01(\bR\x05probe\x12\x16\n" +
 	"\x06beside\x18\x0f \x01(\bR\x06beside\x12\x1b\n" +
-	"\tlooked_up\x18\x10 \x01(\bR\blookedUp\x1a:\n" +
+	"\tlooked_up\x18\x10 \x01(\bR\blookedUp\x12\x1c\n" +
+	"\tcanonical\x18\x11 \x01(\tR\tcanonical\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x01\n" +
