@@ -130,11 +130,10 @@ func invalidName(name string) *sdk.Failure {
 	return &sdk.Failure{Kind: sdk.KindNotFound, Code: "NAME_INVALID", Message: fmt.Sprintf("%q is no name of a repository", name)}
 }
 
-// What registries count requests as: pulls of manifests are limited where heads,
-// blobs and lists are not.
+// What registries count requests as: pulls of manifests are limited where blobs
+// and lists are not.
 const (
 	countPulls = "pulls"
-	countHeads = "heads"
 	countBlobs = "blobs"
 	countLists = "lists"
 )

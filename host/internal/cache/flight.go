@@ -247,15 +247,19 @@ func (c *Cache) noteMissing(repo *Repository, name string, err error) {
 func (c *Cache) fly(repo *Repository, plan *pb.Artifact, base, name string, f *flight) {
 	body, err := c.flown(repo, plan, base, name, f)
 	c.noteMissing(repo, name, err)
+	typ := f.typ
 	if err == nil {
 		f.keep()
+		if a := c.knownArtifact(repo, name); a != nil { // also where nothing was to be fetched
+			typ = a.Type
+		}
 	}
 	// Whoever asks from now on finds it kept, or tries anew.
 	c.flightsMu.Lock()
 	delete(c.flights, name)
 	c.flightsMu.Unlock()
 	f.update(func() {
-		f.done, f.body, f.err = true, body, err
+		f.done, f.body, f.typ, f.err = true, body, typ, err
 		if err == nil {
 			f.shown = body.Size
 		}
@@ -279,6 +283,9 @@ func (c *Cache) flown(repo *Repository, plan *pb.Artifact, base, name string, f 
 		return Body{}, err
 	}
 	if body, ok, err := c.fromAside(repo, plan, known, name); ok || err != nil {
+		return body, err
+	}
+	if body, ok, err := c.fromElsewhere(c.ctx, repo, plan, known, name); ok || err != nil {
 		return body, err
 	}
 	sources := addresses(plan, known)
@@ -375,10 +382,7 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 	}
 	defer w.Abort()
 	check := newCheck(expected)
-	typ := ""
-	if plan.GetContentType() == "" {
-		typ = resp.Header.Get("Content-Type")
-	}
+	typ := resp.Header.Get("Content-Type")
 	f.update(func() { f.started, f.size, f.path, f.typ = true, size, w.Path(), typ })
 	if err := c.receive(ctx, repo, source, &resp, expected != nil, io.MultiWriter(w, check), w, f); err != nil {
 		return Body{}, err
@@ -386,11 +390,7 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 	if err := check.verify(expected, w.Path(), w.Size()); err != nil {
 		return Body{}, fmt.Errorf("%w: %s: %w", errWrongDigest, resp.URL, err)
 	}
-	a := &artifact{Body: Body{Digest: w.Digest(), Size: w.Size()}, Type: typ, Unverified: namedDigest(plan, known) == nil}
-	a.Name, a.Version = plan.GetVersion().GetName(), plan.GetVersion().GetVersion()
-	if known.fact != nil {
-		a.Name, a.Version, a.Since, a.Floored = known.fact.GetName(), known.fact.GetVersion(), known.since, known.floored
-	}
+	a := newArtifact(plan, known, Body{Digest: w.Digest(), Size: w.Size()}, typ)
 	if expected == nil {
 		sum := a.Digest
 		if err := c.dir.Keep.Apply(store.Change{pinnedKey + name: sum[:]}); err != nil {
