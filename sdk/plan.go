@@ -33,8 +33,10 @@ type Artifact struct {
 	// it cannot be judged and is served only where cool-down is off.
 	Facts []string
 	// NamedIn is a pattern of paths here, which ends in /*, of files that may name
-	// this one by its Digest, in hexadecimal: while upstream cannot be asked, bytes
-	// that are kept are served where such a file is kept that does. Empty: none.
+	// this one by its Digest, in hexadecimal: with one that is kept and served it is
+	// served, else one that is held back holds it, unless it is known to be older.
+	// While upstream cannot be asked, bytes that are kept are served under a path
+	// that a kept file leads to so. Empty: none.
 	NamedIn string
 	// Unlisted serves it also where none of Facts tells of it, because no
 	// document lists all that there is (unless the configuration has what is of

@@ -94,6 +94,7 @@ func (im image) manifest(d sdk.Digest) sdk.Artifact {
 		From:     im.sources("/manifests/"+text(d), manifestTypes, countPulls),
 		Digest:   d,
 		Facts:    []string{im.manifestPath("*")},
+		NamedIn:  im.manifestPath("*"),
 		Unlisted: true,
 		Probe:    true,
 		LookedUp: true,
