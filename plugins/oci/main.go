@@ -34,7 +34,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		OtherPURLs:   []string{"oci"},
 		PURLRegistry: true,
 		Mounts:       []string{"/v2/"},
-		Upstreams:    []sdk.Upstream{{Role: hub, URL: "https://registry-1.docker.io"}, {Role: "*"}},
+		Upstreams:    []sdk.Upstream{{Role: hub, URL: "https://registry-1.docker.io", Below: "/v2"}, {Role: "*", Below: "/v2"}},
 		Vary:         []string{"Content-Type", "Content-Range"},
 		Learns:       []string{"Docker-Content-Digest"},
 		Names:        names.Rules{Prefix: x.defaultName() + "/", Home: x.library()},

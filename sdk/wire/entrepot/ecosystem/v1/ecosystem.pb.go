@@ -664,7 +664,10 @@ type Upstream struct {
 	Variables []string `protobuf:"bytes,3,rep,name=variables,proto3" json:"variables,omitempty"`
 	// Whether the next upstream of the role is asked also when this one fails,
 	// not only when it has nothing.
-	Failover      bool `protobuf:"varint,4,opt,name=failover,proto3" json:"failover,omitempty"`
+	Failover bool `protobuf:"varint,4,opt,name=failover,proto3" json:"failover,omitempty"`
+	// Path that the addresses of all its sources begin with, which a configured
+	// address is therefore without; empty: there is none.
+	Below         string `protobuf:"bytes,5,opt,name=below,proto3" json:"below,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -725,6 +728,13 @@ func (x *Upstream) GetFailover() bool {
 		return x.Failover
 	}
 	return false
+}
+
+func (x *Upstream) GetBelow() string {
+	if x != nil {
+		return x.Below
+	}
+	return ""
 }
 
 // Option is one attribute of a repository's options block.
@@ -5558,12 +5568,13 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x04runs\x18\x03 \x01(\bR\x04runs\x12\x16\n" +
 	"\x06prefix\x18\x04 \x01(\tR\x06prefix\x12\x12\n" +
 	"\x04home\x18\x05 \x01(\tR\x04home\x12\x14\n" +
-	"\x05loose\x18\x06 \x01(\tR\x05loose\"j\n" +
+	"\x05loose\x18\x06 \x01(\tR\x05loose\"\x80\x01\n" +
 	"\bUpstream\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1c\n" +
 	"\tvariables\x18\x03 \x03(\tR\tvariables\x12\x1a\n" +
-	"\bfailover\x18\x04 \x01(\bR\bfailover\"\x9f\x01\n" +
+	"\bfailover\x18\x04 \x01(\bR\bfailover\x12\x14\n" +
+	"\x05below\x18\x05 \x01(\tR\x05below\"\x9f\x01\n" +
 	"\x06Option\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
