@@ -270,30 +270,6 @@ func TestOCIPartsOfHeldIndexesAreHeldBack(t *testing.T) {
 	second.served(t, h.URL+"/v2/acme/tide")
 }
 
-// TestOCIDigestsOfTagsThatNobodyAskedFor asks for what a new tag stands for before
-// anybody sees that there is one.
-func TestOCIDigestsOfTagsThatNobodyAskedFor(t *testing.T) {
-	t.Parallel()
-	g := startOCIRegistry(t)
-	first, second, third := ociImage(t, "first", "amd64", 1000), ociImage(t, "second", "amd64", 1000), ociImage(t, "third", "amd64", 1000)
-	g.put("acme/tide", first, "v1")
-	g.put("acme/tide", second)
-	h := ociCache(t, g, "7d", `ttl = "1ms"`)
-	repository := h.URL + "/v2/acme/tide"
-	second.served(t, repository)
-	eventually(t, "to look at the tags", func() bool { return g.Asked("GET /v2/acme/tide/tags/list?n=1000") > 0 })
-	out := ""
-	eventually(t, "to have seen the tags", func() bool {
-		out, _ = h.Run(t, "explain", "pkg:docker/acme/tide@v1")
-		return strings.Contains(out, "served")
-	})
-	g.put("acme/tide", third, "v2")
-	if a := answered(t, 403, repository+"/manifests/"+third.digest); !strings.Contains(string(a.Body), "is held back until") {
-		t.Errorf("the refusal is %s", a.Body)
-	}
-	first.served(t, repository)
-}
-
 // TestOCIDigestsThatNothingTellsOfWaitWhereTheyShall holds what is of unknown age
 // from when it was first asked for.
 func TestOCIDigestsThatNothingTellsOfWaitWhereTheyShall(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,9 +24,13 @@ import (
 const maxLooks = 32
 
 // lookAgain looks at the documents with a history that may tell of a file, those
-// that are new and those seen last first, as far as their time is over.
+// seen last first, as far as their time is over.
 func (c *Cache) lookAgain(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) error {
-	last := map[string]time.Time{}
+	type seenAt struct {
+		path string
+		last time.Time
+	}
+	var all []seenAt
 	var broken error
 	prefix := sightingsName(repo, "")
 	for _, pattern := range plan.GetFacts() {
@@ -39,64 +42,25 @@ func (c *Cache) lookAgain(ctx context.Context, repo *Repository, plan *pb.Artifa
 			if broken = json.Unmarshal(value, s); broken != nil {
 				return false
 			}
-			last[strings.TrimPrefix(k, prefix)] = s.Last
+			all = append(all, seenAt{strings.TrimPrefix(k, prefix), s.Last})
 			return true
 		})
 		if err := errors.Join(err, broken); err != nil {
 			return err
 		}
 	}
-	fresh, err := c.freshlyListed(ctx, repo, plan, base)
-	if err != nil {
-		return err
-	}
-	maps.Copy(last, fresh)
-	all := slices.SortedFunc(maps.Keys(last), func(a, b string) int { return last[b].Compare(last[a]) })
+	slices.SortFunc(all, func(a, b seenAt) int { return b.last.Compare(a.last) })
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	for _, one := range all[:min(len(all), maxLooks)] {
 		g.Go(func() error {
-			_ = c.lookAt(ctx, repo, one, base) // what can be seen is seen
-			return ctx.Err()
+			if err := c.lookAt(ctx, repo, one.path, base); err != nil {
+				c.log.Debug("what tells of a file cannot be looked at", "repository", repo.Name, "document", one.path, "error", err)
+			}
+			return nil
 		})
 	}
 	return g.Wait()
-}
-
-// freshlyListed looks at the list of a file's package, and returns what it lists
-// that is held back and may be a document that tells of the file, with since when.
-// A first look at a list tells of nothing that is new: nobody waits for it.
-func (c *Cache) freshlyListed(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (map[string]time.Time, error) {
-	d, err := c.about(ctx, repo, base, &pb.Version{Name: plan.GetVersion().GetName()})
-	if d == nil || err != nil {
-		return nil, err
-	}
-	seen, err := c.sightings(repo, d.GetPath())
-	if err != nil {
-		return nil, err
-	}
-	if seen == nil {
-		c.begin(key("first look", renderingName(repo, d.GetPath(), base)), func(ctx context.Context) (any, error) {
-			return nil, c.confirmed(ctx, repo, d, base)
-		})
-		return nil, nil
-	}
-	if err := c.confirmed(ctx, repo, d, base); err != nil {
-		return nil, ctx.Err()
-	}
-	if seen, err = c.sightings(repo, d.GetPath()); seen == nil || err != nil {
-		return nil, err
-	}
-	fresh := map[string]time.Time{}
-	for _, f := range seen.Floors {
-		tells := slices.ContainsFunc(plan.GetFacts(), func(pattern string) bool {
-			return ofSnapshots(pattern) && strings.HasPrefix(f.Path, strings.TrimSuffix(pattern, "*"))
-		})
-		if tells && c.verdict(repo, f.Name, f.Version, f.Path, f.At, true).Held {
-			fresh[f.Path] = f.At
-		}
-	}
-	return fresh, nil
 }
 
 // lookAt renders a document with a history unless that was done within its time.
@@ -107,19 +71,11 @@ func (c *Cache) lookAt(ctx context.Context, repo *Repository, path, base string)
 	if err != nil || !d.GetHistory() {
 		return err
 	}
-	return c.confirmed(ctx, repo, d, base)
-}
-
-// confirmed renders a document unless that was done within its time.
-func (c *Cache) confirmed(ctx context.Context, repo *Repository, d *pb.Document, base string) error {
 	name := renderingName(repo, d.GetPath(), base)
 	if r := c.knownRendering(name); r != nil && !r.staleAt(time.Now()) {
 		return nil
 	}
-	_, err := c.remake(ctx, repo, d, base, name, repo.withinTTL)
-	if err != nil {
-		c.log.Debug("what tells of a file cannot be looked at", "repository", repo.Name, "document", d.GetPath(), "error", err)
-	}
+	_, err = c.remake(ctx, repo, d, base, name, repo.withinTTL)
 	return err
 }
 
