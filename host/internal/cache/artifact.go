@@ -259,11 +259,7 @@ func (c *Cache) headUpstream(ctx context.Context, repo *Repository, plan *pb.Art
 	if err != nil {
 		return nil, err
 	}
-	size := head.GetSize()
-	if size <= 0 {
-		size = -1
-	}
-	return &File{Type: typeOf(plan, head.GetContentType()), Size: size}, nil
+	return &File{Type: typeOf(plan, head.GetContentType()), Size: head.GetSize()}, nil
 }
 
 // kept answers from what is kept; neither: the body is gone.

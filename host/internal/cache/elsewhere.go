@@ -15,7 +15,7 @@ import (
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
-// The bytes of a file that is named by its digest may be kept already: under
+// The bytes of a file that is asked for by its digest may be kept already: under
 // another path, or as a document. They are not fetched again. What is to be known
 // is whether upstream has the file there, so that nobody gets by its digest what
 // is not for him.
@@ -23,9 +23,10 @@ import (
 // maxNaming bounds a file that is searched for the digests of others, in bytes.
 const maxNaming = 4 << 20
 
-// bodyNamed is a body that is kept under a digest; false: it is not, or not under
-// one of this algorithm.
-func (c *Cache) bodyNamed(d *pb.Digest) (Body, bool) {
+// bodyNamed is the body that is kept under the digest that a plan names; false:
+// there is none, or the digest is of an algorithm that bodies are not kept under.
+func (c *Cache) bodyNamed(plan *pb.Artifact) (Body, bool) {
+	d := plan.GetDigest()
 	if d.GetAlgorithm() != "sha256" || len(d.GetSum()) != len(blobs.Digest{}) {
 		return Body{}, false
 	}
@@ -36,13 +37,16 @@ func (c *Cache) bodyNamed(d *pb.Digest) (Body, bool) {
 }
 
 // fromElsewhere keeps a file under its own path whose bytes are kept already, if
-// upstream says that it has it; false: it is to be fetched.
+// upstream says that it has it; false: it is to be asked for as a whole.
 func (c *Cache) fromElsewhere(ctx context.Context, repo *Repository, plan *pb.Artifact, known *found, name string) (Body, bool, error) {
-	body, there := c.bodyNamed(namedDigest(plan, known))
+	body, there := c.bodyNamed(plan)
 	if !there {
 		return Body{}, false, nil
 	}
 	head, err := c.headed(ctx, repo, plan, known)
+	if isNotFound(err) {
+		return Body{}, false, nil // or its upstream knows no HEAD
+	}
 	if err != nil {
 		return Body{}, false, err
 	}
@@ -56,10 +60,13 @@ func (c *Cache) fromElsewhere(ctx context.Context, repo *Repository, plan *pb.Ar
 }
 
 // headed is what is known of a file that may be fetched: what the plan knows, what
-// upstream says or, where it cannot be asked, what is kept.
+// upstream says or, where it cannot be asked, what is kept. A negative size is not
+// known.
 func (c *Cache) headed(ctx context.Context, repo *Repository, plan *pb.Artifact, known *found) (*pb.Head, error) {
-	if h := plan.GetHead(); h != nil {
+	if h := plan.GetHead(); h.GetSize() > 0 {
 		return h, nil
+	} else if h != nil {
+		return &pb.Head{ContentType: h.GetContentType(), Size: -1}, nil
 	}
 	last := error(notFound("upstream's documents give no address for %s", strings.TrimPrefix(plan.GetPath(), "/")))
 	for _, source := range addresses(plan, known) {
@@ -76,7 +83,7 @@ func (c *Cache) headed(ctx context.Context, repo *Repository, plan *pb.Artifact,
 		}
 	}
 	if upstreamFailed(last) && plan.GetContentType() != "" {
-		body, there := c.bodyNamed(namedDigest(plan, known))
+		body, there := c.bodyNamed(plan)
 		if naming, err := c.namedBy(repo, plan, nil); there && naming != nil || err != nil {
 			return &pb.Head{Size: body.Size}, err
 		}
