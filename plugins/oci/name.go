@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -52,11 +51,10 @@ func (x registry) at(plan func(image, sdk.Request) sdk.Plan) func(sdk.Request) s
 // namespaceOf is the registry that a mirror's client says a name is of; empty: it
 // says none, or this one, which it was told to reach at another address.
 func namespaceOf(r sdk.Request) string {
-	ns := r.Param("ns")
-	if here, err := url.Parse(r.URL("")); err == nil && strings.EqualFold(here.Host, ns) {
-		return ""
+	if ns := r.Param("ns"); !r.Here(ns) {
+		return ns
 	}
-	return ns
+	return ""
 }
 
 // image reads a name, and the registry that a mirror's client says it is of.

@@ -108,7 +108,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			}
 		}
 		site.Repositories = append(site.Repositories, &cache.Repository{
-			Repository: &own, Ecosystem: p, Options: options, Upstreams: set, Describe: describe, Urgent: urgent, Watch: watch, Names: wire.NamesOf(rules), Gate: d.scanner.Gate(&own),
+			Repository: &own, Ecosystem: p, Options: options, Hosts: site.Address.Names(), Upstreams: set, Describe: describe, Urgent: urgent, Watch: watch, Names: wire.NamesOf(rules), Gate: d.scanner.Gate(&own),
 		})
 	}
 	return site, diags
