@@ -97,6 +97,10 @@ type Upstream struct {
 	// Failover asks the next upstream of the role also where this one fails, not
 	// only where it has nothing.
 	Failover bool
+	// Below is the path that the addresses of all its sources begin with, as "/v2":
+	// an address that is configured with it is refused, and what to write is said.
+	// Empty: there is no such path.
+	Below string
 }
 
 // Route turns requests that match a pattern into plans.

@@ -32,6 +32,12 @@ type Artifact struct {
 	// for, and for what renderings with a history, below it, told Keep of. Empty:
 	// it cannot be judged and is served only where cool-down is off.
 	Facts []string
+	// NamedIn is a pattern of paths here, which ends in /*, of files that may name
+	// this one by its Digest, in hexadecimal: with one that is kept and served it is
+	// served, else one that is held back holds it, unless it is known to be older.
+	// While upstream cannot be asked, bytes that are kept are served under a path
+	// that a kept file leads to so. Empty: none.
+	NamedIn string
 	// Unlisted serves it also where none of Facts tells of it, because no
 	// document lists all that there is (unless the configuration has what is of
 	// unknown age held back).
@@ -47,6 +53,10 @@ type Artifact struct {
 	// Type is the content type; empty: what upstream says, else
 	// application/octet-stream.
 	Type string
+	// Head is what upstream said of this very file, named by its Digest, to the
+	// rendering that ended in it: it is not asked for its header once more, nor for
+	// bytes that are kept under the digest already. Zero: it said nothing.
+	Head Head
 	// Ungated serves it without a verdict: it belongs to no version, or is
 	// guarded by something better. Its route stands in [Ecosystem.Ungated].
 	Ungated bool
@@ -60,6 +70,14 @@ type Artifact struct {
 	// Missing is what the client is told where there is no such file; zero: the
 	// host says so in its own words.
 	Missing Failure
+}
+
+// Head is what upstream said of a file.
+type Head struct {
+	// Type is its content type; empty: nothing was said.
+	Type string
+	// Size in bytes; zero or less: unknown.
+	Size int64
 }
 
 // Document serves what Render makes of upstream documents.
@@ -156,7 +174,8 @@ type Source struct {
 	Immutable bool
 	// CountsAs is the kind of request that the upstream counts it as, where it
 	// limits kinds apart: while it wants one kind to wait, as with 429, others are
-	// asked. Empty: the kind of all that name none.
+	// asked, as is for the head of what is of that kind. Empty: the kind of all
+	// that name none.
 	CountsAs string
 }
 
@@ -274,12 +293,16 @@ func (a Artifact) response(r Request) *pb.PlanResponse {
 		Unlisted:    a.Unlisted,
 		Probe:       a.Probe,
 		LookedUp:    a.LookedUp,
+		NamedIn:     a.NamedIn,
 	}
 	if a.Missing != (Failure{}) {
 		out.Missing = a.Missing.wire()
 	}
 	if len(a.Digest.Sum) > 0 {
 		out.Digest = a.Digest.wire()
+	}
+	if a.Head != (Head{}) {
+		out.Head = &pb.Head{ContentType: a.Head.Type, Size: a.Head.Size}
 	}
 	return &pb.PlanResponse{Plan: &pb.PlanResponse_Artifact{Artifact: out}}
 }

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
@@ -18,6 +19,7 @@ type Request struct {
 	Query string
 
 	base     string
+	hosts    []string
 	headers  map[string]string
 	captures map[string]string
 }
@@ -28,6 +30,7 @@ func newRequest(repository *pb.Repository, r *pb.Request) Request {
 		Path:    r.GetPath(),
 		Query:   r.GetQuery(),
 		base:    repository.GetBaseUrl(),
+		hosts:   repository.GetHosts(),
 		headers: r.GetHeaders(),
 	}
 }
@@ -62,3 +65,11 @@ func (r Request) Header(name string) string { return r.headers[strings.ToLower(n
 // with a slash and has its escapes. Nothing is put between: without the slash the
 // address is wrong, and the empty path is the repository's own address.
 func (r Request) URL(path string) string { return r.base + path }
+
+// Here reports whether a host, with a port or without, is this one: that of its
+// external address, or another that the configuration says it is asked by, or
+// loopback on the port that it listens on.
+func (r Request) Here(host string) bool {
+	own, err := url.Parse(r.base)
+	return err == nil && strings.EqualFold(own.Host, host) || slices.Contains(r.hosts, strings.ToLower(host))
+}

@@ -330,7 +330,7 @@ func (s *sender) flush() error {
 func wireUpstreams(upstreams []Upstream) []*pb.Upstream {
 	out := make([]*pb.Upstream, len(upstreams))
 	for i, u := range upstreams {
-		out[i] = &pb.Upstream{Role: or(u.Role, "main"), Url: u.URL, Variables: u.Variables, Failover: u.Failover}
+		out[i] = &pb.Upstream{Role: or(u.Role, "main"), Url: u.URL, Variables: u.Variables, Failover: u.Failover, Below: u.Below}
 	}
 	return out
 }

@@ -230,6 +230,46 @@ func TestOCIDigestsThatTagsWereMovedTo(t *testing.T) {
 	first.served(t, repository)
 }
 
+// TestOCIPartsOfHeldIndexesAreHeldBack asks for an image by its own digest of which
+// only an index tells, that a tag was moved to.
+func TestOCIPartsOfHeldIndexesAreHeldBack(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	both, old, fresh := ociImage(t, "both", "arm64", 1000), ociImage(t, "old", "amd64", 1000), ociImage(t, "fresh", "amd64", 1000)
+	first, second := ociIndex(t, both, old), ociIndex(t, both, fresh)
+	g.put("acme/tide", first, "v1")
+	h := ociCache(t, g, "7d", `ttl = "1ms"`)
+	repository := h.URL + "/v2/acme/tide"
+	answered(t, 200, repository+"/manifests/v1")
+	g.put("acme/tide", second, "v1")
+	for range 2 {
+		if a := answered(t, 403, repository+"/manifests/"+fresh.digest); !strings.Contains(string(a.Body), "is held back until") {
+			t.Errorf("the refusal is %s", a.Body)
+		}
+		if a := faultTry(t, "HEAD", repository+"/manifests/"+fresh.digest); a.Status != 403 {
+			t.Errorf("HEAD of what is held is answered with %d", a.Status)
+		}
+	}
+	if n := g.Asked("GET /v2/acme/tide/manifests/" + second.digest); n != 1 {
+		t.Errorf("the index that is held was fetched %d times", n)
+	}
+	answered(t, 403, repository+"/manifests/"+second.digest)
+	// What an index that is served names is served.
+	first.served(t, repository)
+	if out, err := h.Run(t, "exempt", "pkg:docker/acme/tide@"+second.digest, "--reason", "a test"); err != nil {
+		t.Fatalf("exempt: %v %s", err, out)
+	}
+	eventually(t, "to serve the new index", func() bool {
+		return answered(t, 200, repository+"/manifests/v1").Header.Get("Docker-Content-Digest") == second.digest
+	})
+	second.served(t, repository)
+
+	// By its digest it is what a fresh cache begins with.
+	h = ociCache(t, g, "7d")
+	fresh.served(t, h.URL+"/v2/acme/tide")
+	second.served(t, h.URL+"/v2/acme/tide")
+}
+
 // TestOCIDigestsThatNothingTellsOfWaitWhereTheyShall holds what is of unknown age
 // from when it was first asked for.
 func TestOCIDigestsThatNothingTellsOfWaitWhereTheyShall(t *testing.T) {

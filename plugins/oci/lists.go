@@ -202,7 +202,7 @@ const maxFresh = 100
 // servesFresh reports whether a tag that is new stands for an image that is not,
 // which is served by it.
 func (im image) servesFresh(in *sdk.Input, tag string) bool {
-	digest, err := im.current(in, tag, im.heads(tag))
+	digest, _, err := im.current(in, tag, im.heads(tag))
 	if err != nil || digest == "" {
 		return false // nobody knows, or run again with it
 	}

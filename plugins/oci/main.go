@@ -34,7 +34,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		OtherPURLs:   []string{"oci"},
 		PURLRegistry: true,
 		Mounts:       []string{"/v2/"},
-		Upstreams:    []sdk.Upstream{{Role: hub, URL: "https://registry-1.docker.io"}, {Role: "*"}},
+		Upstreams:    []sdk.Upstream{{Role: hub, URL: "https://registry-1.docker.io", Below: "/v2"}, {Role: "*", Below: "/v2"}},
 		Vary:         []string{"Content-Type", "Content-Range"},
 		Learns:       []string{"Docker-Content-Digest"},
 		Names:        names.Rules{Prefix: x.defaultName() + "/", Home: x.library()},
@@ -75,7 +75,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		IncompleteListings: true,
 		Ungated: []sdk.Ungated{
 			{Route: "GET /{name...}/blobs/{digest}", Reason: "a blob is reached through a manifest, which is judged"},
-			{Route: "GET /{name...}/manifests/{reference}", Reason: "a digest is judged by the tags that stood for it, which are looked at first; one that no tag is known for, as of an image that only an index names which is held, is served, unless unknown = \"hold\" has it wait from when it is first asked for"},
+			{Route: "GET /{name...}/manifests/{reference}", Reason: "a digest is judged by the tags that stood for it, those that were asked for before being looked at first, and by the indexes that name it; one that neither leads to is served, as that of a new tag that nobody asked for yet, because a lock file may name an old image so, unless unknown = \"hold\" has it wait from when it is first asked for"},
 			{Route: "GET /{name...}/tags/list", Reason: "a tag is a name: one that is new is left out unless it stands for an image that is not, and what it stands for is judged when it is asked for"},
 			{Route: "GET /{name...}/referrers/{digest}", Reason: "signatures and attestations of what is judged itself"},
 		},

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -52,11 +51,10 @@ func (x registry) at(plan func(image, sdk.Request) sdk.Plan) func(sdk.Request) s
 // namespaceOf is the registry that a mirror's client says a name is of; empty: it
 // says none, or this one, which it was told to reach at another address.
 func namespaceOf(r sdk.Request) string {
-	ns := r.Param("ns")
-	if here, err := url.Parse(r.URL("")); err == nil && strings.EqualFold(here.Host, ns) {
-		return ""
+	if ns := r.Param("ns"); !r.Here(ns) {
+		return ns
 	}
-	return ns
+	return ""
 }
 
 // image reads a name, and the registry that a mirror's client says it is of.
@@ -130,11 +128,10 @@ func invalidName(name string) *sdk.Failure {
 	return &sdk.Failure{Kind: sdk.KindNotFound, Code: "NAME_INVALID", Message: fmt.Sprintf("%q is no name of a repository", name)}
 }
 
-// What registries count requests as: pulls of manifests are limited where heads,
-// blobs and lists are not.
+// What registries count requests as: pulls of manifests are limited where blobs
+// and lists are not.
 const (
 	countPulls = "pulls"
-	countHeads = "heads"
 	countBlobs = "blobs"
 	countLists = "lists"
 )

@@ -34,6 +34,7 @@ func planBlob(im image, r sdk.Request) sdk.Plan {
 		Path:    im.blobPath(text(d)),
 		From:    im.sources("/blobs/"+text(d), "", countBlobs),
 		Digest:  d,
+		NamedIn: im.manifestPath("*"),
 		Type:    "application/octet-stream",
 		Ungated: true,
 		Probe:   true,
@@ -78,7 +79,7 @@ func (x registry) tagged(im image, tag string) sdk.Document {
 
 // heads are the places where upstream may say what a tag stands for.
 func (im image) heads(tag string) []sdk.Source {
-	from := im.sources("/manifests/"+tag, manifestTypes, countHeads)
+	from := im.sources("/manifests/"+tag, manifestTypes, countPulls)
 	for i := range from {
 		from[i].Head = true
 	}
@@ -93,6 +94,7 @@ func (im image) manifest(d sdk.Digest) sdk.Artifact {
 		From:     im.sources("/manifests/"+text(d), manifestTypes, countPulls),
 		Digest:   d,
 		Facts:    []string{im.manifestPath("*")},
+		NamedIn:  im.manifestPath("*"),
 		Unlisted: true,
 		Probe:    true,
 		LookedUp: true,
@@ -105,15 +107,15 @@ func (im image) manifest(d sdk.Digest) sdk.Artifact {
 // upstream has, or had when it was last old enough.
 func (x registry) resolve(in *sdk.Input, im image, tag string, from []sdk.Source) error {
 	if ours := x.tags(in.Hosted(im.name)); ours[tag] != "" {
-		return im.answer(in, ours[tag])
+		return im.answer(in, ours[tag], sdk.Head{})
 	}
-	digest, err := im.current(in, tag, from)
+	digest, head, err := im.current(in, tag, from)
 	if digest == "" || err != nil {
 		return err
 	}
 	turns := turnsOf(in.Earlier(), digest)
 	if in.Keep(im.version(digest, turns[digest])) {
-		return im.answer(in, digest)
+		return im.answer(in, digest, head)
 	}
 	serve := ""
 	for _, k := range in.Earlier() {
@@ -125,7 +127,7 @@ func (x registry) resolve(in *sdk.Input, im image, tag string, from []sdk.Source
 	if serve == "" {
 		return in.Held()
 	}
-	return im.answer(in, serve)
+	return im.answer(in, serve, sdk.Head{})
 }
 
 // turnsOf tell the order in which a tag stood for digests, from 1 on: what it was
@@ -153,50 +155,64 @@ func (im image) version(digest string, turn int) (sdk.Version, sdk.File) {
 	return sdk.Version{Name: im.name, Version: digest}, sdk.File{Path: im.manifestPath(digest), Extra: strconv.AppendInt(nil, int64(turn), 10)}
 }
 
-// answer serves the manifest of a digest. The answer is kept for all who ask, so
-// what one of them said of the registry is left to the document's own header.
-func (im image) answer(in *sdk.Input, digest string) error {
+// answer serves the manifest of a digest, of which upstream may have said
+// something. The answer is kept for all who ask, so what one of them said of the
+// registry is left to the document's own header.
+func (im image) answer(in *sdk.Input, digest string, head sdk.Head) error {
 	d, failure := parseDigest(digest)
 	if failure != nil {
 		return *failure
 	}
 	im.namespace = ""
-	return in.Answer(im.manifest(d))
+	m := im.manifest(d)
+	m.Head = head
+	return in.Answer(m)
 }
 
 func sha256Of(body []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(body)) }
 
-// current is the digest that a tag has upstream. Asking for the head of it
-// counts against no limit of pulls. Empty: more is needed.
-func (im image) current(in *sdk.Input, tag string, from []sdk.Source) (string, error) {
+// current is the digest that a tag has upstream, with what upstream says of the
+// manifest. Asking for the head of it counts against no limit of pulls. Empty: more
+// is needed.
+func (im image) current(in *sdk.Input, tag string, from []sdk.Source) (string, sdk.Head, error) {
 	for _, s := range from {
 		doc, ok := in.Doc(s)
 		if !ok {
-			return "", nil
+			return "", sdk.Head{}, nil
 		}
 		if doc.Status == 404 {
 			continue
 		}
 		if !doc.OK() {
-			return "", errors.New("its registry could not be asked what the tag stands for")
+			return "", sdk.Head{}, errors.New("its registry could not be asked what the tag stands for")
 		}
 		if digest := doc.Header["docker-content-digest"]; digest != "" {
 			if _, failure := parseDigest(digest); failure == nil {
-				return digest, nil
+				size, _ := strconv.ParseInt(doc.Header["content-length"], 10, 64) // 0: it does not say
+				return digest, headOf(doc, size), nil
 			}
 		}
-		s.Head, s.CountsAs = false, countPulls
+		s.Head = false
 		if doc, ok = in.Doc(s); !ok {
-			return "", nil
+			return "", sdk.Head{}, nil
 		}
 		if !doc.OK() {
-			return "", errors.New("its registry could not be asked what the tag stands for")
+			return "", sdk.Head{}, errors.New("its registry could not be asked what the tag stands for")
 		}
 		var m struct{ SchemaVersion int }
 		if err := json.Unmarshal(doc.Body, &m); err != nil {
-			return "", fmt.Errorf("what its registry has for the tag is no manifest: %w", err)
+			return "", sdk.Head{}, fmt.Errorf("what its registry has for the tag is no manifest: %w", err)
 		}
-		return sha256Of(doc.Body), nil
+		return sha256Of(doc.Body), headOf(doc, int64(len(doc.Body))), nil
 	}
-	return "", sdk.Failure{Kind: sdk.KindNotFound, Code: "MANIFEST_UNKNOWN", Message: fmt.Sprintf("%s has no tag %s", im.name, tag)}
+	return "", sdk.Head{}, sdk.Failure{Kind: sdk.KindNotFound, Code: "MANIFEST_UNKNOWN", Message: fmt.Sprintf("%s has no tag %s", im.name, tag)}
+}
+
+// headOf is what upstream says of the manifest that it answers with. Where it does
+// not say the type, nothing is believed.
+func headOf(doc *sdk.Doc, size int64) sdk.Head {
+	if doc.Header["content-type"] == "" {
+		return sdk.Head{}
+	}
+	return sdk.Head{Type: doc.Header["content-type"], Size: size}
 }

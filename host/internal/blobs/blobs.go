@@ -243,8 +243,17 @@ func (s *Store) check(d Digest, f *os.File, changed int64) error {
 
 // Has reports whether a body is there.
 func (s *Store) Has(d Digest) bool {
-	_, err := os.Stat(s.path(d))
-	return err == nil
+	_, there := s.Size(d)
+	return there
+}
+
+// Size is that of a body, in bytes, and whether it is here.
+func (s *Store) Size(d Digest) (int64, bool) {
+	info, err := os.Stat(s.path(d))
+	if err != nil {
+		return 0, false
+	}
+	return info.Size(), true
 }
 
 // Read returns a whole body that is known to be small; what [Store.Open] says of

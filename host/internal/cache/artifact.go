@@ -6,13 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/entrepot-registry/entrepot/host/internal/store"
-	"github.com/entrepot-registry/entrepot/host/internal/upstream"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -36,6 +34,20 @@ type artifact struct {
 
 	epoch   atomic.Uint64 // policy under which it was last found to be served
 	recheck atomic.Int64  // when to look at its facts again, Unix milliseconds
+}
+
+// newArtifact is a file as it is kept, with the type that upstream says, which
+// counts where the plan has none.
+func newArtifact(plan *pb.Artifact, known *found, body Body, typ string) *artifact {
+	a := &artifact{Body: body, Unverified: namedDigest(plan, known) == nil}
+	if plan.GetContentType() == "" {
+		a.Type = typ
+	}
+	a.Name, a.Version = plan.GetVersion().GetName(), plan.GetVersion().GetVersion()
+	if known.fact != nil {
+		a.Name, a.Version, a.Since, a.Floored = known.fact.GetName(), known.fact.GetVersion(), known.since, known.floored
+	}
+	return a
 }
 
 const (
@@ -243,22 +255,11 @@ func (c *Cache) headUpstream(ctx context.Context, repo *Repository, plan *pb.Art
 	if err != nil {
 		return nil, err
 	}
-	var last error
-	for _, source := range addresses(plan, known) {
-		resp, err := ask(ctx, repo, upstream.Request{Source: source, Exact: true, Method: http.MethodHead})
-		if err != nil {
-			return nil, err
-		}
-		resp.Body.Close()
-		if resp.Status == http.StatusOK {
-			return &File{Type: typeOf(plan, resp.Header.Get("Content-Type")), Size: resp.Length}, nil
-		}
-		last = refused(plan, resp)
+	head, err := c.headed(ctx, repo, plan, known)
+	if err != nil {
+		return nil, err
 	}
-	if last == nil {
-		last = notFound("upstream's documents give no address for %s", strings.TrimPrefix(plan.GetPath(), "/"))
-	}
-	return nil, last
+	return &File{Type: typeOf(plan, head.GetContentType()), Size: head.GetSize()}, nil
 }
 
 // kept answers from what is kept; neither: the body is gone.

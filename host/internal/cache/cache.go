@@ -51,6 +51,8 @@ type Repository struct {
 	Ecosystem *plugins.Plugin
 	// Options as the plugin gets them.
 	Options string
+	// Hosts are the names that we are asked by, as plugins get them.
+	Hosts []string
 	// Upstreams to ask.
 	Upstreams *upstream.Set
 	// Describe is what the plugin said of itself when this was made.
@@ -72,7 +74,7 @@ func (r *Repository) eco() policy.Ecosystem {
 
 // wire is the repository as plugins get it.
 func (r *Repository) wire(base string) *pb.Repository {
-	return &pb.Repository{Name: r.Name, OptionsJson: r.Options, BaseUrl: base}
+	return &pb.Repository{Name: r.Name, OptionsJson: r.Options, BaseUrl: base, Hosts: r.Hosts}
 }
 
 // Failure is an error for the client.

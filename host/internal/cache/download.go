@@ -98,10 +98,7 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 	}
 	defer w.Abort()
 	check := newCheck(expected)
-	typ := ""
-	if plan.GetContentType() == "" {
-		typ = resp.Header.Get("Content-Type")
-	}
+	typ := resp.Header.Get("Content-Type")
 	f.update(func() { f.started, f.size, f.path, f.typ = true, size, w.Path(), typ })
 	if err := c.receive(ctx, repo, source, &resp, expected != nil, io.MultiWriter(w, check), w, f); err != nil {
 		return Body{}, err
@@ -109,11 +106,7 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 	if err := check.verify(expected, w.Path(), w.Size()); err != nil {
 		return Body{}, fmt.Errorf("%w: %s: %w", errWrongDigest, resp.URL, err)
 	}
-	a := &artifact{Body: Body{Digest: w.Digest(), Size: w.Size()}, Type: typ, Unverified: namedDigest(plan, known) == nil}
-	a.Name, a.Version = plan.GetVersion().GetName(), plan.GetVersion().GetVersion()
-	if known.fact != nil {
-		a.Name, a.Version, a.Since, a.Floored = known.fact.GetName(), known.fact.GetVersion(), known.since, known.floored
-	}
+	a := newArtifact(plan, known, Body{Digest: w.Digest(), Size: w.Size()}, typ)
 	if expected == nil {
 		sum := a.Digest
 		if err := c.dir.Keep.Apply(store.Change{pinnedKey + name: sum[:]}); err != nil {

@@ -203,15 +203,19 @@ func (c *Cache) noteMissing(repo *Repository, name string, err error) {
 func (c *Cache) fly(repo *Repository, plan *pb.Artifact, base, name string, f *flight) {
 	body, err := c.flown(repo, plan, base, name, f)
 	c.noteMissing(repo, name, err)
+	typ := f.typ
 	if err == nil {
 		f.keep()
+		if a := c.knownArtifact(repo, name); a != nil { // also where nothing was to be fetched
+			typ = a.Type
+		}
 	}
 	// Whoever asks from now on finds it kept, or tries anew.
 	c.flightsMu.Lock()
 	delete(c.flights, name)
 	c.flightsMu.Unlock()
 	f.update(func() {
-		f.done, f.body, f.err = true, body, err
+		f.done, f.body, f.typ, f.err = true, body, typ, err
 		if err == nil {
 			f.shown = body.Size
 		}
@@ -235,6 +239,9 @@ func (c *Cache) flown(repo *Repository, plan *pb.Artifact, base, name string, f 
 		return Body{}, err
 	}
 	if body, ok, err := c.fromAside(repo, plan, known, name); ok || err != nil {
+		return body, err
+	}
+	if body, ok, err := c.fromElsewhere(c.ctx, repo, plan, known, name); ok || err != nil {
 		return body, err
 	}
 	sources := addresses(plan, known)

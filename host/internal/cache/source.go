@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -15,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
@@ -190,8 +193,12 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 	got.ETag, got.LastModified = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
 	got.Header = wire.SourceHeaders(resp.Header, r.Source.GetHead(), repo.Describe.GetLearns())
 	if r.Source.GetHead() {
-		got.Head, got.Digest = true, digestOfHeader(got.Header)
-		return got, c.putSource(name, got)
+		head := *got
+		head.Head, head.Digest = true, digestOfHeader(got.Header)
+		if err := c.keepUnasked(repo, r.Source, resp, got); err != nil {
+			return nil, err
+		}
+		return &head, c.putSource(name, &head)
 	}
 	tooLarge := fmt.Errorf("%w: %s is larger than max_document (%d bytes)", errOversize, resp.URL, repo.MaxDocument)
 	if resp.Length > repo.MaxDocument {
@@ -219,6 +226,43 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 	}
 	_, err = w.Commit(store.Change{name: record}, false)
 	return got, err
+}
+
+// maxUnasked bounds a body that is kept although only its head was asked for, in
+// bytes.
+const maxUnasked = 4 << 20
+
+// keepUnasked keeps the body that came with a head, as it does from what knows no
+// HEAD, so that it is not asked for once more.
+func (c *Cache) keepUnasked(repo *Repository, s *pb.Source, resp *upstream.Response, got *source) error {
+	var first [1]byte
+	if resp.Length <= 0 || resp.Length > maxUnasked {
+		return nil
+	}
+	if n, _ := resp.Body.Read(first[:]); n == 0 {
+		return nil // the usual: there is none
+	}
+	w, err := c.blobs.Create()
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	n, err := io.Copy(w, io.MultiReader(bytes.NewReader(first[:]), resp.Body))
+	if err != nil || n != resp.Length {
+		return nil //nolint:nilerr // it was not asked for, and the head is there
+	}
+	got.Digest, got.Size, got.Unframed = w.Digest(), n, !resp.Framed
+	record, err := json.Marshal(got)
+	if err != nil {
+		return err
+	}
+	body := proto.CloneOf(s)
+	body.Head = false
+	name := sourceName(repo, body)
+	if _, err = w.Commit(store.Change{name: record}, false); err == nil {
+		c.sources.Set(name, got)
+	}
+	return err
 }
 
 // here is a file of ours as a source.

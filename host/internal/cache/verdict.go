@@ -37,19 +37,24 @@ func (c *Cache) refusal(repo *Repository, name, version, path string, since time
 			Message: fmt.Sprintf("%s %s is refused: it was withdrawn upstream (removed = \"serve\" in repository %q would serve it)", name, version, repo.Name),
 		}
 	}
-	p := c.policy.For(repo.eco(), []string{name}, time.Now())
-	k := cooldown.Key{Name: name, Version: version, Path: path}
-	if floored {
-		p.Floors = map[cooldown.Key]time.Time{k: since}
-		since = time.Time{}
-	}
-	v := p.Judge(k, since)
+	v := c.verdict(repo, name, version, path, since, floored)
 	if !v.Held {
 		c.Stats.Served.Add(1)
 		return nil
 	}
 	c.Stats.Held.Add(1)
 	return heldFailure(name, version, v)
+}
+
+// verdict is what policy says of a file of an age.
+func (c *Cache) verdict(repo *Repository, name, version, path string, since time.Time, floored bool) cooldown.Verdict {
+	p := c.policy.For(repo.eco(), []string{name}, time.Now())
+	k := cooldown.Key{Name: name, Version: version, Path: path}
+	if floored {
+		p.Floors = map[cooldown.Key]time.Time{k: since}
+		since = time.Time{}
+	}
+	return p.Judge(k, since)
 }
 
 func heldFailure(name, version string, v cooldown.Verdict) *Failure {
@@ -387,13 +392,22 @@ func (c *Cache) about(ctx context.Context, repo *Repository, base string, v *pb.
 func (c *Cache) judgeCold(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*found, error) {
 	return c.judgeKnown(ctx, repo, plan, base, func(repo *Repository, plan *pb.Artifact) (*found, error) {
 		f, err := c.historyOf(repo, plan)
-		if f != nil || err != nil || !c.coolsDown(repo, plan.GetVersion().GetName()) {
+		if f != nil && !f.floored || err != nil || !c.coolsDown(repo, plan.GetVersion().GetName()) {
 			return f, err
+		}
+		if named, err := c.servedWith(repo, plan); named != nil || err != nil {
+			return named, err
+		}
+		if f != nil {
+			return f, nil
 		}
 		if err := c.lookAgain(ctx, repo, plan, base); err != nil {
 			return nil, err
 		}
-		if f, err = c.historyOf(repo, plan); f != nil || err != nil || !repo.HoldUnknown {
+		if f, err = c.historyOf(repo, plan); f != nil || err != nil {
+			return f, err
+		}
+		if f, err = c.heldWith(ctx, repo, plan, base); f != nil || err != nil || !repo.HoldUnknown {
 			return f, err
 		}
 		return c.firstSight(ctx, repo, plan)

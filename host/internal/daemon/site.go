@@ -108,7 +108,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 			}
 		}
 		site.Repositories = append(site.Repositories, &cache.Repository{
-			Repository: &own, Ecosystem: p, Options: options, Upstreams: set, Describe: describe, Urgent: urgent, Watch: watch, Names: wire.NamesOf(rules), Gate: d.scanner.Gate(&own),
+			Repository: &own, Ecosystem: p, Options: options, Hosts: site.Address.Names(), Upstreams: set, Describe: describe, Urgent: urgent, Watch: watch, Names: wire.NamesOf(rules), Gate: d.scanner.Gate(&own),
 		})
 	}
 	return site, diags
@@ -175,12 +175,34 @@ func checkUpstreams(r *config.Repository, defaults []*pb.Upstream) hcl.Diagnosti
 	}
 	for _, u := range r.Upstreams {
 		refuse(u.URL.Hostname(), u.Range)
+		for _, d := range defaults {
+			if detail := tooDeep(u.URL, d.GetBelow()); detail != "" {
+				diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Bad upstream", Subject: &u.Range, Detail: detail})
+				break
+			}
+		}
 		if u.Role != "" && !slices.Contains(roles, u.Role) && !slices.Contains(roles, "*") {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown role", Subject: &u.Range,
 				Detail: fmt.Sprintf("Plugin %s has no upstream of role %q; write one of %s, or leave role out.", r.Plugin, u.Role, strings.Join(roles, ", "))})
 		}
 	}
 	return diags
+}
+
+// tooDeep says what is wrong with the address of an upstream that has the path in it
+// below which all is asked of it anyway; empty: it has not.
+func tooDeep(u *url.URL, below string) string {
+	before, after, has := strings.Cut(u.Path+"/", below+"/")
+	if below == "" || !has {
+		return ""
+	}
+	base := *u
+	base.Path, base.RawPath = before, ""
+	detail := fmt.Sprintf("All that is asked of %s is asked below %s, which the plugin adds: write %q", u, below, base.String())
+	if after = strings.Trim(after, "/"); after != "" {
+		detail += fmt.Sprintf(", and ask for names that begin with %s/", after)
+	}
+	return detail + "."
 }
 
 // checkServes refuses a repository that can only say that there is nothing: its

@@ -45,8 +45,9 @@ type Sessions struct {
 	dir   string
 	blobs *blobs.Store
 
-	mu   sync.Mutex
-	open map[string]*Session
+	mu    sync.Mutex
+	open  map[string]*Session
+	bytes map[string]int64 // bytes of those that are open, by repository
 }
 
 // Session is one upload. Between Take and Release it belongs to one request.
@@ -55,6 +56,9 @@ type Session struct {
 	ID string
 	// About is what was told when it began.
 	About About
+
+	all     *Sessions
+	counted int64 // bytes that count among those taken, guarded by all.mu
 
 	busy   chan struct{} // holds one while a request has the upload
 	writer *blobs.Writer // nil: not looked at since the start
@@ -68,8 +72,8 @@ type Session struct {
 	interrupt func()     // of the request that has the upload; nil: it does not read
 }
 
-func newSession(id string, about About) *Session {
-	return &Session{ID: id, About: about, busy: make(chan struct{}, 1)}
+func (s *Sessions) session(id string, about About) *Session {
+	return &Session{ID: id, About: about, all: s, busy: make(chan struct{}, 1)}
 }
 
 // tryLock reports whether nobody had the upload, which the caller has now.
@@ -143,7 +147,7 @@ var sessionID = regexp.MustCompile(`^[A-Z2-7]{20,40}$`) // as rand.Text makes it
 
 // OpenSessions finds the uploads in a folder, which is made if need be.
 func OpenSessions(dir string, store *blobs.Store) (*Sessions, error) {
-	s := &Sessions{dir: dir, blobs: store, open: map[string]*Session{}}
+	s := &Sessions{dir: dir, blobs: store, open: map[string]*Session{}, bytes: map[string]int64{}}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -156,9 +160,13 @@ func OpenSessions(dir string, store *blobs.Store) (*Sessions, error) {
 		if !isAbout || !sessionID.MatchString(id) {
 			continue
 		}
-		session := newSession(id, About{})
+		session := s.session(id, About{})
 		if raw, err := os.ReadFile(s.path(id) + aboutSuffix); err == nil && json.Unmarshal(raw, &session.About) == nil {
 			s.open[id] = session
+			if info, err := os.Stat(s.path(id)); err == nil {
+				session.counted = info.Size()
+				s.bytes[session.About.Repository] += session.counted
+			}
 			continue
 		}
 		s.remove(id)
@@ -182,7 +190,7 @@ func (s *Sessions) remove(id string) {
 
 // Begin begins an upload, which belongs to the caller until it releases it.
 func (s *Sessions) Begin(about About) (*Session, error) {
-	session := newSession(rand.Text(), about)
+	session := s.session(rand.Text(), about)
 	s.mu.Lock()
 	full := len(s.open) >= maxSessions
 	if !full {
@@ -296,7 +304,7 @@ func (s *Session) Size() int64 { return s.writer.Size() }
 // an empty one, at its end. Size is what the body is said to have; -1: nobody
 // says. What came of a body that breaks off stays. Interrupt has the body break
 // off, when another request wants the upload and nothing arrives; nil: it cannot.
-func (s *Session) Append(body io.Reader, at string, size, limit int64, interrupt func()) error {
+func (s *Session) Append(body io.Reader, at string, size int64, bounds Bounds, interrupt func()) error {
 	length := int64(-1)
 	if at != "" {
 		first, last, err := parseRange(at)
@@ -319,11 +327,11 @@ func (s *Session) Append(body io.Reader, at string, size, limit int64, interrupt
 	defer blobs.GiveBack(buf)
 	for {
 		n, err := body.Read(buf[:])
-		if s.Size()+int64(n) > limit {
-			return fmt.Errorf("%w: the file has more than %d bytes (max_artifact, quota)", ErrTooLarge, limit)
-		}
 		if length >= 0 && s.Size()-before+int64(n) > length {
 			return fmt.Errorf("%w: the body has more than the %d bytes of its range", ErrMalformed, length)
+		}
+		if err := s.grow(int64(n), bounds); err != nil {
+			return err
 		}
 		s.hashes.write(buf[:n])
 		if _, err := s.writer.Write(buf[:n]); err != nil {
@@ -389,6 +397,7 @@ func (s *Sessions) End(session *Session) {
 	}
 	s.mu.Lock()
 	delete(s.open, session.ID)
+	session.settle()
 	s.mu.Unlock()
 	s.remove(session.ID)
 }

@@ -49,6 +49,8 @@ func begin(t *testing.T, s *Sessions, about About) *Session {
 	}
 	return up
 }
+// alone bounds an upload that shares what is left with no other.
+func alone(n int64) Bounds { return Bounds{File: n, All: n} }
 
 // broken is a body that ends too early.
 type broken struct{ io.Reader }
@@ -67,10 +69,10 @@ func TestUploadsGoOnAfterARestart(t *testing.T) {
 	b, dir := bodies(t)
 	s := openSessions(t, b, dir)
 	up := begin(t, s, About{Repository: "r", Names: []string{"boat"}, User: "joe", Digests: []string{"sha512"}})
-	if err := up.Append(strings.NewReader("one "), "0-3", -1, 100, nil); err != nil {
+	if err := up.Append(strings.NewReader("one "), "0-3", -1, alone(100), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := up.Append(broken{strings.NewReader("two ")}, "", -1, 100, nil); !errors.Is(err, ErrMalformed) {
+	if err := up.Append(broken{strings.NewReader("two ")}, "", -1, alone(100), nil); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a body that breaks off: %v", err)
 	}
 	up.Release()
@@ -86,7 +88,7 @@ func TestUploadsGoOnAfterARestart(t *testing.T) {
 	if _, err := s.Take(up.ID); !errors.Is(err, ErrBusy) {
 		t.Errorf("two have it at once: %v", err)
 	}
-	if err := again.Append(strings.NewReader("three"), "8-12", -1, 100, nil); err != nil {
+	if err := again.Append(strings.NewReader("three"), "8-12", -1, alone(100), nil); err != nil {
 		t.Fatal(err)
 	}
 	body, err := again.Body(b, []string{"sha256", "sha512", "sha1"})
@@ -121,24 +123,24 @@ func TestPartsMustFollow(t *testing.T) {
 	s := openSessions(t, b, dir)
 	up := begin(t, s, About{})
 	defer up.Release()
-	if err := up.Append(strings.NewReader("12345"), "0-4", -1, 100, nil); err != nil {
+	if err := up.Append(strings.NewReader("12345"), "0-4", -1, alone(100), nil); err != nil {
 		t.Fatal(err)
 	}
 	for at, want := range map[string]error{
 		"0-4": ErrRange, "6-9": ErrRange, "5-": ErrMalformed, "9-5": ErrMalformed, "a-b": ErrMalformed, "-1-2": ErrMalformed,
 		"99999999999999999999-1": ErrMalformed,
 	} {
-		if err := up.Append(strings.NewReader("67890"), at, -1, 100, nil); !errors.Is(err, want) || up.Size() != 5 {
+		if err := up.Append(strings.NewReader("67890"), at, -1, alone(100), nil); !errors.Is(err, want) || up.Size() != 5 {
 			t.Errorf("%s: %v, and %d bytes are there", at, err, up.Size())
 		}
 	}
-	if err := up.Append(strings.NewReader("6789012"), "5-9", 7, 100, nil); !errors.Is(err, ErrMalformed) || up.Size() != 5 {
+	if err := up.Append(strings.NewReader("6789012"), "5-9", 7, alone(100), nil); !errors.Is(err, ErrMalformed) || up.Size() != 5 {
 		t.Errorf("a body that says that it is not its range: %v, and %d bytes are there", err, up.Size())
 	}
-	if err := up.Append(strings.NewReader("6789012"), "5-9", -1, 100, nil); !errors.Is(err, ErrMalformed) {
+	if err := up.Append(strings.NewReader("6789012"), "5-9", -1, alone(100), nil); !errors.Is(err, ErrMalformed) {
 		t.Errorf("more than its range: %v", err)
 	}
-	if err := up.Append(strings.NewReader(strings.Repeat("x", 200)), "", -1, 100, nil); !errors.Is(err, ErrTooLarge) {
+	if err := up.Append(strings.NewReader(strings.Repeat("x", 200)), "", -1, alone(100), nil); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("more than may be: %v", err)
 	}
 }
@@ -182,7 +184,7 @@ func TestUploadsAreTakenFromRequestsThatStall(t *testing.T) {
 	body, client := io.Pipe()
 	done := make(chan error)
 	go func() {
-		err := up.Append(body, "", -1, 100, func() { body.CloseWithError(errors.New("interrupted")) })
+		err := up.Append(body, "", -1, alone(100), func() { body.CloseWithError(errors.New("interrupted")) })
 		up.Release()
 		done <- err
 	}()
@@ -203,7 +205,7 @@ func TestUploadsAreTakenFromRequestsThatStall(t *testing.T) {
 	if err := <-done; !errors.Is(err, ErrMalformed) {
 		t.Errorf("who had it is told %v", err)
 	}
-	if err := again.Append(strings.NewReader("two"), "4-6", 3, 100, nil); err != nil || again.Size() != 7 {
+	if err := again.Append(strings.NewReader("two"), "4-6", 3, alone(100), nil); err != nil || again.Size() != 7 {
 		t.Errorf("it cannot be gone on with: %v, %d bytes", err, again.Size())
 	}
 	again.Release()
@@ -225,7 +227,7 @@ func TestUploadsThatGetOnAreNotTaken(t *testing.T) {
 	body, client := io.Pipe()
 	done := make(chan error)
 	go func() {
-		done <- up.Append(body, "", -1, 1<<30, func() { body.CloseWithError(errors.New("interrupted")) })
+		done <- up.Append(body, "", -1, alone(1<<30), func() { body.CloseWithError(errors.New("interrupted")) })
 	}()
 	taken := make(chan error)
 	go func() {
@@ -250,4 +252,56 @@ func TestUploadsThatGetOnAreNotTaken(t *testing.T) {
 		t.Error(err)
 	}
 	up.Release()
+}
+
+// TestUploadsShareWhatIsLeft has several uploads of a repository under way, of
+// which none is ended.
+func TestUploadsShareWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	b, dir := bodies(t)
+	s := openSessions(t, b, dir)
+	bounds := Bounds{File: 100, All: 10}
+	begin := func(repository string) *Session {
+		up, err := s.Begin(About{Repository: repository})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return up
+	}
+	adds := func(up *Session, body string, want error) {
+		t.Helper()
+		if err := up.Append(strings.NewReader(body), "", -1, bounds, nil); !errors.Is(err, want) {
+			t.Errorf("adding %q: %v, want %v", body, err, want)
+		}
+	}
+	one, two, other := begin("r"), begin("r"), begin("q")
+	adds(one, "123456", nil)
+	adds(two, "12345", ErrTooLarge)
+	adds(two, "1234", nil)
+	adds(one, "7", ErrTooLarge)
+	adds(other, "1234567890", nil)
+	one.Release()
+	two.Release()
+	other.Release()
+
+	s = openSessions(t, b, dir) // a restart forgets nothing
+	two, err := s.Take(two.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	adds(two, "5", ErrTooLarge)
+	if one, err = s.Take(one.ID); err != nil {
+		t.Fatal(err)
+	}
+	s.End(one)
+	one.Release()
+	adds(two, "567890", nil)
+	adds(two, "1", ErrTooLarge)
+	two.Settle()
+	adds(two, "1234567890", nil)
+	s.End(two)
+	two.Release()
+	if len(s.bytes) != 1 {
+		t.Errorf("what is left is %v", s.bytes)
+	}
 }

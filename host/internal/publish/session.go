@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -45,11 +46,11 @@ func (p *Publisher) step(ctx context.Context, r Request) (*pb.Reply, error) {
 	default:
 		return nil, fmt.Errorf("step %s of an upload is not known here; update entrepot", r.Plan.GetStep())
 	}
-	limit, err := p.mayTake(r)
+	bounds, err := p.mayTake(r)
 	if err != nil {
 		return nil, err
 	}
-	if err := session.Append(r.HTTP.Body, r.Plan.GetRange(), r.HTTP.ContentLength, limit, r.Interrupt); err != nil {
+	if err := session.Append(r.HTTP.Body, r.Plan.GetRange(), r.HTTP.ContentLength, bounds, r.Interrupt); err != nil {
 		return nil, asFailure(err)
 	}
 	if r.Plan.GetStep() == pb.Step_STEP_APPEND {
@@ -60,17 +61,20 @@ func (p *Publisher) step(ctx context.Context, r Request) (*pb.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	session.Settle() // the catalogue counts it from now on
 	return p.publish(ctx, r, body)
 }
 
-// mayTake is how many bytes an upload may have that is not in the catalogue yet.
-func (p *Publisher) mayTake(r Request) (int64, error) {
+// mayTake is how many bytes uploads may have that are not in the catalogue yet.
+func (p *Publisher) mayTake(r Request) (intake.Bounds, error) {
+	b := intake.Bounds{File: r.Repository.MaxArtifact, All: math.MaxInt64}
 	quota := r.Repository.Hosted.Quota
 	if quota <= 0 {
-		return r.Repository.MaxArtifact, nil
+		return b, nil
 	}
 	used, err := p.cache.Catalog().Size(r.Repository.Name)
-	return min(r.Repository.MaxArtifact, max(quota-used, 0)), err
+	b.All = max(quota-used, 0)
+	return b, err
 }
 
 // told is what a client hears when its upload cannot be gone on with.

@@ -214,6 +214,29 @@ func (a *Address) accepts(hostport string) bool {
 	return usual && (a.Base != nil && host == strings.ToLower(a.Base.Hostname()) || slices.Contains(a.Hosts, host))
 }
 
+// Names are those that Host headers name us by, but for loopback on other ports
+// than ours.
+func (a *Address) Names() []string {
+	hosts := slices.Concat([]string{"localhost", "127.0.0.1", "[::1]"}, a.Hosts)
+	if a.Base != nil {
+		hosts = append(hosts, strings.ToLower(a.Base.Host), strings.ToLower(a.Base.Hostname()))
+	}
+	var names []string
+	for _, host := range hosts {
+		_, port, _ := splitHost(host)
+		switch {
+		case port != "":
+			names = append(names, host)
+		case isLoopback(host):
+			names = append(names, host+":"+a.Port)
+		default:
+			names = append(names, host, host+":80", host+":443", host+":"+a.Port)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // splitHost splits a Host header; false: its port is no number.
 func splitHost(hostport string) (host, port string, ok bool) {
 	i := strings.LastIndexByte(hostport, ':')

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -188,5 +189,24 @@ func TestAppendJSONIsValidWhateverItGets(t *testing.T) {
 	}
 	if n := len(appendJSON(nil, strings.Repeat("a", 10_000))); n > 2100 {
 		t.Errorf("a long text takes %d bytes", n)
+	}
+}
+
+func TestNamesAreThoseThatHostHeadersHave(t *testing.T) {
+	t.Parallel()
+	base, err := url.Parse("https://Packages.example.com/sub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := Address{Base: base, Hosts: []string{"a.example.com", "b.example.com:5000"}, Port: "8080"}
+	got := a.Names()
+	want := []string{
+		"127.0.0.1:8080", "[::1]:8080",
+		"a.example.com", "a.example.com:443", "a.example.com:80", "a.example.com:8080", "b.example.com:5000",
+		"localhost:8080",
+		"packages.example.com", "packages.example.com:443", "packages.example.com:80", "packages.example.com:8080",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

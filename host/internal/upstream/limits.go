@@ -36,10 +36,14 @@ type limit struct {
 	alone bool
 }
 
-// limitedOf is what a request is limited by. The query is no part of the address:
-// by it the same is asked about different things.
+// limitedOf is what a request is limited by. Who counts what is got may not count
+// what is only asked about, so that a HEAD is of a kind apart. The query is no part
+// of the address: by it the same is asked about different things.
 func limitedOf(r *http.Request) limitedBy {
 	if kind := kindOf(r.Context()); kind != "" {
+		if r.Method == http.MethodHead {
+			kind = http.MethodHead + " " + kind
+		}
 		return limitedBy{kind: kind}
 	}
 	u := &url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: r.URL.Path, RawPath: r.URL.RawPath}

@@ -1,0 +1,133 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/host/internal/upstream"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// The bytes of a file that is asked for by its digest may be kept already: under
+// another path, or as a document. They are not fetched again. What is to be known
+// is whether upstream has the file there, so that nobody gets by its digest what
+// is not for him.
+
+// maxNaming bounds a file that is searched for the digests of others, in bytes.
+const maxNaming = 4 << 20
+
+// bodyNamed is the body that is kept under the digest that a plan names; false:
+// there is none, or the digest is of an algorithm that bodies are not kept under.
+func (c *Cache) bodyNamed(plan *pb.Artifact) (Body, bool) {
+	d := plan.GetDigest()
+	if d.GetAlgorithm() != "sha256" || len(d.GetSum()) != len(blobs.Digest{}) {
+		return Body{}, false
+	}
+	b := Body{Digest: blobs.Digest(d.GetSum())}
+	var there bool
+	b.Size, there = c.blobs.Size(b.Digest)
+	return b, there
+}
+
+// fromElsewhere keeps a file under its own path whose bytes are kept already, if
+// upstream says that it has it; false: it is to be asked for as a whole.
+func (c *Cache) fromElsewhere(ctx context.Context, repo *Repository, plan *pb.Artifact, known *found, name string) (Body, bool, error) {
+	body, there := c.bodyNamed(plan)
+	if !there {
+		return Body{}, false, nil
+	}
+	head, err := c.headed(ctx, repo, plan, known)
+	if isNotFound(err) {
+		return Body{}, false, nil // or its upstream knows no HEAD
+	}
+	if err != nil {
+		return Body{}, false, err
+	}
+	a := newArtifact(plan, known, body, head.GetContentType())
+	if err := c.dir.Cache.Apply(store.Change{name: a.encode()}); err != nil {
+		return Body{}, false, err
+	}
+	a.recheck.Store(time.Now().Add(repo.TTL).UnixMilli())
+	c.artifacts.Set(name, a)
+	return a.Body, true, c.stillListed(repo, plan, known, a)
+}
+
+// headed is what is known of a file that may be fetched: what the plan knows, what
+// upstream says or, where it cannot be asked, what is kept. A negative size is not
+// known.
+func (c *Cache) headed(ctx context.Context, repo *Repository, plan *pb.Artifact, known *found) (*pb.Head, error) {
+	if h := plan.GetHead(); h.GetSize() > 0 {
+		return h, nil
+	} else if h != nil {
+		return &pb.Head{ContentType: h.GetContentType(), Size: -1}, nil
+	}
+	last := error(notFound("upstream's documents give no address for %s", strings.TrimPrefix(plan.GetPath(), "/")))
+	for _, source := range addresses(plan, known) {
+		resp, err := ask(ctx, repo, upstream.Request{Source: source, Exact: true, Method: http.MethodHead})
+		if err == nil {
+			resp.Body.Close()
+			if resp.Status == http.StatusOK {
+				return &pb.Head{ContentType: resp.Header.Get("Content-Type"), Size: resp.Length}, nil
+			}
+			err = refused(plan, resp)
+		}
+		if last = err; !isNotFound(err) {
+			break
+		}
+	}
+	if upstreamFailed(last) && plan.GetContentType() != "" {
+		body, there := c.bodyNamed(plan)
+		if naming, err := c.namedBy(repo, plan, nil); there && naming != nil || err != nil {
+			return &pb.Head{Size: body.Size}, err
+		}
+	}
+	return nil, last
+}
+
+// namedBy is a kept file, among those that a plan says may name its own by its
+// digest, that does and that is fit; nil: none. Fit nil: all are.
+func (c *Cache) namedBy(repo *Repository, plan *pb.Artifact, fit func(path string, a *artifact) bool) (*artifact, error) {
+	folder, ok := strings.CutSuffix(plan.GetNamedIn(), "*")
+	if !ok || len(plan.GetDigest().GetSum()) == 0 {
+		return nil, nil
+	}
+	digest := []byte(hex.EncodeToString(plan.GetDigest().GetSum()))
+	var naming *artifact
+	var broken error
+	prefix := artifactName(repo, "")
+	err := c.dir.Cache.Each(artifactName(repo, folder), false, func(k string, value []byte) bool {
+		path := strings.Clone(k[len(prefix):])
+		a, err := decodeArtifact(value)
+		if err != nil || a.Size > maxNaming || path == plan.GetPath() || strings.Contains(path, "\x00") {
+			return true // too large, itself, or put aside
+		}
+		content, err := c.Open(a.Body)
+		if err != nil {
+			if !lost(err) {
+				broken = errors.Join(broken, err)
+			}
+			return true
+		}
+		defer content.Close()
+		var body bytes.Buffer
+		if _, err := body.ReadFrom(content.Reader()); err != nil {
+			broken = errors.Join(broken, err)
+			return true
+		}
+		if bytes.Contains(body.Bytes(), digest) && (fit == nil || fit(path, a)) {
+			naming = a
+		}
+		return naming == nil
+	})
+	if naming != nil {
+		return naming, nil
+	}
+	return nil, errors.Join(err, broken)
+}

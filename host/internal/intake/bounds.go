@@ -1,0 +1,44 @@
+package intake
+
+import "fmt"
+
+// Bounds are how much uploads may have, in bytes.
+type Bounds struct {
+	// File is how much one may have.
+	File int64
+	// All is how much those of a repository that are under way may have together.
+	All int64
+}
+
+// grow notes that an upload has some bytes more, or says why it may not.
+func (s *Session) grow(n int64, b Bounds) error {
+	if s.Size()+n > b.File {
+		return fmt.Errorf("%w: the file has more than %d bytes (max_artifact)", ErrTooLarge, b.File)
+	}
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	together := s.all.bytes[s.About.Repository] + n
+	if n > 0 && together > b.All {
+		return fmt.Errorf("%w: with other uploads under way it has more than the %d bytes that are left (quota)", ErrTooLarge, b.All)
+	}
+	s.all.bytes[s.About.Repository] = together
+	s.counted += n
+	return nil
+}
+
+// Settle has an upload count no more among those that are under way, as what is
+// published counts elsewhere.
+func (s *Session) Settle() {
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	s.settle()
+}
+
+// settle is Settle where the uploads are locked.
+func (s *Session) settle() {
+	s.all.bytes[s.About.Repository] -= s.counted
+	if s.all.bytes[s.About.Repository] == 0 {
+		delete(s.all.bytes, s.About.Repository)
+	}
+	s.counted = 0
+}
