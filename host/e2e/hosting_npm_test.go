@@ -546,6 +546,8 @@ func TestHostingNpmRefusesArchives(t *testing.T) {
 		"device":               {pack(tar.Header{Name: "package/null", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3}), "neither a file"},
 		"member twice":         {pack(manifest), "stands twice"},
 		"two manifests":        {pack(tar.Header{Name: "other/package.json", Typeflag: tar.TypeReg}), "two package.json"},
+		"manifest by case":     {pack(tar.Header{Name: "package/PACKAGE.JSON", Typeflag: tar.TypeReg}), "where case does not matter"},
+		"a folder and a file":  {pack(tar.Header{Name: "package/d", Typeflag: tar.TypeDir}, tar.Header{Name: "package/d", Typeflag: tar.TypeReg}), "as a folder it has"},
 		"bomb":                 {pack(tar.Header{Name: "package/zeros", Typeflag: tar.TypeReg, Size: 300 << 20}), "unpacks to more than"},
 		"cut off":              {good[:len(good)/2], "refused"},
 		"no archive":           {[]byte("hello"), "no tarball"},
