@@ -806,3 +806,32 @@ func TestHostingNpmLargeBodiesAreRefusedInWords(t *testing.T) {
 		}
 	})
 }
+
+// TestHostingNpmTakesNoIdentityProvidersToken sends where tokens would be
+// exchanged, and versions staged, what clients send to registries that do: they go
+// on with the token that they have, and nobody has guessed at one.
+func TestHostingNpmTakesNoIdentityProvidersToken(t *testing.T) {
+	t.Parallel()
+	f, h := hostingNpm(t, "")
+	const foreign = "Bearer eyJhbGciOiJub25lIn0.e30.x"
+	for range 14 { // more than an address may guess
+		if status, answer := hostingSend(t, http.MethodPost, mount(h, f)+"/-/npm/v1/oidc/token/exchange/package/@acme%2fboat", foreign, "application/json", nil); status != http.StatusNotFound || !strings.Contains(answer, "tokens are not exchanged here") {
+			t.Fatalf("an exchange is answered with %d %s", status, answer)
+		}
+	}
+	if status, answer := hostingSend(t, http.MethodPost, mount(h, f)+"/-/stage/package/@acme%2fboat", foreign, "application/json", nil); status != http.StatusNotFound || !strings.Contains(answer, "not staged here") {
+		t.Errorf("staging is answered with %d %s", status, answer)
+	}
+	if noted, err := os.ReadFile(filepath.Join(h.Dir, "data", "audit.log")); err == nil && bytes.Contains(noted, []byte("oidc")) {
+		t.Errorf("the audit log has\n%s", noted)
+	}
+	if status, _ := hostingSend(t, http.MethodPut, mount(h, f)+"/@acme%2fboat", foreign, "application/json", nil); status != http.StatusUnauthorized {
+		t.Errorf("a publication with such a token is answered with %d, and is the first guess", status)
+	}
+	for _, version := range []string{"9.9.9", "9.9.9-a"} {
+		status, _, body := get(t, mount(h, f)+"/-/npm/v1/attestations/@acme%2fboat@"+version)
+		if status != http.StatusNotFound || !strings.Contains(string(body), "there are no attestations of @acme/boat@"+version) {
+			t.Errorf("attestations that are not there are answered with %d %s", status, body)
+		}
+	}
+}
