@@ -23,7 +23,9 @@ type Package struct {
 	// which is a member called "head"; or "names:zip", which is a member called
 	// "names" with a line for each member of a zip archive: its size in bytes
 	// unpacked, a space and its name. Nil: none. A file that is no such archive
-	// has no such members. "folder:NAME" has a folder of a directory that has a
+	// has no such members, and one is refused in which another member has the name
+	// of a chosen one but for case, because it would be unpacked over it where case
+	// does not matter. "folder:NAME" has a folder of a directory that has a
 	// file of that name stand for an archive of which that is a member; it is for
 	// Unpack alone, and what lies in it is not looked at by itself.
 	Peek []string
@@ -35,6 +37,9 @@ type Package struct {
 	// served, as an image in an archive does; nil: Inspect tells, as it does of
 	// what is uploaded. It must be a pure function, and errors are as Inspect's.
 	Unpack func(*Unpacking) error
+	// Packed says that clients use archives as they are, as Java does jars. Others
+	// are unpacked, and one in which a name is a file's and a folder's is refused.
+	Packed bool
 	// Canonical is what all spellings of a version have in common that clients take
 	// for one, as 1 of 1.0 and 1.0.0. It must be a pure function, also of what people
 	// write who mean one, as v1.0, by which they explain or exempt it. Nil: each

@@ -86,6 +86,7 @@ func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 	if e.Package != nil {
 		d.Capabilities.Peek = e.Package.Peek
 		d.Capabilities.Unpack = e.Package.Unpack != nil
+		d.Capabilities.Packed = e.Package.Packed
 	}
 	for kind, code := range e.Errors.Status {
 		d.Errors.Status[wire.KindName(pb.ErrorKind(kind))] = int32(code)

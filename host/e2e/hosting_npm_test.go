@@ -546,6 +546,8 @@ func TestHostingNpmRefusesArchives(t *testing.T) {
 		"device":               {pack(tar.Header{Name: "package/null", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3}), "neither a file"},
 		"member twice":         {pack(manifest), "stands twice"},
 		"two manifests":        {pack(tar.Header{Name: "other/package.json", Typeflag: tar.TypeReg}), "two package.json"},
+		"manifest by case":     {pack(tar.Header{Name: "package/PACKAGE.JSON", Typeflag: tar.TypeReg}), "where case does not matter"},
+		"a folder and a file":  {pack(tar.Header{Name: "package/d", Typeflag: tar.TypeDir}, tar.Header{Name: "package/d", Typeflag: tar.TypeReg}), "as a folder it has"},
 		"bomb":                 {pack(tar.Header{Name: "package/zeros", Typeflag: tar.TypeReg, Size: 300 << 20}), "unpacks to more than"},
 		"cut off":              {good[:len(good)/2], "refused"},
 		"no archive":           {[]byte("hello"), "no tarball"},
@@ -803,4 +805,33 @@ func TestHostingNpmLargeBodiesAreRefusedInWords(t *testing.T) {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
+}
+
+// TestHostingNpmTakesNoIdentityProvidersToken sends where tokens would be
+// exchanged, and versions staged, what clients send to registries that do: they go
+// on with the token that they have, and nobody has guessed at one.
+func TestHostingNpmTakesNoIdentityProvidersToken(t *testing.T) {
+	t.Parallel()
+	f, h := hostingNpm(t, "")
+	const foreign = "Bearer eyJhbGciOiJub25lIn0.e30.x"
+	for range 14 { // more than an address may guess
+		if status, answer := hostingSend(t, http.MethodPost, mount(h, f)+"/-/npm/v1/oidc/token/exchange/package/@acme%2fboat", foreign, "application/json", nil); status != http.StatusNotFound || !strings.Contains(answer, "tokens are not exchanged here") {
+			t.Fatalf("an exchange is answered with %d %s", status, answer)
+		}
+	}
+	if status, answer := hostingSend(t, http.MethodPost, mount(h, f)+"/-/stage/package/@acme%2fboat", foreign, "application/json", nil); status != http.StatusNotFound || !strings.Contains(answer, "not staged here") {
+		t.Errorf("staging is answered with %d %s", status, answer)
+	}
+	if noted, err := os.ReadFile(filepath.Join(h.Dir, "data", "audit.log")); err == nil && bytes.Contains(noted, []byte("oidc")) {
+		t.Errorf("the audit log has\n%s", noted)
+	}
+	if status, _ := hostingSend(t, http.MethodPut, mount(h, f)+"/@acme%2fboat", foreign, "application/json", nil); status != http.StatusUnauthorized {
+		t.Errorf("a publication with such a token is answered with %d, and is the first guess", status)
+	}
+	for _, version := range []string{"9.9.9", "9.9.9-a"} {
+		status, _, body := get(t, mount(h, f)+"/-/npm/v1/attestations/@acme%2fboat@"+version)
+		if status != http.StatusNotFound || !strings.Contains(string(body), "there are no attestations of @acme/boat@"+version) {
+			t.Errorf("attestations that are not there are answered with %d %s", status, body)
+		}
+	}
 }

@@ -164,6 +164,18 @@ func TestHostingNuGetRefusals(t *testing.T) {
 	})
 }
 
+// TestHostingNuGetSymbols pushes symbols with the client that keeps them apart.
+func TestHostingNuGetSymbols(t *testing.T) {
+	t.Parallel()
+	nugetV3.needed(t)
+	f, h := hostingNuGet(t, "")
+	token := h.token(t, "ci", "--allow", "publish:nuget")
+	p := nugetV3.project(t, mount(h, f))
+	p.write(t, "acme.tide.1.0.0.snupkg", string(nupkg(t, release{name: "acme.tide", version: "1.0.0"})))
+	out, err := hostingNuGetRun(t, p, token, "push", "acme.tide.1.0.0.snupkg")
+	nugetV3.fails(t, out, err, "pushes symbols", `packages of symbols are not kept here`)
+}
+
 // hostingNuGetForm is the body of a push.
 func hostingNuGetForm(t *testing.T, filename string, file []byte) (contentType string, body []byte) {
 	t.Helper()
@@ -205,6 +217,8 @@ func TestHostingNuGetRefusesFiles(t *testing.T) {
 		"zip slip":       {"a.nupkg", zipped(t, "a.nuspec", plain, "../evil", "x"), "leads elsewhere"},
 		"symbols":        {"a.snupkg", zipped(t, "a.nuspec", fmt.Sprintf(nuspec, `<packageTypes><packageType name="SymbolsPackage" /></packageTypes>`)), "packages of symbols are not kept here"},
 		"old symbols":    {"a.1.0.0.symbols.nupkg", zipped(t, "a.nuspec", plain), "packages of symbols are not kept here"},
+		"their content":  {"package", zipped(t, "a.nuspec", plain, "lib/net45/a.dll", "x", "lib/net45/A.PDB", "x", "src/a.cs", "x"), "packages of symbols are not kept here"},
+		"another case":   {"a.nupkg", zipped(t, "a.nuspec", plain, "lib/net45/a.dll", "1", "lib/NET45/a.dll", "2"), "one where case does not matter"},
 		"no form":        {"", []byte("nothing"), "no multipart form"},
 		"cut off":        {"a.nupkg", zipped(t, "a.nuspec", plain)[:60], "the archive is refused"},
 		"twice a member": {"a.nupkg", zipped(t, "a.nuspec", plain, "a.txt", "1", "a.txt", "2"), "stands twice"},
@@ -220,7 +234,12 @@ func TestHostingNuGetRefusesFiles(t *testing.T) {
 	if status, _, _ := get(t, url+"/v3/flatcontainer/acme.tide/index.json"); status != http.StatusNotFound {
 		t.Errorf("something was stored: %d", status)
 	}
-	contentType, body := hostingNuGetForm(t, "package", zipped(t, "a.nuspec", plain))
+	moon := strings.Replace(plain, "acme.tide", "acme.moon", 1)
+	contentType, body := hostingNuGetForm(t, "package", zipped(t, "a.nuspec", moon, "lib/net45/a.dll", "x", "lib/net45/a.pdb", "x", "src/_._", "", "src.txt", "x"))
+	if status, answer := hostingSend(t, http.MethodPut, url+"/v3/package/", "Bearer "+token, contentType, body); status != http.StatusCreated {
+		t.Errorf("a package with symbols beside its library is answered with %d %s", status, answer)
+	}
+	contentType, body = hostingNuGetForm(t, "package", zipped(t, "a.nuspec", plain))
 	for _, at := range []string{"/api/v2/package/", "/v2/package/"} {
 		if status, answer := hostingSend(t, http.MethodPut, url+at, "Bearer "+token, contentType, body); status != http.StatusCreated {
 			t.Errorf("a push to %s is answered with %d %s", at, status, answer)

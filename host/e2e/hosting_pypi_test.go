@@ -374,6 +374,8 @@ func TestHostingPyPIRefusesFiles(t *testing.T) {
 		{"attestations that are none", name, good, []string{"attestations", `{}`}, "not those of PEP 740"},
 		{"zip slip", name, zipped(t, at, metadata, "../evil", ""), nil, "leads elsewhere"},
 		{"a member twice", name, zipped(t, at, metadata, "a", "1", "a", "2"), nil, "stands twice"},
+		{"metadata twice by case", name, zipped(t, at, metadata, strings.ToUpper(at), metadata), nil, "where case does not matter"},
+		{"a file and a folder", name, zipped(t, at, metadata, "a", "1", "a/b", "2"), nil, "as a folder it has"},
 		{"a bomb", name, zipped(t, at, metadata, "bomb", strings.Repeat("\x00", 80<<20)), nil, "unpacks to more"},
 		{"an egg", "acme_tide-1.0.0-py3.11.egg", good, nil, "not the name of a wheel"},
 		{"a path", `..%2facme_tide-1.0.0.tar.gz`, good, nil, "not the name of a wheel"},

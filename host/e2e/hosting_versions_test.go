@@ -1,13 +1,21 @@
 package e2e
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/entrepot-registry/entrepot/host/internal/store"
 )
 
 // sameVersions are versions by plugin: one that is published, those that clients
@@ -98,6 +106,100 @@ func TestVersionsThatAreTheSameArePublishedOnce(t *testing.T) {
 			looked := fmt.Sprintf("directories looked at: repository=d%d files=%d added=2 removed=0 refused=%d", i, 2+len(c.same), len(c.same))
 			eventually(t, "to have "+looked, func() bool { return strings.Contains(h.log.String(), looked) })
 		})
+	}
+}
+
+// TestVersionsOfBeforeArePublishedOnce has versions that were stored when their
+// canonical form was not: in the data directory, and in an export.
+func TestVersionsOfBeforeArePublishedOnce(t *testing.T) {
+	t.Parallel()
+	var config strings.Builder
+	for i, c := range sameVersions {
+		fmt.Fprintf(&config, "repository \"r%d\" {\n  plugin = %q\n  hosted { any = true }\n}\n", i, c.plugin)
+	}
+	h := startHost(t, config.String())
+	token := h.token(t, "alice", "--allow", "publish:*")
+	publish := func(t *testing.T, h *Host, token string, i int, version string, want int) {
+		t.Helper()
+		name, body := sameVersions[i].file(t, version)
+		if status, answer := sameVersions[i].put(t, fmt.Sprintf("%s/r%d", h.URL, i), token, version, name, body); status/100 != 2 && want == 0 || want != 0 && status != want {
+			t.Errorf("%s of %s is answered with %d %s", version, sameVersions[i].name, status, answer)
+		}
+	}
+	for i, c := range sameVersions {
+		publish(t, h, token, i, c.first, 0)
+	}
+	out := filepath.Join(t.TempDir(), "export")
+	if said, err := h.Run(t, "export", out); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	h.Stop()
+	formless(t, filepath.Join(h.Dir, "data"))
+	h = startHostIn(t, h.Dir, config.String())
+	for i, c := range sameVersions {
+		for _, version := range c.same {
+			publish(t, h, token, i, version, http.StatusConflict)
+		}
+	}
+
+	withoutForms(t, out)
+	h = startHost(t, config.String())
+	token = h.token(t, "alice", "--allow", "publish:*")
+	if said, err := h.Run(t, "import", out); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	for i, c := range sameVersions {
+		publish(t, h, token, i, c.same[0], http.StatusConflict)
+		publish(t, h, token, i, c.other, 0)
+	}
+}
+
+// formless takes the canonical forms of versions out of a data directory.
+func formless(t *testing.T, data string) {
+	t.Helper()
+	dir, err := store.Open(data, hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := store.Change{}
+	form := regexp.MustCompile(`"Canonical":"[^"]*",`)
+	err = dir.Keep.Each("hosted/", false, func(key string, value []byte) bool {
+		switch {
+		case strings.HasPrefix(key, "hosted/file/"):
+			if change[key] = form.ReplaceAll(value, nil); bytes.Equal(change[key], value) {
+				t.Errorf("the record has no form: %s", value)
+			}
+		case strings.HasPrefix(key, "hosted/forms/"):
+			change[key] = nil
+		}
+		return true
+	})
+	if err == nil {
+		err = dir.Keep.Apply(change)
+	}
+	if err = errors.Join(err, dir.Close()); err != nil || len(change) < len(sameVersions) {
+		t.Fatalf("%d records are changed: %v", len(change), err)
+	}
+}
+
+// withoutForms takes them out of an export.
+func withoutForms(t *testing.T, dir string) {
+	t.Helper()
+	n := 0
+	form := regexp.MustCompile(`"canonical": ?"[^"]*",\s*`)
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".jsonl" {
+			return err
+		}
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		n += len(form.FindAll(body, -1))
+		return os.WriteFile(path, form.ReplaceAll(body, nil), 0o644)
+	})
+	if err != nil || n < len(sameVersions) {
+		t.Fatalf("%d forms are gone: %v", n, err)
 	}
 }
 

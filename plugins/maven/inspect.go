@@ -20,6 +20,7 @@ func packageFiles() *sdk.Package {
 		Peek:    []string{"zip:META-INF/maven/*/*/pom.properties", "zip:META-INF/maven/*/*/pom.xml", "zip:" + pluginFile, fmt.Sprintf("head:%d", headBytes)},
 		Inspect: inspect,
 		Unpack:  unpack,
+		Packed:  true,
 	}
 }
 

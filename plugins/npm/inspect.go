@@ -126,10 +126,14 @@ func (t traits) set(parts map[string]json.RawMessage) {
 }
 
 // cleanVersion is a version as clients publish it: without a v before it and
-// without build metadata.
+// without build metadata. False: it is none, as their library has it, which holds
+// numbers exactly up to 2^53-1 and takes no more than 256 characters.
 func cleanVersion(version string) (string, bool) {
 	version = strings.TrimLeft(strings.TrimSpace(version), "=v ")
+	if len(version) > 256 {
+		return "", false
+	}
 	version, _, _ = strings.Cut(version, "+")
-	_, err := semver.StrictNewVersion(version)
-	return version, err == nil && len(version) <= 256
+	v, err := semver.StrictNewVersion(version)
+	return version, err == nil && max(v.Major(), v.Minor(), v.Patch()) <= 1<<53-1
 }

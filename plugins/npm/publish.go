@@ -179,7 +179,7 @@ func keep(p *sdk.Publication, doc *document, manifest []byte, file sdk.UploadedF
 		kept.Readme, _ = text(parts["readme"])
 	}
 	var err error
-	if kept.Provenance, err = provenanceOf(doc, file.Digests); err != nil {
+	if kept.Provenance, err = provenanceOf(doc, file); err != nil {
 		return nil, err
 	}
 	for _, ours := range notTheirs {
@@ -228,8 +228,8 @@ func checkDigests(dist []byte, have []sdk.Digest) error {
 }
 
 // provenanceOf is the Sigstore bundle that came along, which must be about this
-// tarball; nil: none did.
-func provenanceOf(doc *document, have []sdk.Digest) (json.RawMessage, error) {
+// version and its tarball alone, as clients demand; nil: none did.
+func provenanceOf(doc *document, file sdk.UploadedFile) (json.RawMessage, error) {
 	for name, attachment := range doc.Attachments {
 		if !strings.HasSuffix(name, ".sigstore") {
 			continue
@@ -239,22 +239,37 @@ func provenanceOf(doc *document, have []sdk.Digest) (json.RawMessage, error) {
 		if said == nil {
 			return nil, sdk.BadRequest("the provenance sent is no Sigstore bundle with an in-toto statement")
 		}
-		for _, subject := range said.Subject {
-			for _, d := range have {
-				if hex.EncodeToString(d.Sum) == strings.ToLower(subject.Digest[d.Algorithm]) {
-					return bundle, nil
-				}
+		if len(said.Subject) != 1 {
+			return nil, sdk.BadRequest(fmt.Sprintf("the provenance sent is about %d packages, and not about one", len(said.Subject)))
+		}
+		subject := said.Subject[0]
+		if want := packageURL(file.Entry.Version); subject.Name != want {
+			return nil, sdk.BadRequest(fmt.Sprintf("the provenance sent is about %q, but %s is published", subject.Name, want))
+		}
+		for _, d := range file.Digests {
+			if d.Algorithm == "sha512" && hex.EncodeToString(d.Sum) == strings.ToLower(subject.Digest["sha512"]) {
+				return bundle, nil
 			}
 		}
-		return nil, sdk.BadRequest("the provenance sent is about another tarball")
+		return nil, sdk.BadRequest("the provenance sent is about another tarball: its sha512 is none or another")
 	}
 	return nil, nil
+}
+
+// packageURL is what provenance calls a version.
+func packageURL(v sdk.Version) string {
+	name := v.Name
+	if scope, ok := strings.CutPrefix(name, "@"); ok {
+		name = "%40" + scope
+	}
+	return "pkg:npm/" + name + "@" + v.Version
 }
 
 // statement is an in-toto statement (v1), which says how something was made.
 type statement struct {
 	PredicateType string `json:"predicateType"`
 	Subject       []struct {
+		Name   string            `json:"name"`
 		Digest map[string]string `json:"digest"`
 	} `json:"subject"`
 }

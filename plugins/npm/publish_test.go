@@ -43,6 +43,11 @@ func TestInspect(t *testing.T) {
 		{"no object", []wire.Member{file("package/package.json", `["tools"]`)}, "package.json in the tarball"},
 		{"a name that leads elsewhere", []wire.Member{file("package/package.json", `{"name":"../tools","version":"1.0.0"}`)}, "no name of a package"},
 		{"no version", []wire.Member{file("package/package.json", `{"name":"tools","version":"1.0"}`)}, "no version"},
+		{"the largest numbers", []wire.Member{file("package/package.json", `{"name":"tools","version":"9007199254740991.0.0"}`)}, `tools 9007199254740991.0.0 /tools/-/tools-9007199254740991.0.0.tgz {"manifest":{"_id":"tools@9007199254740991.0.0","name":"tools","version":"9007199254740991.0.0"}}`},
+		{"a major number beyond", []wire.Member{file("package/package.json", `{"name":"tools","version":"9007199254740992.0.0"}`)}, "no version"},
+		{"a minor number beyond", []wire.Member{file("package/package.json", `{"name":"tools","version":"1.9007199254740992.0"}`)}, "no version"},
+		{"a patch number beyond", []wire.Member{file("package/package.json", `{"name":"tools","version":"1.0.9007199254740992-a"}`)}, "no version"},
+		{"a long version", []wire.Member{file("package/package.json", `{"name":"tools","version":"1.0.0-a+`+strings.Repeat("b", 249)+`"}`)}, "no version"},
 		{"a version that leads elsewhere", []wire.Member{file("package/package.json", `{"name":"tools","version":"1.0.0-../../x"}`)}, "no version"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -123,9 +128,13 @@ func manifestOf(name, version, more string) string {
 	return fmt.Sprintf(`{"name":%q,"version":%q%s}`, name, version, more)
 }
 
-// bundle is provenance about a tarball.
-func bundle(digest string) string {
-	statement := fmt.Sprintf(`{"subject":[{"digest":{"sha512":%q}}],"predicateType":"https://slsa.dev/provenance/v1"}`, digest)
+// bundle is provenance about tarballs of packages, each by a name and a digest.
+func bundle(names string, digest string) string {
+	var subjects []string
+	for name := range strings.SplitSeq(names, " ") {
+		subjects = append(subjects, fmt.Sprintf(`{"name":%q,"digest":{"sha512":%q}}`, name, digest))
+	}
+	statement := fmt.Sprintf(`{"subject":[%s],"predicateType":"https://slsa.dev/provenance/v1"}`, strings.Join(subjects, ","))
 	return fmt.Sprintf(`{"dsseEnvelope":{"payload":%q}}`, base64.StdEncoding.EncodeToString([]byte(statement)))
 }
 
@@ -138,7 +147,8 @@ func TestPublish(t *testing.T) {
 	t.Parallel()
 	long := sha512.Sum512([]byte(tarballBody))
 	sum := hex.EncodeToString(long[:])
-	good := bundle(sum)
+	const purl = "pkg:npm/%40acme/tools@1.0.0"
+	good := bundle(purl, sum)
 	one := []*pb.UploadedFile{uploaded("@acme/tools", "1.0.0")}
 	broken := uploaded("@acme/tools", "1.0.0")
 	broken.Entry, broken.Failure = nil, &pb.Failure{Kind: pb.ErrorKind_ERROR_KIND_BAD_REQUEST, Message: "it is no tarball"}
@@ -157,7 +167,10 @@ func TestPublish(t *testing.T) {
 			"provenance", publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), `,"@acme/tools-1.0.0.sigstore":{"data":`+quoted(good)+`}`), one,
 			[]string{store + `{"manifest":{"_npmUser":{"name":"joe","email":""},"hasInstallScript":true,"name":"@acme/tools","version":"1.0.0"},"provenance":` + good + `}`, "tag 1.0.0 latest", "own  joe", touched},
 		},
-		{"provenance of something else", publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), `,"@acme/tools-1.0.0.sigstore":{"data":`+quoted(bundle("ab"))+`}`), one, []string{"ERROR_KIND_BAD_REQUEST", "about another tarball"}},
+		{"provenance of another tarball", publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), `,"@acme/tools-1.0.0.sigstore":{"data":`+quoted(bundle(purl, "ab"))+`}`), one, []string{"ERROR_KIND_BAD_REQUEST", "about another tarball"}},
+		{"provenance of another package", publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), `,"@acme/tools-1.0.0.sigstore":{"data":`+quoted(bundle("pkg:npm/tools@1.0.0", sum))+`}`), one, []string{"ERROR_KIND_BAD_REQUEST", `is about "pkg:npm/tools@1.0.0", but pkg:npm/%40acme/tools@1.0.0 is published`}},
+		{"provenance of another version", publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), `,"@acme/tools-1.0.0.sigstore":{"data":`+quoted(bundle("pkg:npm/%40acme/tools@1.0.1", sum))+`}`), one, []string{"ERROR_KIND_BAD_REQUEST", "1.0.1"}},
+		{"provenance of several packages", publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), `,"@acme/tools-1.0.0.sigstore":{"data":`+quoted(bundle(purl+" pkg:npm/evil@1.0.0", sum))+`}`), one, []string{"ERROR_KIND_BAD_REQUEST", "about 2 packages"}},
 		{"provenance that is none", publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), `,"@acme/tools-1.0.0.sigstore":{"data":"{}"}`), one, []string{"ERROR_KIND_BAD_REQUEST", "no Sigstore bundle"}},
 		{"another package", publication("@acme/other", "1.0.0", manifestOf("@acme/other", "1.0.0", ""), ""), one, []string{"ERROR_KIND_BAD_REQUEST", "is about @acme/other, but its address about @acme/tools"}},
 		{"another package's tarball", publication("@acme/tools", "1.0.0", manifestOf("@acme/tools", "1.0.0", ""), ""), []*pb.UploadedFile{uploaded("lodash", "1.0.0")}, []string{"ERROR_KIND_BAD_REQUEST", `has the name "@acme/tools", but package.json in the tarball "lodash"`}},

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/entrepot-registry/entrepot/sdk"
@@ -78,13 +80,16 @@ func parseNuspec(text []byte) (*nuspec, error) {
 // kept is what is kept of a version published here.
 type kept struct {
 	Nuspec string `json:"nuspec"`
+	// Symbols says that it looks like a package of symbols of the older form, which
+	// is never pushed.
+	Symbols bool `json:"symbols,omitempty"`
 }
 
 // maxNuspec bounds a manifest, which every listing has.
 const maxNuspec = 256 << 10
 
 func packageFiles() *sdk.Package {
-	return &sdk.Package{Peek: []string{"zip:*.nuspec"}, Inspect: inspect, Canonical: canonical}
+	return &sdk.Package{Peek: []string{"zip:*.nuspec", "names:zip"}, Inspect: inspect, Canonical: canonical}
 }
 
 // inspect says of which version a package file is, by its manifest.
@@ -93,7 +98,12 @@ func inspect(m *sdk.Members) (sdk.Entry, error) {
 		return sdk.Entry{}, errSymbols
 	}
 	var manifest []byte
+	var files []string
 	for _, member := range m.All() {
+		if member.Name == "names" {
+			files = parseNames(member.Body)
+			continue
+		}
 		if manifest != nil {
 			return sdk.Entry{}, errors.New("the package has two manifests (.nuspec)")
 		}
@@ -114,6 +124,9 @@ func inspect(m *sdk.Members) (sdk.Entry, error) {
 			return sdk.Entry{}, errSymbols
 		}
 	}
+	if a, b, found := alike(files); found {
+		return sdk.Entry{}, fmt.Errorf("the package's files %q and %q are one where case does not matter", a, b)
+	}
 	id := strings.ToLower(n.Metadata.ID)
 	if !packageID.MatchString(id) || len(id) > 100 {
 		return sdk.Entry{}, fmt.Errorf("the package's manifest has the id %q, which no package can have", n.Metadata.ID)
@@ -122,12 +135,48 @@ func inspect(m *sdk.Members) (sdk.Entry, error) {
 	if !ok {
 		return sdk.Entry{}, fmt.Errorf("the package's manifest has the version %q, which is none", n.Metadata.Version)
 	}
-	extra, err := json.Marshal(kept{string(bytes.ToValidUTF8(manifest, []byte("\ufffd")))})
+	extra, err := json.Marshal(kept{
+		Nuspec:  string(bytes.ToValidUTF8(manifest, []byte("\ufffd"))),
+		Symbols: haveSymbols(files),
+	})
 	return sdk.Entry{
 		Version: sdk.Version{Name: id, Version: version},
 		Path:    packagePath(id, version),
 		Extra:   extra,
 	}, err
+}
+
+// parseNames are the files that a list of members names.
+func parseNames(list []byte) []string {
+	var files []string
+	for line := range strings.Lines(string(list)) {
+		if _, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); !strings.HasSuffix(name, "/") {
+			files = append(files, name)
+		}
+	}
+	return files
+}
+
+// alike finds two files whose names differ in case alone, which the public
+// registry takes for one.
+func alike(files []string) (string, string, bool) {
+	seen := map[string]string{}
+	for _, name := range files {
+		lower := strings.ToLower(name)
+		if other, ok := seen[lower]; ok {
+			return other, name, true
+		}
+		seen[lower] = name
+	}
+	return "", "", false
+}
+
+// haveSymbols reports whether files are those of a package of symbols of the
+// older form, by what servers without symbols tell it: symbols and their sources.
+func haveSymbols(files []string) bool {
+	symbols := func(name string) bool { return strings.EqualFold(path.Ext(name), ".pdb") }
+	sources := func(name string) bool { return strings.HasPrefix(name, "src/") && name != "src/_._" }
+	return slices.ContainsFunc(files, symbols) && slices.ContainsFunc(files, sources)
 }
 
 var errSymbols = errors.New("packages of symbols are not kept here: push the package (.nupkg) alone, with -NoSymbols")

@@ -309,6 +309,7 @@ func renderHits(in *sdk.Input, q query) error {
 	for _, hit := range h.upstream.Hits {
 		r, ok := loadHit(in, upstream, strings.ToLower(hit.text("id")), all)
 		if !ok {
+			hidden++ // ours, or without a registration
 			continue
 		}
 		if ok, err := r.filter(in); !ok {

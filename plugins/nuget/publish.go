@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 
@@ -24,9 +25,11 @@ func publishRoutes(o options) []sdk.Route {
 			sdk.Route{Match: "POST " + at + "/{id}/{version}", Plan: planRelist},
 		)
 	}
+	noSymbols := func(sdk.Request) sdk.Plan { return sdk.BadRequest(errSymbols.Error()) }
 	return append(routes,
 		sdk.Route{Match: "PUT /", Plan: planPush},
-		sdk.Route{Match: "PUT /api/v2/symbolpackage", Plan: func(sdk.Request) sdk.Plan { return sdk.BadRequest(errSymbols.Error()) }},
+		sdk.Route{Match: "PUT /api/v2/symbolpackage", Plan: noSymbols},
+		sdk.Route{Match: "PUT /api/v2/symbolpackage/", Plan: noSymbols},
 	)
 }
 
@@ -39,6 +42,13 @@ func planPush(sdk.Request) sdk.Plan {
 		f := p.Files[0]
 		if f.Entry == nil {
 			return sdk.Reply{}, f.Problem
+		}
+		var k kept
+		if err := json.Unmarshal(f.Entry.Extra, &k); err != nil {
+			return sdk.Reply{}, err
+		}
+		if k.Symbols {
+			return sdk.Reply{}, sdk.BadRequest(errSymbols.Error() + " (it has .pdb files and sources below src/)")
 		}
 		p.Package(f.Entry.Version.Name) // what is changed must be looked at
 		p.Store(f, *f.Entry, false)

@@ -55,6 +55,7 @@ func planIndex(r sdk.Request) sdk.Plan {
 	add("/v3/search", searches...)
 	add("/v3/autocomplete", autocompletes...)
 	add("/v3/package", "PackagePublish/2.0.0")
+	add("/api/v2/symbolpackage", "SymbolPackagePublish/4.9.0") // so that clients are told why not, and do not leave symbols out in silence
 	add("/v2", "LegacyGallery/2.0.0", "LegacyGallery")
 	return sdk.JSON(struct {
 		Version   string     `json:"version"`

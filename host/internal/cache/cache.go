@@ -315,6 +315,18 @@ func (c *Cache) Plan(ctx context.Context, repo *Repository, base string, r *pb.R
 	})
 }
 
+// Form is what a file's address says that all spellings of its version have
+// in common. False: the plugin knows no such forms; empty: the address does not
+// say.
+func (c *Cache) Form(ctx context.Context, repo *Repository, path string) (string, bool, error) {
+	plan, err := c.Plan(ctx, repo, "", &pb.Request{Method: "GET", Path: path})
+	if err != nil {
+		return "", false, err
+	}
+	v := plan.GetArtifact().GetVersion()
+	return v.GetCanonical(), v.GetVersion() == "" || v.GetCanonical() != "", nil
+}
+
 // Relay passes a request on and returns upstream's answer, unkept.
 func (c *Cache) Relay(ctx context.Context, repo *Repository, plan *pb.Relay, r *http.Request) (*upstream.Response, error) {
 	if repo.alone() {

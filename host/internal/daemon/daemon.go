@@ -321,6 +321,7 @@ func (d *Daemon) put(c *config.Config) error {
 	d.policy.Configure(c.Cooldown)
 	for _, repo := range site.Repositories {
 		d.scanner.Join(repo.Repository)
+		d.complete(repo)
 	}
 	d.server.Use(site)
 	d.cache.Reconsider()
@@ -340,6 +341,17 @@ func (d *Daemon) put(c *config.Config) error {
 		d.background(p.Watch)
 	}
 	return nil
+}
+
+// complete gives versions that were published before their canonical form was
+// kept theirs, before anybody may publish another spelling of them.
+func (d *Daemon) complete(repo *cache.Repository) {
+	err := d.cache.Catalog().Complete(repo.Name, repo.Ecosystem.Sum(), func(path string) (string, bool, error) {
+		return d.cache.Form(d.ctx, repo, path)
+	})
+	if err != nil {
+		d.log.Warn("other spellings of versions that were published before are not recognised until the next start", "repository", repo.Name, "error", err)
+	}
 }
 
 func closeAll(all map[string]*plugins.Plugin) {

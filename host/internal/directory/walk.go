@@ -299,7 +299,7 @@ func (w *walk) ask(ctx context.Context, f *found) error {
 		f.seen.Problem, f.seen.Again = err.Error(), true
 		return nil
 	}
-	members, err := peek.Members(f.file, w.repo.Describe.GetCapabilities().GetPeek())
+	members, err := peek.Members(f.file, w.repo.Describe.GetCapabilities())
 	if err != nil {
 		f.seen.Problem, f.seen.Again = err.Error(), !errors.Is(err, intake.ErrArchive)
 		return nil

@@ -43,8 +43,10 @@ type peek struct {
 // Members are those of a package file that patterns choose, see
 // the Peek patterns of the contract. The whole archive is checked on the way: names that lead
 // out of it, members that stand twice, and more bytes than it may unpack to
-// are errors that wrap ErrArchive. A file that is no archive has no members.
-func Members(file string, patterns []string) ([]wire.Member, error) {
+// are errors that wrap ErrArchive, and so are names that some readers take for
+// one, where it matters; those of a file that is packed are never unpacked. A file
+// that is no archive has no members.
+func Members(file string, patterns []string, packed bool) ([]wire.Member, error) {
 	kinds, err := parsePatterns(patterns)
 	if err != nil {
 		return nil, err
@@ -58,7 +60,7 @@ func Members(file string, patterns []string) ([]wire.Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &unpacking{packed: info.Size(), seen: map[string]bool{}, links: map[string]bool{}}
+	u := &unpacking{packed: info.Size(), seen: map[string]bool{}, chosen: map[string]bool{}, links: map[string]bool{}}
 	if head := kinds["head"].head; head > 0 {
 		body := make([]byte, min(head, info.Size()))
 		if _, err := io.ReadFull(f, body); err != nil {
@@ -78,6 +80,9 @@ func Members(file string, patterns []string) ([]wire.Member, error) {
 		}
 	default:
 		err = u.tar(f, kinds[kind].names)
+	}
+	if err == nil {
+		err = u.checkCollisions(packed)
 	}
 	if err != nil && !errors.Is(err, ErrArchive) {
 		err = fmt.Errorf("%w: %w", ErrArchive, err)
@@ -130,6 +135,8 @@ func kindOf(f *os.File) string {
 type unpacking struct {
 	packed, unpacked, peeked int64
 	seen                     map[string]bool // names of what is no folder
+	folders                  []string        // names of folders
+	chosen                   map[string]bool // names of what patterns choose
 	count                    int64           // of members
 	names                    int64           // bytes of all names
 	links                    map[string]bool // names of links to names
@@ -157,7 +164,9 @@ func (u *unpacking) checkName(name string, dir bool) (string, error) {
 	if u.names += int64(len(name)); u.names > maxNames || u.count >= u.most() {
 		return "", refused("it has more than %d members in %d bytes, or %d bytes of their names", u.most(), u.packed, maxNames)
 	}
-	if !dir {
+	if dir {
+		u.folders = append(u.folders, clean)
+	} else {
 		if u.seen[clean] {
 			return "", refused("its member %q stands twice", name)
 		}
@@ -247,6 +256,7 @@ func (u *unpacking) member(name string, from io.Reader, names []*regexp.Regexp) 
 		}
 	}
 	if wanted {
+		u.chosen[name] = true
 		u.members = append(u.members, wire.Member{Name: name, Body: body.Bytes()})
 	}
 	return nil

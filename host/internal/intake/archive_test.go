@@ -110,7 +110,7 @@ func TestMembersAreThoseThatAreAskedFor(t *testing.T) {
 		"head of less":      {[]byte("no"), []string{"head:3"}, []string{"head=no"}},
 		"nothing is wanted": {makeTar(t, items...), nil, nil},
 	} {
-		members, err := Members(inFile(t, test.body), test.patterns)
+		members, err := Members(inFile(t, test.body), test.patterns, false)
 		var got []string
 		for _, m := range members {
 			got = append(got, m.Name+"="+string(m.Body))
@@ -124,7 +124,7 @@ func TestMembersAreThoseThatAreAskedFor(t *testing.T) {
 func TestPatternsThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	for _, pattern := range []string{"rar:*", "head:x", "head:0", "head:99999999999", "tar"} {
-		if _, err := Members(inFile(t, makeTar(t)), []string{pattern}); pattern != "tar" && (err == nil || errors.Is(err, ErrArchive)) {
+		if _, err := Members(inFile(t, makeTar(t)), []string{pattern}, false); pattern != "tar" && (err == nil || errors.Is(err, ErrArchive)) {
 			t.Errorf("%q: %v", pattern, err)
 		}
 	}
@@ -163,6 +163,15 @@ func TestArchivesThatAreRefused(t *testing.T) {
 		"a hard link through one":   {makeTar(t, link("a", "b"), hard("c", "./a/d")), "another link"},
 		"a link, in a zip":          {makeZip(t, os.ModeSymlink|0o777, item{name: "p/link", body: "/etc"}), "link"},
 		"a folder's link, in a zip": {makeZip(t, os.ModeSymlink|0o777, item{name: "p/link/"}), "link"},
+		"a file and a folder":       {makeTar(t, item{name: "p/d/", kind: tar.TypeDir}, item{name: "p/d"}), "as a folder it has"},
+		"a file below a file":       {makeTar(t, item{name: "p/d/e/f"}, item{name: "p/d!"}, item{name: "p/d"}), "as a folder it has"},
+		"a file below one, a zip":   {makeZip(t, 0o644, item{name: "a"}, item{name: "a/b"}), "as a folder it has"},
+		"a link below a file":       {makeTar(t, item{name: "a"}, link("a/b", "../c")), "as a folder it has"},
+		"another case":              {makeTar(t, wanted, item{name: "P/Wanted"}), "where case does not matter"},
+		"another case, in a zip":    {makeZip(t, 0o644, item{name: "p/WANTED"}, wanted), "where case does not matter"},
+		"a folder in another case":  {makeTar(t, wanted, item{name: "p/WANTED/", kind: tar.TypeDir}), "where case does not matter"},
+		"below it in another case":  {makeTar(t, item{name: "p/WANTED/a"}, item{name: "p/wanted!"}, wanted), "where case does not matter"},
+		"letters that are few":      {makeTar(t, item{name: "\u212a/wanted"}, item{name: "k/wanted"}), "where case does not matter"},
 		"a device":                  {makeTar(t, item{name: "p/null", kind: tar.TypeChar}), "neither a file"},
 		"a pipe":                    {makeTar(t, item{name: "p/pipe", kind: tar.TypeFifo}), "neither a file"},
 		"a pipe, in a zip":          {makeZip(t, os.ModeNamedPipe|0o644, item{name: "p/pipe"}), "device"},
@@ -184,7 +193,7 @@ func TestArchivesThatAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			members, err := Members(inFile(t, test.body), everywhere)
+			members, err := Members(inFile(t, test.body), everywhere, false)
 			if !errors.Is(err, ErrArchive) || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("got %d members, %v; want %q", len(members), err, test.says)
 			}
@@ -223,10 +232,24 @@ func TestArchivesThatAreNotRefused(t *testing.T) {
 		"empty zip":      makeZip(t, 0o644),
 		"folders, a zip": makeZip(t, 0o755, item{name: "p/"}, item{name: "p/a"}),
 		"global headers": globalHeader(t),
+		"case elsewhere": makeTar(t, item{name: "p/wanted"}, item{name: "p/README"}, item{name: "p/readme"}, item{name: "p/LICENSE"}, item{name: "p/license/a"}),
+		"folders' case":  makeZip(t, 0o644, item{name: "P/a"}, item{name: "p/wanted"}),
 	} {
-		if _, err := Members(inFile(t, body), everywhere); err != nil {
+		if _, err := Members(inFile(t, body), everywhere, false); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestPackedArchivesMayHaveFilesThatAreFolders(t *testing.T) {
+	t.Parallel()
+	jar := makeZip(t, 0o644, item{name: "META-INF/license"}, item{name: "META-INF/license/a"}, item{name: "a/wanted", body: "one"})
+	if members, err := Members(inFile(t, jar), everywhere, true); err != nil || len(members) != 1 {
+		t.Errorf("%v, %v", members, err)
+	}
+	twice := makeZip(t, 0o644, item{name: "a/wanted"}, item{name: "A/wanted"})
+	if _, err := Members(inFile(t, twice), everywhere, true); !errors.Is(err, ErrArchive) {
+		t.Errorf("two names of what says which package it is: %v", err)
 	}
 }
 
@@ -262,7 +285,7 @@ func FuzzMembers(f *testing.F) {
 		if err := os.WriteFile(path, body, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		members, err := Members(path, everywhere)
+		members, err := Members(path, everywhere, false)
 		if err != nil && !errors.Is(err, ErrArchive) {
 			t.Fatalf("an error of ours: %v", err)
 		}

@@ -49,6 +49,7 @@ func begin(t *testing.T, s *Sessions, about About) *Session {
 	}
 	return up
 }
+
 // alone bounds an upload that shares what is left with no other.
 func alone(n int64) Bounds { return Bounds{File: n, All: n} }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/entrepot-registry/entrepot/host/internal/intake"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
 // names asks for a list of all members of a zip archive.
@@ -37,13 +38,14 @@ func Folders(patterns []string) []string {
 // a member called "names" that has a line for each member of a zip archive: its
 // size in bytes unpacked, a space and its name. Errors are those of
 // [intake.Members].
-func Members(file string, patterns []string) ([]wire.Member, error) {
+func Members(file string, able *pb.Capabilities) ([]wire.Member, error) {
+	patterns := able.GetPeek()
 	rest := slices.DeleteFunc(slices.Clone(patterns), func(p string) bool { return p == names || strings.HasPrefix(p, folder) })
 	listed := slices.Contains(patterns, names)
 	if listed {
 		rest = append(rest, "zip:") // so that the archive is checked
 	}
-	members, err := intake.Members(file, rest)
+	members, err := intake.Members(file, rest, able.GetPacked())
 	if err != nil || !listed {
 		return members, err
 	}

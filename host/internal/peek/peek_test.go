@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/entrepot-registry/entrepot/host/internal/intake"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
 func TestNames(t *testing.T) {
@@ -43,7 +44,7 @@ func TestNames(t *testing.T) {
 		"a/go.mod; names; ": {"names:zip", "zip:*/go.mod"},
 		"names; ":           {"names:zip"},
 	} {
-		members, err := Members(good, patterns)
+		members, err := Members(good, &pb.Capabilities{Peek: patterns})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,11 +59,11 @@ func TestNames(t *testing.T) {
 			t.Errorf("%v gives %q, want %q", patterns, got, want)
 		}
 	}
-	if members, err := Members(write([]byte("no archive")), []string{"names:zip"}); err != nil || len(members) != 0 {
+	if members, err := Members(write([]byte("no archive")), &pb.Capabilities{Peek: []string{"names:zip"}}); err != nil || len(members) != 0 {
 		t.Errorf("what is no archive gives %v, %v", members, err)
 	}
 	for name, body := range map[string][]byte{"two lines": archive("a\nb"), "zip slip": archive("../a"), "cut off": archive("a")[:40]} {
-		if _, err := Members(write(body), []string{"names:zip"}); !errors.Is(err, intake.ErrArchive) {
+		if _, err := Members(write(body), &pb.Capabilities{Peek: []string{"names:zip"}}); !errors.Is(err, intake.ErrArchive) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

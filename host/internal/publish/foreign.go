@@ -31,7 +31,7 @@ func (m *importing) foreign(f *transfer.File, w *blobs.Writer, sums map[string][
 	if len(served) > 0 && !slices.ContainsFunc(served, m.same) {
 		return fmt.Sprintf("%s is not taken: it is an address of %s, but the list has it as one of %s", f.Path, served[0], m.about.Name), nil
 	}
-	members, err := peek.Members(w.Path(), able.GetPeek())
+	members, err := peek.Members(w.Path(), able)
 	if err != nil {
 		return fmt.Sprintf("%s is not taken: %v", f.Path, err), nil
 	}

@@ -118,6 +118,12 @@ func (m *importing) file(f *transfer.File, next func() (io.Reader, error)) error
 		m.done.Problems = append(m.done.Problems, fmt.Sprintf("%s is of a version that is served from %s in a directory", f.Path, at))
 		return nil
 	}
+	if f.Canonical == "" && f.Path != "" && m.repo.Describe.GetCapabilities().GetHost() { // exports of before have none
+		var err error
+		if f.Canonical, _, err = m.p.cache.Form(m.ctx, m.repo, f.Path); err != nil {
+			return fmt.Errorf("asking which version the file at %s is of: %w", f.Path, err)
+		}
+	}
 	if other := m.known.Spelled(f.Version, f.Canonical); other != "" {
 		m.done.Problems = append(m.done.Problems, (&catalog.SpelledError{Name: m.about.Name, Version: f.Version, Other: other}).Error())
 		return nil

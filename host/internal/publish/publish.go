@@ -152,7 +152,7 @@ func (p *Publisher) inspect(ctx context.Context, r Request, body *intake.Body) (
 		if r.Plan.GetUnread() || !r.Repository.Describe.GetCapabilities().GetHost() {
 			continue
 		}
-		members, err := peek.Members(f.Writer.Path(), r.Repository.Describe.GetCapabilities().GetPeek())
+		members, err := peek.Members(f.Writer.Path(), r.Repository.Describe.GetCapabilities())
 		if err != nil {
 			return nil, asFailure(err)
 		}

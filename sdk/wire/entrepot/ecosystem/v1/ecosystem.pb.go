@@ -1040,7 +1040,10 @@ type Capabilities struct {
 	// have a file of that name.
 	Peek []string `protobuf:"bytes,3,rep,name=peek,proto3" json:"peek,omitempty"`
 	// Whether a package file in a directory may hold several.
-	Unpack        bool `protobuf:"varint,4,opt,name=unpack,proto3" json:"unpack,omitempty"`
+	Unpack bool `protobuf:"varint,4,opt,name=unpack,proto3" json:"unpack,omitempty"`
+	// Clients use archives as they are: that one name in them is a file's and a
+	// folder's is nothing that they trip over.
+	Packed        bool `protobuf:"varint,5,opt,name=packed,proto3" json:"packed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1099,6 +1102,13 @@ func (x *Capabilities) GetPeek() []string {
 func (x *Capabilities) GetUnpack() bool {
 	if x != nil {
 		return x.Unpack
+	}
+	return false
+}
+
+func (x *Capabilities) GetPacked() bool {
+	if x != nil {
+		return x.Packed
 	}
 	return false
 }
@@ -5620,12 +5630,13 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"7\n" +
 	"\aUngated\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"d\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"|\n" +
 	"\fCapabilities\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\bR\x04host\x12\x14\n" +
 	"\x05about\x18\x02 \x01(\bR\x05about\x12\x12\n" +
 	"\x04peek\x18\x03 \x03(\tR\x04peek\x12\x16\n" +
-	"\x06unpack\x18\x04 \x01(\bR\x06unpack\"U\n" +
+	"\x06unpack\x18\x04 \x01(\bR\x06unpack\x12\x16\n" +
+	"\x06packed\x18\x05 \x01(\bR\x06packed\"U\n" +
 	"\x10ConfigureRequest\x12\x1e\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\tR\n" +
