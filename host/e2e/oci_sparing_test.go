@@ -129,3 +129,38 @@ func TestOCIBlobsAreFetchedForOneNameOnly(t *testing.T) {
 	}
 	image("tide").served(t, at("tide"))
 }
+
+// TestOCIUpstreamsGetNothingOfOthers has a registry say of another's layer, by its
+// digest, that it has it: it is asked for the bytes, which it cannot give.
+func TestOCIUpstreamsGetNothingOfOthers(t *testing.T) {
+	t.Parallel()
+	good, other := startOCIRegistry(t), startOCIRegistry(t)
+	secret := ociImage(t, "secret", "amd64", 1000)
+	good.put("acme/secret", secret, "v1")
+	other.put("acme/bait", secret, "v1") // the manifest may be known, but not what it names
+	h := startHost(t, ociConfig("0", ociFrom("good.example.com", good.URL), ociFrom("other.example.com", other.URL)))
+	secret.served(t, h.URL+"/v2/good.example.com/acme/secret")
+	layer := secret.blobs[len(secret.blobs)-1]
+	lies := func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/blobs/") {
+			return false
+		}
+		if r.Method == http.MethodGet {
+			w.WriteHeader(http.StatusNotFound)
+			return true
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(layer.body)))
+		w.WriteHeader(http.StatusOK)
+		return true
+	}
+	at := h.URL + "/v2/other.example.com/acme/bait"
+	other.breaks(lies)
+	if a := faultTry(t, http.MethodGet, at+"/blobs/"+layer.digest); a.Status == 200 {
+		t.Error("a layer that only another registry gave is served under its name")
+	}
+	answered(t, 200, at+"/manifests/v1")
+	other.breaks(limited)
+	if a := faultTry(t, http.MethodGet, at+"/blobs/"+layer.digest); a.Status == 200 {
+		t.Error("a layer that only another registry gave is served while it answers nothing")
+	}
+}

@@ -47,6 +47,7 @@ var ErrNoSpace = store.ErrNoSpace
 const (
 	blobKey   = "b/"   // digest → size, last use
 	intentKey = "i/"   // digest → nothing
+	originKey = "o/"   // digest → where the body came from
 	lostKey   = "lost" // there while records were lost that are not made up for
 )
 
@@ -331,7 +332,7 @@ func (s *Store) remove(d Digest) {
 	if value, err := s.db.Get(key); err == nil {
 		size, _ := decodeBlob(value)
 		s.used.Add(-size)
-		if err := s.db.Apply(store.Change{key: nil}); err != nil {
+		if err := s.db.Apply(store.Change{key: nil, originKey + d.String(): nil}); err != nil {
 			s.log.Error("record of a cached body cannot be removed", "digest", d.String(), "error", err)
 		}
 	}

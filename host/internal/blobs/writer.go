@@ -23,6 +23,8 @@ type Writer struct {
 	hash  hash.Hash
 	size  int64
 	done  bool
+
+	origin string // empty: it need not be known
 }
 
 // Create begins a body.
@@ -174,6 +176,9 @@ func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
 	mu := s.lock(d)
 	mu.Lock()
 	defer mu.Unlock()
+	if err := s.addOrigin(change, d, w.origin); err != nil {
+		return d, err
+	}
 	// What is there without a record may be what a failed commit left, and what is
 	// there with one was perhaps never synced, or has rotted.
 	there := s.Has(d)

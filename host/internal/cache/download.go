@@ -113,6 +113,9 @@ func (c *Cache) download(repo *Repository, plan *pb.Artifact, known *found, sour
 			return Body{}, err
 		}
 	}
+	if len(plan.GetDigest().GetSum()) > 0 {
+		w.From(originOf(repo, source))
+	}
 	if _, err := w.Commit(store.Change{name: a.encode()}, false); err != nil {
 		return Body{}, err
 	}

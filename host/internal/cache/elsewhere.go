@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -18,33 +19,53 @@ import (
 // The bytes of a file that is asked for by its digest may be kept already: under
 // another path, or as a document. They are not fetched again. What is to be known
 // is whether upstream has the file there, so that nobody gets by its digest what
-// is not for him.
+// is not for him; and only what an upstream gave is believed to be its own, so that
+// none can say of another's, or of ours, that it has it.
 
 // maxNaming bounds a file that is searched for the digests of others, in bytes.
 const maxNaming = 4 << 20
 
-// bodyNamed is the body that is kept under the digest that a plan names; false:
-// there is none, or the digest is of an algorithm that bodies are not kept under.
-func (c *Cache) bodyNamed(plan *pb.Artifact) (Body, bool) {
+// originOf is where the bytes at an address come from, as bodies remember it:
+// those who may give them.
+func originOf(repo *Repository, s *pb.Source) string {
+	host := ""
+	if u, err := url.Parse(s.GetUrl()); err == nil {
+		host = u.Host
+	}
+	return key(repo.Name, s.GetRole(), host)
+}
+
+// bodyNamed is the body that is kept under the digest that a plan names and that
+// came from where the plan would have it fetched; false: there is none, or the
+// digest is of an algorithm that bodies are not kept under.
+func (c *Cache) bodyNamed(repo *Repository, plan *pb.Artifact, known *found) (Body, bool, error) {
 	d := plan.GetDigest()
 	if d.GetAlgorithm() != "sha256" || len(d.GetSum()) != len(blobs.Digest{}) {
-		return Body{}, false
+		return Body{}, false, nil
 	}
 	b := Body{Digest: blobs.Digest(d.GetSum())}
 	var there bool
-	b.Size, there = c.blobs.Size(b.Digest)
-	return b, there
+	if b.Size, there = c.blobs.Size(b.Digest); !there {
+		return Body{}, false, nil
+	}
+	for _, source := range addresses(plan, known) {
+		if ok, err := c.blobs.CameFrom(b.Digest, originOf(repo, source)); ok || err != nil {
+			return b, ok, err
+		}
+	}
+	return Body{}, false, nil
 }
 
 // fromElsewhere keeps a file under its own path whose bytes are kept already, if
 // upstream says that it has it; false: it is to be asked for as a whole.
 func (c *Cache) fromElsewhere(ctx context.Context, repo *Repository, plan *pb.Artifact, known *found, name string) (Body, bool, error) {
-	body, there := c.bodyNamed(plan)
-	if !there {
-		return Body{}, false, nil
+	body, there, err := c.bodyNamed(repo, plan, known)
+	if !there || err != nil {
+		return Body{}, false, err
 	}
 	head, err := c.headed(ctx, repo, plan, known)
-	if isNotFound(err) {
+	var no *upstream.Error
+	if isNotFound(err) || errors.As(err, &no) && no.Status/100 == 4 && no.Status != http.StatusTooManyRequests {
 		return Body{}, false, nil // or its upstream knows no HEAD
 	}
 	if err != nil {
@@ -83,7 +104,10 @@ func (c *Cache) headed(ctx context.Context, repo *Repository, plan *pb.Artifact,
 		}
 	}
 	if upstreamFailed(last) && plan.GetContentType() != "" {
-		body, there := c.bodyNamed(plan)
+		body, there, err := c.bodyNamed(repo, plan, known)
+		if err != nil {
+			return nil, err
+		}
 		if naming, err := c.namedBy(repo, plan, nil); there && naming != nil || err != nil {
 			return &pb.Head{Size: body.Size}, err
 		}

@@ -224,6 +224,9 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 	if err != nil {
 		return nil, err
 	}
+	if len(repo.Describe.GetLearns()) > 0 { // it may be asked for by its digest
+		w.From(originOf(repo, r.Source))
+	}
 	_, err = w.Commit(store.Change{name: record}, false)
 	return got, err
 }
@@ -259,6 +262,7 @@ func (c *Cache) keepUnasked(repo *Repository, s *pb.Source, resp *upstream.Respo
 	body := proto.CloneOf(s)
 	body.Head = false
 	name := sourceName(repo, body)
+	w.From(originOf(repo, s))
 	if _, err = w.Commit(store.Change{name: record}, false); err == nil {
 		c.sources.Set(name, got)
 	}

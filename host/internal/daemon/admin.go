@@ -314,10 +314,16 @@ func (d *Daemon) exempt(ctx context.Context, e Exempting) (Exempted, error) {
 	return Exempted{x, unlisted}, nil
 }
 
+// listingWait is how long a listing is waited for before a version is taken as it
+// is spelled: an exemption is often urgent.
+const listingWait = 5 * time.Second
+
 // asListed is the first of some versions that its repository lists, as it is
 // spelled there. Where none does, it is the first as it was asked for, and why not
 // is said.
 func (d *Daemon) asListed(ctx context.Context, all []matched) (m matched, unlisted string) {
+	ctx, cancel := context.WithTimeout(ctx, listingWait)
+	defer cancel()
 	var why []string
 	for _, m := range all {
 		x, err := d.cache.Explain(ctx, m.repo, d.base(m.repo), m.name, m.version)
