@@ -164,3 +164,57 @@ func TestOCIUpstreamsGetNothingOfOthers(t *testing.T) {
 		t.Error("a layer that only another registry gave is served while it answers nothing")
 	}
 }
+
+// TestOCITagsMoveToWhatCanBeHad has tags move upstream to images that upstream says
+// are there and does not give: they go on standing for the former ones, whether
+// they are pulled or only looked at, until the new ones can be had.
+func TestOCITagsMoveToWhatCanBeHad(t *testing.T) {
+	t.Parallel()
+	for name, broken := range map[string]func(http.ResponseWriter, *http.Request) bool{
+		"limited": limited,
+		"failing": func(w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		},
+		"gone": func(w http.ResponseWriter, _ *http.Request) bool {
+			ociFailure(w, "MANIFEST_UNKNOWN")
+			return true
+		},
+		"hanging": func(_ http.ResponseWriter, r *http.Request) bool {
+			<-r.Context().Done()
+			return true
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := startOCIRegistry(t)
+			first, second := ociIndex(t, ociImage(t, "first", "amd64", 1000)), ociIndex(t, ociImage(t, "second", "amd64", 1000))
+			g.put("acme/tide", first, "v1")
+			h := startHost(t, ociConfig("0", `ttl = "1s"`, `negative_ttl = "1s"`, fmt.Sprintf("upstream \"sea.example.com\" {\n url = %q\n timeout = \"3s\"\n}", g.URL)))
+			at := h.URL + "/v2/acme/tide/manifests/v1"
+			answered(t, 200, at)
+			g.put("acme/tide", second, "v1")
+			g.breaks(func(w http.ResponseWriter, r *http.Request) bool {
+				return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/manifests/") && broken(w, r)
+			})
+			seen := func() bool { return g.Asked("HEAD /v2/acme/tide/manifests/v1") > 1 }
+			for _, method := range []string{http.MethodHead, http.MethodGet} {
+				eventually(t, "the tag to have moved upstream", func() bool {
+					a := faultTry(t, method, at)
+					if a.Status != 200 || a.Header.Get("Docker-Content-Digest") != first.digest {
+						t.Fatalf("%s: %d, %v", method, a.Status, a.Header)
+					}
+					return seen() && a.Header.Get("Warning") != ""
+				})
+				quickly(t, method, func() { faultTry(t, method, at) })
+			}
+			g.breaks(nil)
+			if name == "limited" {
+				return // it is left alone for as long as it says
+			}
+			eventually(t, "the tag to move", func() bool {
+				return faultTry(t, http.MethodGet, at).Header.Get("Docker-Content-Digest") == second.digest
+			})
+		})
+	}
+}

@@ -42,9 +42,8 @@ func requested(r sdk.Request) (file, error) {
 
 var errQuery = errors.New("a file has no query here but sha256=… with 64 hexadecimal digits")
 
-// named is a file by its name: its address here without the first slash. Names
-// keep the escapes that clients send, as not all of them mean the same to
-// every server. What is in no folder is in none of an upstream's.
+// named is a file by its name: its address here without the first slash. What is
+// in no folder is in none of an upstream's.
 func named(name string) file {
 	upstream, path, below := strings.Cut(name, "/")
 	if !below || upstream == "" {
@@ -59,26 +58,32 @@ func doubled(path string) bool {
 	return err == nil && strings.Contains(plain, "//")
 }
 
-// needless are escapes of what never needs one (RFC 3986, section 2.3), and
-// escapes in small letters, which mean the same as in capitals.
-var needless = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+var escape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
-// escaped is a path with escapes for all that an address cannot have; those
-// that may mean something else than the character stay.
+// standing is what stands for itself in a path, besides letters and digits (RFC 3986,
+// section 3.3), so that a file has one name however a client escapes it.
+const standing = "-._~!$&'()*+,;=:@"
+
+// escaped is a path with escapes, in capitals, for all that an address cannot
+// have, and for nothing else.
 func escaped(path string) string {
-	path = needless.ReplaceAllStringFunc(path, func(escape string) string {
+	path = escape.ReplaceAllStringFunc(path, func(escape string) string {
 		b, _ := strconv.ParseUint(escape[1:], 16, 8) // as the pattern has it
-		if c := byte(b); c == '-' || c == '.' || c == '_' || c == '~' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' {
+		if c := byte(b); strings.IndexByte(standing, c) >= 0 || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' {
 			return string(c)
 		}
 		return strings.ToUpper(escape)
 	})
-	plain, err := url.PathUnescape(path)
+	decoded, err := url.PathUnescape(path)
 	if err != nil {
-		plain = path
+		decoded = path
 	}
-	return (&url.URL{Path: plain, RawPath: path}).EscapedPath()
+	return (&url.URL{Path: decoded, RawPath: path}).EscapedPath()
 }
+
+// asked is the path that an upstream is asked for: in it a plus is no blank to any
+// server, as one that stands for itself is to some.
+func (f file) asked() string { return strings.ReplaceAll(f.path, "+", "%2B") }
 
 // name is what the file is called in rules and messages.
 func (f file) name() string { return strings.TrimPrefix(f.upstream+f.path, "/") }

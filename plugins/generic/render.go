@@ -98,10 +98,10 @@ func (f file) renderPinned(in *sdk.Input) error {
 }
 
 // head is where upstream says what it has, without sending it.
-func (f file) head() sdk.Source { return sdk.Source{URL: f.path, Role: f.upstream, Head: true} }
+func (f file) head() sdk.Source { return sdk.Source{URL: f.asked(), Role: f.upstream, Head: true} }
 
 // source is where upstream has the file.
-func (f file) source() []sdk.Source { return []sdk.Source{{URL: f.path, Role: f.upstream}} }
+func (f file) source() []sdk.Source { return []sdk.Source{{URL: f.asked(), Role: f.upstream}} }
 
 // artifact is one of the contents that the file has had.
 func (f file) artifact(v sdk.Version, content sdk.File, from []sdk.Source) sdk.Artifact {

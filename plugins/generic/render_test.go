@@ -70,3 +70,25 @@ func FuzzNames(f *testing.F) {
 		}
 	})
 }
+
+// TestSpellingsAreOneFile has a file be the same however its address is escaped,
+// and another where an escape means something else.
+func TestSpellingsAreOneFile(t *testing.T) {
+	for _, test := range []struct {
+		one, other string
+		same       bool
+	}{
+		{"acme/lib++-1.tgz", "acme/lib%2B%2b-1.tgz", true},
+		{"acme/a@1:2,3.bin", "acme/a%401%3A2%2C3.bin", true},
+		{"acme/a~b", "acme/a%7Eb", true},
+		{"acme/a%20b", "acme/a+b", false},
+		{"acme/a%2Fb", "acme/a/b", false},
+		{"acme/a%23b", "acme/a", false},
+		{"acme/a%25b", "acme/a%b", true}, // no escape at all
+	} {
+		one, other := named(test.one), named(test.other)
+		if (one.address() == other.address()) != test.same {
+			t.Errorf("%s and %s are %s and %s", test.one, test.other, one.address(), other.address())
+		}
+	}
+}

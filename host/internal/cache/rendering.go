@@ -37,6 +37,12 @@ type Rendering struct {
 	// read is when it was noted last that a client got it, in Unix milliseconds.
 	read atomic.Int64
 
+	// shown is whether the file that it ends in is kept and known as shown last,
+	// unreached since when it could not be had, and reachAgain when that is looked
+	// at again, in Unix milliseconds; 0: it could.
+	shown                 atomic.Bool
+	unreached, reachAgain atomic.Int64
+
 	// unkept says that there was no room on the disk for some of it, so that it
 	// answers those who asked for it and is forgotten.
 	unkept bool

@@ -110,8 +110,12 @@ func (s *Server) serveInstead(w *recorder, r *http.Request, repo *cache.Reposito
 		if err := s.may(w, repo, access.Read, needsOf(plan).packages); err != nil {
 			return err
 		}
+		a, former, err := s.cache.Reachable(r.Context(), repo, d, rt.base, answer)
+		if err != nil {
+			return err
+		}
 		hit := statusHit
-		if answer.Stale {
+		if answer.Stale || former {
 			hit = statusStale
 			w.Header()["Warning"] = staleWarning
 		}
