@@ -36,12 +36,13 @@ type Publisher struct {
 	log   hclog.Logger
 
 	sessions *intake.Sessions
+	turns    *turns
 }
 
 // New makes a publisher and drops what a killed host left half done. Uploads in
 // several requests, which go on, lie in a folder of their own.
 func New(c *cache.Cache, b *blobs.Store, keep *store.DB, uploads string, log hclog.Logger) (*Publisher, error) {
-	p := &Publisher{cache: c, blobs: b, keep: keep, log: log}
+	p := &Publisher{cache: c, blobs: b, keep: keep, log: log, turns: newTurns()}
 	var err error
 	if p.sessions, err = intake.OpenSessions(uploads, b); err != nil {
 		return nil, err
@@ -354,6 +355,13 @@ func pinnedBy(pin string) (d blobs.Digest) {
 // decide asks the plugin what to do and has it done, again when a package
 // changed meanwhile. Nothing is kept of a publication that is refused.
 func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, files []*pb.UploadedFile, set *aside) (*pb.Reply, error) {
+	if names := r.Plan.GetNames(); len(names) > 0 {
+		done, err := p.turns.take(ctx, r.Repository.Name, names[0])
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+	}
 	for range tries {
 		now := time.Now()
 		decision, revisions, err := p.ask(ctx, r, wire.Publication{
