@@ -130,6 +130,31 @@ func TestOCIBlobsAreFetchedForOneNameOnly(t *testing.T) {
 	image("tide").served(t, at("tide"))
 }
 
+// TestOCIBlobsThatAreKeptWaitForNobody has upstream answer nothing while layers are
+// asked for that were fetched under another name.
+func TestOCIBlobsThatAreKeptWaitForNobody(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	image := ociImage(t, "base", "amd64", 1000)
+	g.put("acme/base", image, "v1")
+	g.put("acme/tide", image, "v1")
+	h := ociCache(t, g, "0")
+	image.served(t, h.URL+"/v2/acme/base")
+	tide := h.URL + "/v2/acme/tide"
+	answered(t, 200, tide+"/manifests/v1")
+	g.breaks(func(_ http.ResponseWriter, r *http.Request) bool {
+		<-r.Context().Done()
+		return true
+	})
+	for _, method := range []string{http.MethodHead, http.MethodGet} {
+		quickly(t, "getting a layer that is kept", func() {
+			if a := faultTry(t, method, tide+"/blobs/"+image.blobs[0].digest); a.Status != 200 {
+				t.Errorf("%s of a layer that is kept: %d %s", method, a.Status, a.Body)
+			}
+		})
+	}
+}
+
 // TestOCIUpstreamsGetNothingOfOthers has a registry say of another's layer, by its
 // digest, that it has it: it is asked for the bytes, which it cannot give.
 func TestOCIUpstreamsGetNothingOfOthers(t *testing.T) {

@@ -89,6 +89,51 @@ func (c *Cache) headed(ctx context.Context, repo *Repository, plan *pb.Artifact,
 	} else if h != nil {
 		return &pb.Head{ContentType: h.GetContentType(), Size: -1}, nil
 	}
+	var body Body
+	var there bool
+	if plan.GetContentType() != "" { // else only upstream can tell it
+		var err error
+		if body, there, err = c.bodyNamed(repo, plan, known); err != nil {
+			return nil, err
+		}
+	}
+	if !there {
+		return c.headThere(ctx, repo, plan, known)
+	}
+	named := func() (*pb.Head, error) {
+		naming, err := c.namedBy(repo, plan, nil)
+		if naming == nil || err != nil {
+			return nil, err
+		}
+		return &pb.Head{Size: body.Size}, nil
+	}
+	asked := c.begin(key("headed", artifactName(repo, plan.GetPath())), func(ctx context.Context) (any, error) {
+		return c.headThere(ctx, repo, plan, known)
+	})
+	late := time.NewTimer(revalidateWait)
+	defer late.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-late.C:
+			if head, err := named(); head != nil || err != nil {
+				return head, err
+			}
+		case answer := <-asked:
+			if upstreamFailed(answer.Err) {
+				if head, err := named(); head != nil || err != nil {
+					return head, err
+				}
+			}
+			head, _ := answer.Val.(*pb.Head)
+			return head, answer.Err
+		}
+	}
+}
+
+// headThere is what upstream says of a file.
+func (c *Cache) headThere(ctx context.Context, repo *Repository, plan *pb.Artifact, known *found) (*pb.Head, error) {
 	last := error(notFound("upstream's documents give no address for %s", strings.TrimPrefix(plan.GetPath(), "/")))
 	for _, source := range addresses(plan, known) {
 		resp, err := ask(ctx, repo, upstream.Request{Source: source, Exact: true, Method: http.MethodHead})
@@ -101,15 +146,6 @@ func (c *Cache) headed(ctx context.Context, repo *Repository, plan *pb.Artifact,
 		}
 		if last = err; !isNotFound(err) {
 			break
-		}
-	}
-	if upstreamFailed(last) && plan.GetContentType() != "" {
-		body, there, err := c.bodyNamed(repo, plan, known)
-		if err != nil {
-			return nil, err
-		}
-		if naming, err := c.namedBy(repo, plan, nil); there && naming != nil || err != nil {
-			return &pb.Head{Size: body.Size}, err
 		}
 	}
 	return nil, last
