@@ -172,7 +172,7 @@ func (x registry) listTags(in *sdk.Input, im image, p page, from []sdk.Source) e
 	var fresh []string
 	for _, tag := range theirs {
 		// Of a list that is cut nothing is learnt: what it lacks is not new.
-		if !whole || in.Keep(sdk.Version{Name: im.name, Version: tag}, sdk.File{Path: im.manifestPath(tag)}) {
+		if !whole || tellsOfDigest(tag) || in.Keep(sdk.Version{Name: im.name, Version: tag}, sdk.File{Path: im.manifestPath(tag)}) {
 			tags = append(tags, tag)
 		} else {
 			fresh = append(fresh, tag)

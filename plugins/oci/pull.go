@@ -63,18 +63,19 @@ func (x registry) planManifest(im image, r sdk.Request) sdk.Plan {
 // tagged serves what a tag stands for.
 func (x registry) tagged(im image, tag string) sdk.Document {
 	from := im.heads(tag)
-	return sdk.Document{
+	d := sdk.Document{
 		Path:     im.manifestPath(tag),
 		Name:     im.name,
 		From:     from[:1],
-		History:  true,
-		Listing:  im.tagsPath(),
-		Listed:   tag,
 		Probe:    true,
 		LookedUp: true,
 		Header:   im.header(),
 		Render:   func(in *sdk.Input) error { return x.resolve(in, im, tag, from) },
 	}
+	if !tellsOfDigest(tag) {
+		d.History, d.Listing, d.Listed = true, im.tagsPath(), tag
+	}
+	return d
 }
 
 // heads are the places where upstream may say what a tag stands for.
@@ -107,15 +108,18 @@ func (im image) manifest(d sdk.Digest) sdk.Artifact {
 // upstream has, or had when it was last old enough.
 func (x registry) resolve(in *sdk.Input, im image, tag string, from []sdk.Source) error {
 	if ours := x.tags(in.Hosted(im.name)); ours[tag] != "" {
-		return im.answer(in, ours[tag], sdk.Head{})
+		return im.answer(in, ours[tag], sdk.Head{}, false)
 	}
 	digest, head, err := im.current(in, tag, from)
 	if digest == "" || err != nil {
 		return err
 	}
+	if tellsOfDigest(tag) {
+		return im.answer(in, digest, head, true)
+	}
 	turns := turnsOf(in.Earlier(), digest)
 	if in.Keep(im.version(digest, turns[digest])) {
-		return im.answer(in, digest, head)
+		return im.answer(in, digest, head, false)
 	}
 	serve := ""
 	for _, k := range in.Earlier() {
@@ -127,7 +131,7 @@ func (x registry) resolve(in *sdk.Input, im image, tag string, from []sdk.Source
 	if serve == "" {
 		return in.Held()
 	}
-	return im.answer(in, serve, sdk.Head{})
+	return im.answer(in, serve, sdk.Head{}, false)
 }
 
 // turnsOf tell the order in which a tag stood for digests, from 1 on: what it was
@@ -157,15 +161,16 @@ func (im image) version(digest string, turn int) (sdk.Version, sdk.File) {
 
 // answer serves the manifest of a digest, of which upstream may have said
 // something. The answer is kept for all who ask, so what one of them said of the
-// registry is left to the document's own header.
-func (im image) answer(in *sdk.Input, digest string, head sdk.Head) error {
+// registry is left to the document's own header. Ungated, it is served without a
+// verdict.
+func (im image) answer(in *sdk.Input, digest string, head sdk.Head, ungated bool) error {
 	d, failure := parseDigest(digest)
 	if failure != nil {
 		return *failure
 	}
 	im.namespace = ""
 	m := im.manifest(d)
-	m.Head = head
+	m.Head, m.Ungated = head, ungated
 	return in.Answer(m)
 }
 

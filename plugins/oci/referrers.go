@@ -1,11 +1,12 @@
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/entrepot-registry/entrepot/sdk"
 )
@@ -109,14 +110,24 @@ func (l referrers) ours(in *sdk.Input) map[string]descriptor {
 	return all
 }
 
+// digestTag is a tag that is made of a digest: the one that stands in for a list of
+// referrers, or one of those that cosign gives signatures, attestations and lists of
+// what is inside.
+var digestTag = regexp.MustCompile(`^(sha256-[0-9a-f]{64}(\.(sig|att|sbom))?|sha512-[0-9a-f]{64})$`)
+
+// tellsOfDigest reports whether a tag stands for what is told of another manifest.
+func tellsOfDigest(tag string) bool { return digestTag.MatchString(tag) }
+
+// referrersTag is the tag that stands in for the list of a digest's referrers.
+func referrersTag(d sdk.Digest) string {
+	return d.Algorithm + "-" + hex.EncodeToString(d.Sum)[:64]
+}
+
 // theirs are those that upstream lists, or what it has under the tag that stands
 // in for the list where a registry has none ("Referrers Tag Schema").
 func (l referrers) theirs(in *sdk.Input) (map[string]descriptor, error) {
 	all := map[string]descriptor{}
-	tag := strings.Replace(text(l.digest), ":", "-", 1)
-	if l.digest.Algorithm == "sha512" {
-		tag = tag[:len("sha512-")+64]
-	}
+	tag := referrersTag(l.digest)
 	for _, s := range append(slices.Clone(l.from), l.sources("/manifests/"+tag, mediaIndex, countPulls)...) {
 		doc, ok := in.Doc(s)
 		if !ok {
