@@ -56,6 +56,69 @@ func TestOCIMovedTagsAreHeldBack(t *testing.T) {
 	first.served(t, repository)
 }
 
+// TestOCIExemptionsOfTags exempts what a tag stands for by the tag, and refuses to
+// guess where it moved more than once.
+func TestOCIExemptionsOfTags(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	first, second, third := ociImage(t, "first", "amd64", 1000), ociImage(t, "second", "amd64", 1000), ociImage(t, "third", "amd64", 1000)
+	g.put("acme/tide", first, "v1")
+	h := ociCache(t, g, "7d", `ttl = "1ms"`)
+	address := h.URL + "/v2/acme/tide/manifests/"
+	answered(t, 200, address+"v1")
+	move := func(to *ociContent) {
+		g.put("acme/tide", to, "v1")
+		eventually(t, "to see that the tag moved", func() bool {
+			answered(t, 200, address+"v1")
+			return faultTry(t, "GET", address+to.digest).Status == 403
+		})
+	}
+	move(second)
+	if out, err := h.Run(t, "exempt", "pkg:docker/acme/tide@v1", "--reason", "a test"); err != nil || !strings.Contains(out, second.digest) {
+		t.Fatalf("exempt: %v %s", err, out)
+	}
+	eventually(t, "to serve what is exempt", func() bool {
+		return answered(t, 200, address+"v1").Header.Get("Docker-Content-Digest") == second.digest
+	})
+	second.served(t, h.URL+"/v2/acme/tide")
+	fourth := ociImage(t, "fourth", "amd64", 1000)
+	move(third)
+	move(fourth)
+	out, err := h.Run(t, "exempt", "pkg:docker/acme/tide@v1", "--reason", "a test")
+	if err == nil || !strings.Contains(out, third.digest) || !strings.Contains(out, fourth.digest) || strings.Contains(out, second.digest) {
+		t.Errorf("exempt: %v %s", err, out)
+	}
+}
+
+// TestOCISignaturesOfServedImagesAreServed has tags appear, and move, that are made
+// of the digest of an image that is served.
+func TestOCISignaturesOfServedImagesAreServed(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	image := ociImage(t, "first", "amd64", 1000)
+	g.put("acme/tide", image, "v1")
+	h := ociCache(t, g, "7d", `ttl = "1ms"`, `negative_ttl = "1ms"`)
+	repository := h.URL + "/v2/acme/tide"
+	tags := []string{"v1"}
+	if got := ociTags(t, repository+"/tags/list"); !slices.Equal(got, tags) {
+		t.Fatalf("the tags are %v", got)
+	}
+	for _, state := range []string{"signed", "signed again"} {
+		for _, suffix := range []string{"", ".att", ".sbom", ".sig"} {
+			tag := strings.Replace(image.digest, ":", "-", 1) + suffix
+			signature := ociImage(t, state+suffix, "amd64", 1000)
+			g.put("acme/tide", signature, tag)
+			eventually(t, "to serve the tag "+tag, func() bool {
+				return answered(t, 200, repository+"/manifests/"+tag).Header.Get("Docker-Content-Digest") == signature.digest
+			})
+			signature.served(t, repository)
+		}
+	}
+	g.put("acme/tide", ociImage(t, "second", "amd64", 1000), "sha256-0.sig")
+	eventually(t, "to list them", func() bool { return len(ociTags(t, repository+"/tags/list")) == 5 })
+	answered(t, 403, repository+"/manifests/sha256-0.sig")
+}
+
 // TestOCIMovedTagsAreServedOnceTheyAreOldEnough waits for a short window to
 // end.
 func TestOCIMovedTagsAreServedOnceTheyAreOldEnough(t *testing.T) {

@@ -27,6 +27,10 @@ type Explanation struct {
 	Until      time.Time `json:"until,omitzero"`
 	Files      []string  `json:"files,omitempty"`
 	Yanked     bool      `json:"yanked,omitempty"`
+	// StandsFor are the versions that are judged in its place, where it is only a
+	// name of others: those that are held back or, where none is, all; nil: it is
+	// judged itself.
+	StandsFor []string `json:"stands_for,omitempty"`
 }
 
 // Listed reports whether the version is ours or one that upstream has, as far as
@@ -86,8 +90,15 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 			}
 		}
 	}
+	var held []string
 	for _, f := range facts {
 		v := p.Judge(keyOf(f), publishedOf(f))
+		if other := f.GetVersion(); other != x.Version {
+			x.StandsFor = append(x.StandsFor, other)
+			if v.Held {
+				held = append(held, other)
+			}
+		}
 		if f.GetPath() != "" {
 			x.Files = append(x.Files, f.GetPath())
 		}
@@ -103,6 +114,11 @@ func (c *Cache) Explain(ctx context.Context, repo *Repository, base, name, versi
 			x.Verdict, x.Until = "held", v.Until
 		}
 	}
+	if held != nil {
+		x.StandsFor = held
+	}
+	slices.Sort(x.StandsFor)
+	x.StandsFor = slices.Compact(x.StandsFor)
 	if x.Verdict == "unknown" && seen != nil && !repo.ServeRemoved && repo.Describe.GetCompleteListings() {
 		x.Verdict = "refused"
 	}

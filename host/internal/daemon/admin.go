@@ -301,7 +301,10 @@ func (d *Daemon) exempt(ctx context.Context, e Exempting) (Exempted, error) {
 	case !e.Expires.IsZero() && e.Expires.Before(time.Now()):
 		return Exempted{}, errors.New("the exemption would have ended already")
 	}
-	m, unlisted := d.asListed(ctx, found)
+	m, unlisted, err := d.asListed(ctx, found)
+	if err != nil {
+		return Exempted{}, err
+	}
 	x := policy.Exemption{Plugin: m.repo.Plugin, Name: m.name, Version: m.version, Reason: e.Reason, Created: time.Now(), Expires: e.Expires}
 	if err := d.policy.Exempt(x); err != nil {
 		return Exempted{}, err
@@ -319,9 +322,9 @@ func (d *Daemon) exempt(ctx context.Context, e Exempting) (Exempted, error) {
 const listingWait = 5 * time.Second
 
 // asListed is the first of some versions that its repository lists, as it is
-// spelled there. Where none does, it is the first as it was asked for, and why not
-// is said.
-func (d *Daemon) asListed(ctx context.Context, all []matched) (m matched, unlisted string) {
+// spelled there, or the one that it stands for. Where none does, it is the first as
+// it was asked for, and why not is said. The error says that it stands for several.
+func (d *Daemon) asListed(ctx context.Context, all []matched) (m matched, unlisted string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, listingWait)
 	defer cancel()
 	var why []string
@@ -332,12 +335,19 @@ func (d *Daemon) asListed(ctx context.Context, all []matched) (m matched, unlist
 			why = append(why, fmt.Sprintf("%s: %v", m.repo.Name, err))
 		case x.Listed():
 			m.name, m.version = x.Name, x.Version
-			return m, ""
+			switch len(x.StandsFor) {
+			case 0:
+			case 1:
+				m.version = x.StandsFor[0]
+			default:
+				return m, "", fmt.Errorf("%s %s stood for several versions that may be meant: exempt one of %s", x.Name, x.Version, strings.Join(x.StandsFor, ", "))
+			}
+			return m, "", nil
 		default:
 			why = append(why, fmt.Sprintf("%s: %s", m.repo.Name, x.Why))
 		}
 	}
-	return all[0], strings.Join(why, "; ")
+	return all[0], strings.Join(why, "; "), nil
 }
 
 func (d *Daemon) revoke(ctx context.Context, t Target) (struct{}, error) {
