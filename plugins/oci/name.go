@@ -60,10 +60,12 @@ func namespaceOf(r sdk.Request) string {
 // image reads a name, and the registry that a mirror's client says it is of.
 func (x registry) image(name, namespace string) (image, *sdk.Failure) {
 	first, rest, several := strings.Cut(name, "/")
+	first = x.registryCalled(first)
 	im := image{asked: name, role: x.Default, namespace: namespace}
 	local := name
 	switch {
 	case namespace != "":
+		namespace = x.registryCalled(namespace)
 		if !hostName.MatchString(namespace) {
 			return im, invalidName(namespace)
 		}
@@ -106,6 +108,16 @@ func (x registry) image(name, namespace string) (image, *sdk.Failure) {
 		im.name = im.role + "/" + im.name
 	}
 	return im, nil
+}
+
+// registryCalled is the registry that clients may call otherwise: by capital letters,
+// or the hub by the names of its servers.
+func (x registry) registryCalled(name string) string {
+	name = strings.ToLower(name)
+	if name != x.defaultName() && (name == "index."+hub || name == "registry-1."+hub) {
+		return hub
+	}
+	return name
 }
 
 // names reports whether the first part of a name is a registry's.
