@@ -25,7 +25,8 @@ type Rules struct {
 	Loose string
 	// Prefix may stand before a name without making it another, as the host of
 	// the default registry with its slash does, in lower case where IgnoreCase is
-	// set; empty: nothing may.
+	// set; empty: nothing may. A pattern with it fits no name that begins with
+	// another host.
 	Prefix string
 	// Home is a folder whose last part may be left out of what lies in it and in
 	// no folder below, as library/ of an image's name, or example.com/library/. It
@@ -101,6 +102,9 @@ func (r Rules) Match(pattern, name string) bool {
 	if pattern == "*" {
 		return true
 	}
+	if r.prefixed(pattern) && elsewhere(r.Fold(name)) {
+		return false
+	}
 	pattern, name = r.Fold(pattern), r.Fold(name)
 	if Match(join(pattern, r.Loose, false), join(name, r.Loose, false)) {
 		return true
@@ -111,6 +115,21 @@ func (r Rules) Match(pattern, name string) bool {
 	}
 	short, ok := strings.CutPrefix(name, r.above())
 	return ok && !strings.Contains(short, "/") && Match(below, short)
+}
+
+// prefixed reports whether Prefix stands before a pattern.
+func (r Rules) prefixed(pattern string) bool {
+	if r.IgnoreCase {
+		pattern = strings.ToLower(pattern)
+	}
+	return r.Prefix != "" && strings.HasPrefix(pattern, r.Prefix)
+}
+
+// elsewhere reports whether a name begins with a host, as references of images
+// tell it: by a dot or a port.
+func elsewhere(name string) bool {
+	first, _, below := strings.Cut(name, "/")
+	return below && (first == "localhost" || strings.ContainsAny(first, ".:"))
 }
 
 // Any reports whether a name fits one of several patterns; nil: it does not.

@@ -81,6 +81,13 @@ func TestMatchHoweverSpelled(t *testing.T) {
 		{others, "registry.example.com/library/*", "registry.example.com/acme/lamp", false},
 		{others, "library/*", "lamp", false},
 		{images, "acme/*", "registry.example.com/acme/lamp", true},
+		{images, "registry.example.com/*", "acme/lamp", true},
+		{images, "registry.example.com/*", "other.example.com/acme/lamp", false},
+		{images, "registry.example.com/*", "localhost/acme/lamp", false},
+		{images, "registry.example.com/*", "other:5000/lamp", false},
+		{images, "registry.example.com/*", "lamp", true},
+		{images, "*", "other.example.com/acme/lamp", true},
+		{images, "other.example.com/*", "other.example.com/acme/lamp", true},
 	} {
 		if got := c.rules.Match(c.pattern, c.name); got != c.want {
 			t.Errorf("%+v: %q fits %q: %t, want %t", c.rules, c.name, c.pattern, got, c.want)
