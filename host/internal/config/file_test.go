@@ -167,7 +167,7 @@ func TestParsePatternTakesPackageURLsApart(t *testing.T) {
 			t.Errorf("%s is %q (%v), want %q", pattern, got, err, want)
 		}
 	}
-	for _, pattern := range []string{"", "lodash", "npm/lodash", "pkg:", "pkg:npm", "pkg:npm/", "pkg:/a", "pkg:npm/a@", "pkg:npm/%zz"} {
+	for _, pattern := range []string{"", "lodash", "npm/lodash", "pkg:", "pkg:npm", "pkg:npm/", "pkg:/a", "pkg:npm/a@", "pkg:npm/%zz", "pkg:npm/a?repository_url=b"} {
 		if r, err := ParsePackagePattern(pattern); err == nil {
 			t.Errorf("%q is read as %+v", pattern, r)
 		}

@@ -18,6 +18,9 @@ func ParsePackagePattern(pattern string) (r PackageRule, err error) {
 	if !ok || r.Type == "" || rest == "" {
 		return r, errors.New(`write type and name, as "pkg:npm/lodash"; * stands for any`)
 	}
+	if i := strings.IndexByte(rest, '?'); i >= 0 && strings.Contains(rest[i:], "=") {
+		return r, errors.New("qualifiers, as ?repository_url=…, are not looked at: write the name as clients ask for it here, with the host of its registry before it where it has one")
+	}
 	r.Type = strings.ToLower(r.Type)
 	if i := strings.LastIndexByte(rest, '@'); i > 0 && rest[i-1] != '/' {
 		rest, r.Version = rest[:i], rest[i+1:]
