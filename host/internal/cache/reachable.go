@@ -42,7 +42,7 @@ func (c *Cache) Reachable(ctx context.Context, repo *Repository, d *pb.Document,
 	}
 	before, err := c.shownBefore(name)
 	if err != nil {
-		return nil, false, err
+		c.log.Debug("what a document ended in before cannot be read", "repository", repo.Name, "document", d.GetPath(), "error", err)
 	}
 	if !kept && repo.MaxStale > 0 {
 		former, err := c.lastKept(ctx, repo, before, now)
@@ -56,7 +56,9 @@ func (c *Cache) Reachable(ctx context.Context, repo *Repository, d *pb.Document,
 	if len(before) == 0 || before[0].GetPath() != now.GetPath() {
 		before = slices.DeleteFunc(before, func(p *pb.Artifact) bool { return p.GetPath() == now.GetPath() })
 		if err := c.putShown(name, append([]*pb.Artifact{now}, before...)); err != nil {
-			return nil, false, err
+			// It is for a bad day only: what can be served is served, also on a full disk.
+			c.log.Debug("what a document ends in is not noted", "repository", repo.Name, "document", d.GetPath(), "error", err)
+			return now, false, nil
 		}
 	}
 	r.shown.Store(kept)
