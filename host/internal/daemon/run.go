@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/server"
 )
 
 // drain is how long requests under way may take to finish at the end.
@@ -56,7 +58,7 @@ func (d *Daemon) Run(ctx context.Context, ready func(scheme string, at net.Addr)
 
 func (d *Daemon) serve(s *http.Server, l net.Listener) error {
 	if d.tls == nil {
-		return s.Serve(l)
+		return s.Serve(server.Joining(s, l))
 	}
 	s.TLSConfig = d.tls.config()
 	return s.ServeTLS(l, "", "")

@@ -175,7 +175,7 @@ func send(w *recorder, r *http.Request, content *cache.Content, head *head) {
 		return
 	}
 	if small != nil {
-		_, _ = w.Write(small) // the client left: nothing to do
+		writeJoined(w, r, small)
 		return
 	}
 	_, _ = io.CopyN(w, content.Reader(), content.Size) // likewise
