@@ -23,7 +23,7 @@ const (
 // number of guesses finds 178 bits.
 type Limiter struct {
 	mu     sync.Mutex
-	counts *otter.Cache[netip.Prefix, *count]
+	counts *otter.Cache[string, *count]
 }
 
 type count struct {
@@ -33,7 +33,7 @@ type count struct {
 
 // NewLimiter makes a limiter that has seen no failure.
 func NewLimiter() (*Limiter, error) {
-	counts, err := otter.New(&otter.Options[netip.Prefix, *count]{MaximumSize: maxNetworks})
+	counts, err := otter.New(&otter.Options[string, *count]{MaximumSize: maxNetworks})
 	return &Limiter{counts: counts}, err
 }
 
@@ -44,10 +44,8 @@ func (l *Limiter) Failed(from netip.Addr, now time.Time) time.Time {
 	if from.Is6() {
 		bits = 64
 	}
-	network, err := from.Prefix(bits)
-	if err != nil {
-		network = netip.Prefix{} // an address that is none: they share a count
-	}
+	prefix, _ := from.Prefix(bits) // addresses that are none share a count
+	network := prefix.String()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c, ok := l.counts.GetIfPresent(network)

@@ -72,8 +72,8 @@ type Store struct {
 	// whole are those whose digest was seen to be right, and when their file had
 	// last changed then, in Unix nanoseconds: it is written once and never again.
 	whole *otter.Cache[Digest, int64]
-	// synced are some that survive a power failure.
-	synced *otter.Cache[Digest, struct{}]
+	// synced are some that survive a power failure, likewise.
+	synced *otter.Cache[Digest, int64]
 	files  *filePool
 }
 
@@ -102,7 +102,7 @@ func Open(d *store.Dir, o Options, log hclog.Logger) (*Store, error) {
 	if s.whole, err = otter.New(&otter.Options[Digest, int64]{MaximumSize: 200_000}); err != nil {
 		return nil, err
 	}
-	if s.synced, err = otter.New(&otter.Options[Digest, struct{}]{MaximumSize: 10_000}); err != nil {
+	if s.synced, err = otter.New(&otter.Options[Digest, int64]{MaximumSize: 10_000}); err != nil {
 		return nil, err
 	}
 	s.SetLimits(o.Limit, o.Reserve)

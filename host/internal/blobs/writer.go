@@ -235,9 +235,10 @@ func (w *Writer) publish(d Digest, durable bool) error {
 	if err != nil {
 		return err
 	}
-	w.store.whole.Set(d, info.ModTime().UnixNano())
+	changed := info.ModTime().UnixNano()
+	w.store.whole.Set(d, changed)
 	if durable {
-		w.store.synced.Set(d, struct{}{})
+		w.store.synced.Set(d, changed)
 	}
 	return nil
 }

@@ -160,8 +160,8 @@ type Cache struct {
 	factSets   *otter.Cache[string, *factSet]
 	artifacts  *otter.Cache[string, *artifact]
 	small      *otter.Cache[blobs.Digest, *smallContent]
-	missing    *otter.Cache[string, missed]
-	oversized  *otter.Cache[string, oversize]
+	missing    *otter.Cache[string, *missed]
+	oversized  *otter.Cache[string, *oversize]
 	snapshots  *otter.Cache[string, *snapshot]
 	shown      sync.Map // list of parts of the state whose root clients got last, by the snapshot's name
 
@@ -236,10 +236,10 @@ func New(o Options) (*Cache, error) {
 	if c.artifacts, err = otter.New(&otter.Options[string, *artifact]{MaximumSize: 50_000}); err != nil {
 		return nil, err
 	}
-	if c.missing, err = otter.New(&otter.Options[string, missed]{MaximumSize: 20_000}); err != nil {
+	if c.missing, err = otter.New(&otter.Options[string, *missed]{MaximumSize: 20_000}); err != nil {
 		return nil, err
 	}
-	if c.oversized, err = otter.New(&otter.Options[string, oversize]{MaximumSize: 1000}); err != nil {
+	if c.oversized, err = otter.New(&otter.Options[string, *oversize]{MaximumSize: 1000}); err != nil {
 		return nil, err
 	}
 	if c.snapshots, err = otter.New(&otter.Options[string, *snapshot]{MaximumSize: 200}); err != nil {

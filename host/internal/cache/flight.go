@@ -192,9 +192,9 @@ func (c *Cache) noteMissing(repo *Repository, name string, err error) {
 	failure := (*Failure)(nil)
 	switch {
 	case errors.As(err, &failure) && failure.Kind == pb.ErrorKind_ERROR_KIND_NOT_FOUND:
-		c.missing.Set(name, missed{Failure: failure, at: now, until: until})
+		c.missing.Set(name, &missed{Failure: failure, at: now, until: until})
 	case errors.Is(err, errWrongDigest):
-		c.missing.Set(name, missed{Failure: AsFailure(err), at: now, until: until, wrong: true})
+		c.missing.Set(name, &missed{Failure: AsFailure(err), at: now, until: until, wrong: true})
 	}
 }
 

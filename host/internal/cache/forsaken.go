@@ -17,10 +17,10 @@ import (
 // to lag behind: it is forsaken for the next one that is known.
 
 // missed is why a part cannot be had, as upstream said when it was last asked.
-func (c *Cache) missed(repo *Repository, s *snapshot, f *pb.Fact) (missed, bool) {
+func (c *Cache) missed(repo *Repository, s *snapshot, f *pb.Fact) (*missed, bool) {
 	plan, err := s.artifact(f)
 	if err != nil {
-		return missed{}, false
+		return nil, false
 	}
 	return c.missing.GetIfPresent(artifactName(repo, plan.GetPath()))
 }

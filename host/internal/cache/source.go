@@ -159,7 +159,7 @@ func (c *Cache) fetchSource(ctx context.Context, repo *Repository, s *pb.Source,
 		}
 	}
 	if errors.Is(last, errOversize) {
-		c.oversized.Set(name, oversize{last, time.Now().Add(repo.NegativeTTL)})
+		c.oversized.Set(name, &oversize{last, time.Now().Add(repo.NegativeTTL)})
 	}
 	return nil, last
 }
