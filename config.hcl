@@ -134,5 +134,5 @@ repository "oci" {}
 # plugin "npm" {
 #   sha256 = "…"             # refuse any other binary
 #   memory = "256MiB"        # what its garbage collector keeps within
-#   idle   = "5m"            # stopped when nobody asks, started again by the next question; "0": never
+#   idle   = "1m"            # stopped when nobody asks, started again by the next question; "0": never
 # }

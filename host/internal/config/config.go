@@ -97,7 +97,7 @@ type Plugin struct {
 
 // idle is after how long plugins are stopped unless the configuration says
 // otherwise. What they said is kept, and to start one takes some 50 ms.
-const idle = 5 * time.Minute
+const idle = time.Minute
 
 // Plugin is how a plugin is run, also one that has no block.
 func (c *Config) Plugin(name string) Plugin {

@@ -38,7 +38,7 @@ func TestParseFillsInDefaults(t *testing.T) {
 	if names := c.PluginNames(); len(names) != 1 || names[0] != "a" {
 		t.Errorf("plugins are %v", names)
 	}
-	if a, c, d := c.Plugin("a"), c.Plugin("c"), c.Plugin("d"); a.Idle != 5*time.Minute || c.Idle != a.Idle || d.Idle != 0 {
+	if a, c, d := c.Plugin("a"), c.Plugin("c"), c.Plugin("d"); a.Idle != time.Minute || c.Idle != a.Idle || d.Idle != 0 {
 		t.Errorf("plugins are stopped after %s, %s and %s", a.Idle, c.Idle, d.Idle)
 	}
 }
