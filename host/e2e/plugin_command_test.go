@@ -188,8 +188,8 @@ func TestNewPluginServesAtOnce(t *testing.T) {
 	for _, args := range [][]string{{"mod", "tidy"}, {"build", "-o", filepath.Join(plugins, "lamps"), "."}} {
 		cmd := exec.Command("go", args...)
 		cmd.Dir = source
-		// Everything that it needs, this module needs too, and has verified.
-		cmd.Env = append(cmd.Environ(), "GOPROXY=off", "GOSUMDB=off", "GOFLAGS=-mod=mod", "GOWORK=off")
+		// A tidy module has more in go.sum than this one needs, so that some is fetched.
+		cmd.Env = append(cmd.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("go %s: %v\n%s", args[0], err, out)
 		}

@@ -39,8 +39,8 @@ func TestModuleBuildsAndPassesItsTests(t *testing.T) {
 		t.Helper()
 		cmd := exec.Command(program, args...)
 		cmd.Dir = dir
-		// Everything that it needs, this module needs too, and has verified.
-		cmd.Env = append(cmd.Environ(), "GOPROXY=off", "GOSUMDB=off", "GOFLAGS=-mod=mod", "GOWORK=off")
+		// A tidy module has more in go.sum than this one needs, so that some is fetched.
+		cmd.Env = append(cmd.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
