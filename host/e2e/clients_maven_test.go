@@ -17,7 +17,7 @@ import (
 
 // quickJava are options of Java for programs that run for seconds: what takes
 // time to pay off is left out.
-const quickJava = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+const quickJava = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
 
 // mvnClient resolves a package as an extension of a build: that needs no plugin,
 // so that a fixture can have all of it.
