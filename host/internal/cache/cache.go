@@ -172,6 +172,7 @@ type Cache struct {
 	flightsMu sync.Mutex
 	flights   map[string]*flight
 	locks     [64]sync.Mutex      // of records, by name
+	unseenMu  sync.Mutex          // of places for what upstream never had; before those of records
 	slots     *semaphore.Weighted // bounds what plugins hold of documents
 	background
 }

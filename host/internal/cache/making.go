@@ -403,7 +403,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			floors = p.Floors
 			continue
 		}
-		if err := m.observeLogs(done.GetLogs()); err != nil {
+		if err := errors.Join(m.noteUnseen(failure), m.observeLogs(done.GetLogs())); err != nil {
 			sink.abort()
 			return nil, err
 		}
