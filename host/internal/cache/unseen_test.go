@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"github.com/entrepot-registry/entrepot/host/internal/upstream"
 )
 
 // TestWhatUpstreamNeverHadIsRememberedWithinBounds has more documents be missing
@@ -13,7 +11,6 @@ import (
 func TestWhatUpstreamNeverHadIsRememberedWithinBounds(t *testing.T) {
 	t.Parallel()
 	c, repo := newCache(t), newRepository()
-	repo.Upstreams = &upstream.Set{}
 	now := time.Now()
 	put := func(path string) {
 		t.Helper()

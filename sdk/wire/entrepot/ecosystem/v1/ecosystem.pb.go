@@ -1319,7 +1319,9 @@ type Repository struct {
 	BaseUrl string `protobuf:"bytes,3,opt,name=base_url,json=baseUrl,proto3" json:"base_url,omitempty"`
 	// Host names, with a port or without, in lower case, that the host is asked by
 	// besides the one of its external address.
-	Hosts         []string `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Hosts []string `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// Roles that upstreams are configured in; empty: it is not known which.
+	Upstreams     []string `protobuf:"bytes,5,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1378,6 +1380,13 @@ func (x *Repository) GetBaseUrl() string {
 func (x *Repository) GetHosts() []string {
 	if x != nil {
 		return x.Hosts
+	}
+	return nil
+}
+
+func (x *Repository) GetUpstreams() []string {
+	if x != nil {
+		return x.Upstreams
 	}
 	return nil
 }
@@ -5651,13 +5660,14 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"Diagnostic\x12\x16\n" +
 	"\x06option\x18\x01 \x01(\tR\x06option\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"t\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\x92\x01\n" +
 	"\n" +
 	"Repository\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\foptions_json\x18\x02 \x01(\tR\voptionsJson\x12\x19\n" +
 	"\bbase_url\x18\x03 \x01(\tR\abaseUrl\x12\x14\n" +
-	"\x05hosts\x18\x04 \x03(\tR\x05hosts\"\xce\x01\n" +
+	"\x05hosts\x18\x04 \x03(\tR\x05hosts\x12\x1c\n" +
+	"\tupstreams\x18\x05 \x03(\tR\tupstreams\"\xce\x01\n" +
 	"\aRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x14\n" +
