@@ -81,6 +81,23 @@ func TestOCIExemptionsOfTags(t *testing.T) {
 		return answered(t, 200, address+"v1").Header.Get("Docker-Content-Digest") == second.digest
 	})
 	second.served(t, h.URL+"/v2/acme/tide")
+	if out, err := h.Run(t, "exempt", "--list"); err != nil || !strings.Contains(out, second.digest) || !strings.Contains(out, "(v1)") {
+		t.Errorf("the exemptions are %v %s", err, out)
+	}
+	// What was made by the tag is taken back by it.
+	if out, err := h.Run(t, "exempt", "pkg:docker/acme/tide@v1", "--revoke"); err != nil {
+		t.Errorf("revoke: %v %s", err, out)
+	}
+	answered(t, 403, address+second.digest)
+	if out, err := h.Run(t, "explain", "pkg:docker/acme/tide@v1"); err != nil || !strings.Contains(out, "stands for "+second.digest) {
+		t.Errorf("the tag is explained so: %v %s", err, out)
+	}
+	if out, err := h.Run(t, "exempt", "pkg:docker/acme/tide@v1", "--revoke"); err == nil || !strings.Contains(out, "there is no exemption") {
+		t.Errorf("revoke: %v %s", err, out)
+	}
+	if out, err := h.Run(t, "exempt", "pkg:docker/acme/tide@v1", "--reason", "a test"); err != nil {
+		t.Fatalf("exempt: %v %s", err, out)
+	}
 	fourth := ociImage(t, "fourth", "amd64", 1000)
 	move(third)
 	move(fourth)
