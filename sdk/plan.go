@@ -129,6 +129,10 @@ type Document struct {
 	// NamesOnly says that of those Render needs only the names: their Files, Tags
 	// and Extra are empty.
 	NamesOnly bool
+	// MountedBelow has the packages of repositories of this plugin that are mounted
+	// below this one be among those of Hosted, by their names with the rest of the
+	// path before them. Of them Render gets only the names.
+	MountedBelow bool
 	// Listing is the path here of the document whose Keep is told of a version
 	// called Listed with a file at this one's path, where upstream has it: when
 	// that was seen without it, what a document with a History tells at its first
@@ -319,12 +323,15 @@ func (d Document) response(r Request) *pb.PlanResponse {
 		History:   d.History,
 		Hosted:    d.Hosted,
 		NamesOnly: d.NamesOnly,
-		Beside:    d.Beside,
-		Headers:   d.Header,
-		Listing:   d.Listing,
-		Listed:    d.Listed,
-		Probe:     d.Probe,
-		LookedUp:  d.LookedUp,
+
+		MountedBelow: d.MountedBelow,
+
+		Beside:   d.Beside,
+		Headers:  d.Header,
+		Listing:  d.Listing,
+		Listed:   d.Listed,
+		Probe:    d.Probe,
+		LookedUp: d.LookedUp,
 	}
 	if d.Name != "" {
 		out.Names = []string{d.Name}

@@ -285,6 +285,9 @@ func planCatalog(r sdk.Request) sdk.Plan {
 		Query:     true,
 		Hosted:    "*",
 		NamesOnly: true,
+
+		MountedBelow: true,
+
 		Render: func(in *sdk.Input) error {
 			names := []string{}
 			for _, ours := range in.HostedPackages() {

@@ -2257,7 +2257,11 @@ type Document struct {
 	LookedUp bool `protobuf:"varint,16,opt,name=looked_up,json=lookedUp,proto3" json:"looked_up,omitempty"`
 	// Where it tells about a version (PlanRequest.about): what all spellings of that
 	// have in common; empty: it has no other.
-	Canonical     string `protobuf:"bytes,17,opt,name=canonical,proto3" json:"canonical,omitempty"`
+	Canonical string `protobuf:"bytes,17,opt,name=canonical,proto3" json:"canonical,omitempty"`
+	// Whether the hosted packages of repositories of the plugin that are mounted below
+	// this one are among those of the pattern, by their names with the rest of the
+	// path before them.
+	MountedBelow  bool `protobuf:"varint,18,opt,name=mounted_below,json=mountedBelow,proto3" json:"mounted_below,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2409,6 +2413,13 @@ func (x *Document) GetCanonical() string {
 		return x.Canonical
 	}
 	return ""
+}
+
+func (x *Document) GetMountedBelow() bool {
+	if x != nil {
+		return x.MountedBelow
+	}
+	return false
 }
 
 // Reply answers with what stands here.
@@ -5730,7 +5741,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"=\n" +
 	"\x04Head\x12!\n" +
 	"\fcontent_type\x18\x01 \x01(\tR\vcontentType\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size\"\xc5\x04\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\xea\x04\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\x12\x14\n" +
@@ -5750,7 +5761,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05probe\x18\x0e \x01(\bR\x05probe\x12\x16\n" +
 	"\x06beside\x18\x0f \x01(\bR\x06beside\x12\x1b\n" +
 	"\tlooked_up\x18\x10 \x01(\bR\blookedUp\x12\x1c\n" +
-	"\tcanonical\x18\x11 \x01(\tR\tcanonical\x1a:\n" +
+	"\tcanonical\x18\x11 \x01(\tR\tcanonical\x12#\n" +
+	"\rmounted_below\x18\x12 \x01(\bR\fmountedBelow\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x01\n" +
