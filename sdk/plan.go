@@ -38,6 +38,9 @@ type Artifact struct {
 	// While upstream cannot be asked, bytes that are kept are served under a path
 	// that a kept file leads to so. Empty: none.
 	NamedIn string
+	// LeafTypes are the content types of files there that name no others there. All
+	// others may name files which name others in turn. Empty: none does.
+	LeafTypes []string
 	// Unlisted serves it also where none of Facts tells of it, because no
 	// document lists all that there is (unless the configuration has what is of
 	// unknown age held back).
@@ -298,6 +301,7 @@ func (a Artifact) response(r Request) *pb.PlanResponse {
 		Probe:       a.Probe,
 		LookedUp:    a.LookedUp,
 		NamedIn:     a.NamedIn,
+		LeafTypes:   a.LeafTypes,
 	}
 	if a.Missing != (Failure{}) {
 		out.Missing = a.Missing.wire()

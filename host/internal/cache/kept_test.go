@@ -18,7 +18,7 @@ import (
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
-func newCache(t *testing.T) *Cache {
+func newCache(t testing.TB) *Cache {
 	t.Helper()
 	d, err := store.Open(filepath.Join(t.TempDir(), "d"), hclog.NewNullLogger())
 	if err != nil {

@@ -2012,7 +2012,10 @@ type Artifact struct {
 	Head *Head `protobuf:"bytes,14,opt,name=head,proto3" json:"head,omitempty"`
 	// Pattern of paths here, which ends in /*, of files that may name this one by
 	// its digest, in hexadecimal; empty: none.
-	NamedIn       string `protobuf:"bytes,15,opt,name=named_in,json=namedIn,proto3" json:"named_in,omitempty"`
+	NamedIn string `protobuf:"bytes,15,opt,name=named_in,json=namedIn,proto3" json:"named_in,omitempty"`
+	// Content types of files there that name no others there; all others may name
+	// such as name others in turn. Empty: none does.
+	LeafTypes     []string `protobuf:"bytes,16,rep,name=leaf_types,json=leafTypes,proto3" json:"leaf_types,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2150,6 +2153,13 @@ func (x *Artifact) GetNamedIn() string {
 		return x.NamedIn
 	}
 	return ""
+}
+
+func (x *Artifact) GetLeafTypes() []string {
+	if x != nil {
+		return x.LeafTypes
+	}
+	return nil
 }
 
 // Head is what upstream said of a file.
@@ -5718,7 +5728,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\tcounts_as\x18\b \x01(\tR\bcountsAs\"8\n" +
 	"\x06Digest\x12\x1c\n" +
 	"\talgorithm\x18\x01 \x01(\tR\talgorithm\x12\x10\n" +
-	"\x03sum\x18\x02 \x01(\fR\x03sum\"\x90\x05\n" +
+	"\x03sum\x18\x02 \x01(\fR\x03sum\"\xaf\x05\n" +
 	"\bArtifact\x128\n" +
 	"\aversion\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x127\n" +
@@ -5735,7 +5745,9 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05probe\x18\f \x01(\bR\x05probe\x12\x1b\n" +
 	"\tlooked_up\x18\r \x01(\bR\blookedUp\x12/\n" +
 	"\x04head\x18\x0e \x01(\v2\x1b.entrepot.ecosystem.v1.HeadR\x04head\x12\x19\n" +
-	"\bnamed_in\x18\x0f \x01(\tR\anamedIn\x1a:\n" +
+	"\bnamed_in\x18\x0f \x01(\tR\anamedIn\x12\x1d\n" +
+	"\n" +
+	"leaf_types\x18\x10 \x03(\tR\tleafTypes\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"=\n" +
