@@ -123,7 +123,9 @@ type Document struct {
 	Snapshot bool
 	// History has the files that Keep is told of remembered, so that later
 	// renderings find them in [Input.Earlier]. A Query finds there what is
-	// remembered of the listing that judges it, and adds nothing.
+	// remembered of the listing that judges it, and adds nothing. That upstream once
+	// did not have the document is remembered too: what it tells at its first look
+	// is new then.
 	History bool
 	// Hosted is a pattern, in which * stands for any run of characters, of the
 	// names of packages of ours that Render gets besides the one called Name;
