@@ -22,7 +22,8 @@ func TestOCITagsThatWereMissingAreHeldBack(t *testing.T) {
 	answered(t, 404, h.URL+"/v2/acme/lamp/manifests/v1") // a repository likewise
 	answered(t, 200, manifests()+"v1")
 	h.Stop()
-	h = startHostIn(t, h.Dir, ociConfig("7d", append(settings, ociFrom("sea.example.com", g.URL))...))
+	other := startOCIRegistry(t)
+	h = startHostIn(t, h.Dir, ociConfig("7d", append(settings, ociFrom("sea.example.com", g.URL), ociFrom("lake.example.com", other.URL))...))
 
 	g.put("acme/tide", second, "v2")
 	g.put("acme/tide", third, "v3")
@@ -39,7 +40,6 @@ func TestOCITagsThatWereMissingAreHeldBack(t *testing.T) {
 		t.Errorf("the new name of an old image is %s", got)
 	}
 	// That others did not have it says nothing.
-	other := startOCIRegistry(t)
 	other.put("acme/boat", second, "v1")
 	answered(t, 404, h.URL+"/v2/acme/boat/manifests/v1")
 	h.Stop()

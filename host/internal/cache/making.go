@@ -405,7 +405,10 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			floors = p.Floors
 			continue
 		}
-		if err := errors.Join(m.noteUnseen(failure), m.observeLogs(done.GetLogs())); err != nil {
+		if err := m.noteUnseen(failure); err != nil { // as on a full disk
+			m.c.log.Warn("that upstream has no such document is not noted: when it has, it counts as known", "repository", m.repo.Name, "document", m.d.GetPath(), "error", err)
+		}
+		if err := m.observeLogs(done.GetLogs()); err != nil {
 			sink.abort()
 			return nil, err
 		}

@@ -23,10 +23,19 @@ const (
 // unseen reports whether upstream was asked for the document and never had it.
 func (s *sightings) unseen() bool { return s != nil && s.First.IsZero() }
 
-// unseenAt reports whether the upstreams that there are now were asked for the
-// document and never had it. That others did not have it says nothing.
-func (s *sightings) unseenAt(repo *Repository) bool {
-	return s.unseen() && s.Asked == key(repo.Upstreams.Bases()...)
+// unseenAt reports whether the upstreams that a document is asked of now were asked
+// for it and never had it. That others did not have it says nothing.
+func (s *sightings) unseenAt(repo *Repository, d *pb.Document) bool {
+	return s.unseen() && s.Asked == askedOf(repo, d)
+}
+
+// askedOf are the upstreams that a document is asked of.
+func askedOf(repo *Repository, d *pb.Document) string {
+	var all []string
+	for _, s := range d.GetSources() {
+		all = append(all, repo.Upstreams.Of(s.GetRole())...)
+	}
+	return key(all...)
 }
 
 // lacking reports whether upstream said of all sources that it has no such thing.
@@ -42,17 +51,17 @@ func (m *making) lacking() bool {
 // noteUnseen remembers that upstream does not have the document, of which nothing
 // else was seen. It is not synced: who loses it is where a fresh install is.
 func (m *making) noteUnseen(failure *pb.Failure) error {
-	if failure.GetKind() != pb.ErrorKind_ERROR_KIND_NOT_FOUND || !m.d.GetHistory() || m.known != nil && !m.known.unseen() || m.known.unseenAt(m.repo) || !m.lacking() {
+	if failure.GetKind() != pb.ErrorKind_ERROR_KIND_NOT_FOUND || !m.d.GetHistory() || m.known != nil && !m.known.unseen() || m.known.unseenAt(m.repo, m.d) || !m.lacking() {
 		return nil
 	}
 	if len(m.d.GetNames()) != 1 || !m.c.coolsDown(m.repo, m.d.GetNames()[0]) {
 		return nil
 	}
-	return m.c.putUnseen(m.repo, m.d.GetPath(), m.checked())
+	return m.c.putUnseen(m.repo, m.d, m.checked())
 }
 
-func (c *Cache) putUnseen(repo *Repository, path string, at time.Time) error {
-	name := sightingsName(repo, path)
+func (c *Cache) putUnseen(repo *Repository, d *pb.Document, at time.Time) error {
+	name := sightingsName(repo, d.GetPath())
 	h := shortHash(name)
 	place := fmt.Sprintf("%s%03x", unseenKey, binary.BigEndian.Uint32(h[:])%unseenPlaces)
 	c.unseenMu.Lock()
@@ -69,7 +78,7 @@ func (c *Cache) putUnseen(repo *Repository, path string, at time.Time) error {
 	if err := c.dir.Keep.Apply(store.Change{place: []byte(name)}); err != nil {
 		return err
 	}
-	return c.changeUnseen(name, &sightings{Last: at, Asked: key(repo.Upstreams.Bases()...)})
+	return c.changeUnseen(name, &sightings{Last: at, Asked: askedOf(repo, d)})
 }
 
 // changeUnseen replaces what is remembered under a name, or removes it, unless
@@ -97,7 +106,7 @@ func (c *Cache) changeUnseen(name string, to *sightings) error {
 // list had it from the first look on.
 func (c *Cache) sinceUnseen(repo *Repository, d *pb.Document, before *sightings, at time.Time) (since time.Time, listed bool, err error) {
 	since, listed, err = c.listedSince(repo, d, at)
-	if before.unseenAt(repo) && since.IsZero() {
+	if before.unseenAt(repo, d) && since.IsZero() {
 		return at, false, err
 	}
 	return since, listed, err

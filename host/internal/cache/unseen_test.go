@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
 // TestWhatUpstreamNeverHadIsRememberedWithinBounds has more documents be missing
@@ -14,12 +16,12 @@ func TestWhatUpstreamNeverHadIsRememberedWithinBounds(t *testing.T) {
 	now := time.Now()
 	put := func(path string) {
 		t.Helper()
-		if err := c.putUnseen(repo, path, now); err != nil {
+		if err := c.putUnseen(repo, &pb.Document{Path: path}, now); err != nil {
 			t.Fatal(err)
 		}
 	}
 	put("/tags/appeared")
-	if s, err := c.sightings(repo, "/tags/appeared"); err != nil || !s.unseenAt(repo) {
+	if s, err := c.sightings(repo, "/tags/appeared"); err != nil || !s.unseenAt(repo, &pb.Document{Path: "/tags/appeared"}) {
 		t.Fatalf("what is remembered is %v, %v", s, err)
 	}
 	if err := c.putSightings(repo, "/tags/appeared", &sightings{First: now, Last: now}, false); err != nil {

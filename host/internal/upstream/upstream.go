@@ -296,6 +296,21 @@ func (s *Set) Role(role string) bool {
 // Roles are those that there is an upstream of, in order.
 func (s *Set) Roles() []string { return s.roles }
 
+// Of are the addresses of the upstreams that a source of a role is asked of, in
+// order.
+func (s *Set) Of(role string) []string {
+	if role == "" {
+		role = s.main
+	}
+	var out []string
+	for _, u := range s.registries {
+		if u.role == role {
+			out = append(out, u.base.String())
+		}
+	}
+	return out
+}
+
 // Bases are the addresses of the upstreams, in order, for people.
 func (s *Set) Bases() []string {
 	var out []string
