@@ -38,6 +38,9 @@ type Artifact struct {
 	// While upstream cannot be asked, bytes that are kept are served under a path
 	// that a kept file leads to so. Empty: none.
 	NamedIn string
+	// LeafTypes are the content types of files there that name no others there. All
+	// others may name files which name others in turn. Empty: none does.
+	LeafTypes []string
 	// Unlisted serves it also where none of Facts tells of it, because no
 	// document lists all that there is (unless the configuration has what is of
 	// unknown age held back).
@@ -120,7 +123,9 @@ type Document struct {
 	Snapshot bool
 	// History has the files that Keep is told of remembered, so that later
 	// renderings find them in [Input.Earlier]. A Query finds there what is
-	// remembered of the listing that judges it, and adds nothing.
+	// remembered of the listing that judges it, and adds nothing. That upstream once
+	// did not have the document is remembered too: what it tells at its first look
+	// is new then.
 	History bool
 	// Hosted is a pattern, in which * stands for any run of characters, of the
 	// names of packages of ours that Render gets besides the one called Name;
@@ -129,6 +134,10 @@ type Document struct {
 	// NamesOnly says that of those Render needs only the names: their Files, Tags
 	// and Extra are empty.
 	NamesOnly bool
+	// MountedBelow has the packages of repositories of this plugin that are mounted
+	// below this one be among those of Hosted, by their names with the rest of the
+	// path before them. Of them Render gets only the names.
+	MountedBelow bool
 	// Listing is the path here of the document whose Keep is told of a version
 	// called Listed with a file at this one's path, where upstream has it: when
 	// that was seen without it, what a document with a History tells at its first
@@ -294,6 +303,7 @@ func (a Artifact) response(r Request) *pb.PlanResponse {
 		Probe:       a.Probe,
 		LookedUp:    a.LookedUp,
 		NamedIn:     a.NamedIn,
+		LeafTypes:   a.LeafTypes,
 	}
 	if a.Missing != (Failure{}) {
 		out.Missing = a.Missing.wire()
@@ -319,12 +329,15 @@ func (d Document) response(r Request) *pb.PlanResponse {
 		History:   d.History,
 		Hosted:    d.Hosted,
 		NamesOnly: d.NamesOnly,
-		Beside:    d.Beside,
-		Headers:   d.Header,
-		Listing:   d.Listing,
-		Listed:    d.Listed,
-		Probe:     d.Probe,
-		LookedUp:  d.LookedUp,
+
+		MountedBelow: d.MountedBelow,
+
+		Beside:   d.Beside,
+		Headers:  d.Header,
+		Listing:  d.Listing,
+		Listed:   d.Listed,
+		Probe:    d.Probe,
+		LookedUp: d.LookedUp,
 	}
 	if d.Name != "" {
 		out.Names = []string{d.Name}

@@ -20,6 +20,7 @@ type Request struct {
 
 	base     string
 	hosts    []string
+	roles    []string
 	headers  map[string]string
 	captures map[string]string
 }
@@ -31,6 +32,7 @@ func newRequest(repository *pb.Repository, r *pb.Request) Request {
 		Query:   r.GetQuery(),
 		base:    repository.GetBaseUrl(),
 		hosts:   repository.GetHosts(),
+		roles:   repository.GetUpstreams(),
 		headers: r.GetHeaders(),
 	}
 }
@@ -65,6 +67,10 @@ func (r Request) Header(name string) string { return r.headers[strings.ToLower(n
 // with a slash and has its escapes. Nothing is put between: without the slash the
 // address is wrong, and the empty path is the repository's own address.
 func (r Request) URL(path string) string { return r.base + path }
+
+// Upstreams returns the roles that upstreams are configured in; nil: it is not
+// known which.
+func (r Request) Upstreams() []string { return r.roles }
 
 // Here reports whether a host, with a port or without, is this one: that of its
 // external address, or another that the configuration says it is asked by, or

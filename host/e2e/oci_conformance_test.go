@@ -76,6 +76,7 @@ func TestOCIConformance(t *testing.T) {
 			h := startHost(t, ociConfig("3d", ociOurs, "options {\n  sparse = true\n}", private))
 			token := h.token(t, "joe", "--allow", "read,publish,delete")
 			cases, failures, out := ociConformance(t, h, append(settings, "OCI_VERSION="+version, "OCI_USERNAME=joe", "OCI_PASSWORD="+token)...)
+			t.Logf("%d cases", cases)
 			if failures > 0 || cases < 600 {
 				t.Errorf("%d of %d cases fail:\n%s", failures, cases, ociFailed(out))
 			}
@@ -99,6 +100,7 @@ func TestOCIConformanceOfTheCache(t *testing.T) {
 		"OCI_API_PUSH=false", "OCI_API_BLOBS_DELETE=false", "OCI_API_MANIFESTS_DELETE=false", "OCI_API_TAGS_DELETE=false",
 		"OCI_RO_DATA_TAGS=v1 v2", "OCI_RO_DATA_MANIFESTS="+image.digest,
 		fmt.Sprintf("OCI_RO_DATA_BLOBS=%s %s", image.blobs[0].digest, image.blobs[1].digest), "OCI_RO_DATA_REFERRERS="+image.digest)
+	t.Logf("%d cases", cases)
 	if failures > 0 || cases < 10 {
 		t.Errorf("%d of %d cases fail:\n%s", failures, cases, ociFailed(out))
 	}

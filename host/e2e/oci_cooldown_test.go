@@ -81,6 +81,23 @@ func TestOCIExemptionsOfTags(t *testing.T) {
 		return answered(t, 200, address+"v1").Header.Get("Docker-Content-Digest") == second.digest
 	})
 	second.served(t, h.URL+"/v2/acme/tide")
+	if out, err := h.Run(t, "exempt", "--list"); err != nil || !strings.Contains(out, second.digest) || !strings.Contains(out, "(v1)") {
+		t.Errorf("the exemptions are %v %s", err, out)
+	}
+	// What was made by the tag is taken back by it.
+	if out, err := h.Run(t, "exempt", "pkg:docker/acme/tide@v1", "--revoke"); err != nil {
+		t.Errorf("revoke: %v %s", err, out)
+	}
+	answered(t, 403, address+second.digest)
+	if out, err := h.Run(t, "explain", "pkg:docker/acme/tide@v1"); err != nil || !strings.Contains(out, "stands for "+second.digest) {
+		t.Errorf("the tag is explained so: %v %s", err, out)
+	}
+	if out, err := h.Run(t, "exempt", "pkg:docker/acme/tide@v1", "--revoke"); err == nil || !strings.Contains(out, "there is no exemption") {
+		t.Errorf("revoke: %v %s", err, out)
+	}
+	if out, err := h.Run(t, "exempt", "pkg:docker/acme/tide@v1", "--reason", "a test"); err != nil {
+		t.Fatalf("exempt: %v %s", err, out)
+	}
 	fourth := ociImage(t, "fourth", "amd64", 1000)
 	move(third)
 	move(fourth)
@@ -331,6 +348,37 @@ func TestOCIPartsOfHeldIndexesAreHeldBack(t *testing.T) {
 	h = ociCache(t, g, "7d")
 	fresh.served(t, h.URL+"/v2/acme/tide")
 	second.served(t, h.URL+"/v2/acme/tide")
+}
+
+// TestOCIPartsOfIndexesInHeldIndexesAreHeldBack asks for images by their own digests
+// to which only indexes in indexes lead, that a tag was moved to, while another index
+// that is served leads to some too.
+func TestOCIPartsOfIndexesInHeldIndexesAreHeldBack(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	old, fresh, deep, single := ociImage(t, "old", "amd64", 1000), ociImage(t, "fresh", "amd64", 1000), ociImage(t, "deep", "amd64", 1000), ociImage(t, "single", "amd64", 1000)
+	inner := ociIndex(t, old)
+	g.put("acme/tide", ociIndex(t, inner), "v1")
+	h := ociCache(t, g, "7d", `ttl = "1ms"`)
+	repository := h.URL + "/v2/acme/tide"
+	answered(t, 200, repository+"/manifests/v1")
+	g.put("acme/tide", ociIndex(t, inner, single, ociIndex(t, fresh, ociIndex(t, deep))), "v1")
+	for range 2 {
+		for _, c := range []*ociContent{deep, fresh, single} {
+			if a := answered(t, 403, repository+"/manifests/"+c.digest); !strings.Contains(string(a.Body), "is held back until") {
+				t.Errorf("the refusal is %s", a.Body)
+			}
+		}
+	}
+	for _, c := range []*ociContent{fresh, single} {
+		if n := g.Asked("GET /v2/acme/tide/manifests/" + c.digest); n != 0 {
+			t.Errorf("an image that is held was fetched %d times", n)
+		}
+		if n := g.Asked("HEAD /v2/acme/tide/manifests/" + c.digest); n > 1 {
+			t.Errorf("it was asked %d times of what kind an image is", n)
+		}
+	}
+	old.served(t, repository)
 }
 
 // TestOCIDigestsThatNothingTellsOfWaitWhereTheyShall holds what is of unknown age

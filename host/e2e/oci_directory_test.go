@@ -284,3 +284,34 @@ func TestOCILayoutsThatLackALayer(t *testing.T) {
 		t.Errorf("it is said %d times", n)
 	}
 }
+
+// TestOCIArchivesOfOtherRegistries serves an archive that names the registry it is of
+// as clients ask for that: by its name where it is an upstream here, also when it
+// becomes one.
+func TestOCIArchivesOfOtherRegistries(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	tree := t.TempDir()
+	ociImage(t, "ship", "amd64", 1000).tarSaved(t, filepath.Join(tree, "saved.tar"), "quay.example.com/acme/ship:1.0")
+	config := func(more ...string) string {
+		return ociConfig("0", append(more, ociFrom("docker.io", g.URL), `directory "`+tree+`" {}`)...)
+	}
+	h := startHost(t, config())
+	plain, named, mirrored := "/v2/acme/ship/manifests/1.0", "/v2/quay.example.com/acme/ship/manifests/1.0", "/v2/acme/ship/manifests/1.0?ns=quay.example.com:443"
+	serves := func(want map[string]int) {
+		t.Helper()
+		eventually(t, "to serve the archive", func() bool { return faultTry(t, "GET", h.URL+named).Status == want[named] })
+		before := g.Total()
+		for path, status := range want {
+			answered(t, status, h.URL+path)
+		}
+		if g.Total() != before {
+			t.Error("upstream is asked for what is ours")
+		}
+	}
+	eventually(t, "to serve the archive", func() bool { return faultTry(t, "GET", h.URL+plain).Status == 200 })
+	serves(map[string]int{plain: 200, named: 404})
+	h.Stop()
+	h = startHostIn(t, h.Dir, config(ociFrom("quay.example.com", g.URL)))
+	serves(map[string]int{plain: 404, named: 200, mirrored: 200})
+}

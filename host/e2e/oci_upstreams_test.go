@@ -108,7 +108,6 @@ func TestOCIUpstreamsAreFoundByName(t *testing.T) {
 	hub, quay := startOCIRegistry(t), startOCIRegistry(t)
 	official, plain, other := ociImage(t, "official", "amd64", 1000), ociImage(t, "plain", "amd64", 1000), ociImage(t, "other", "amd64", 1000)
 	hub.put("library/tide", official, "v1")
-	hub.put("shell", plain, "v1")
 	hub.put("acme/tide", plain, "v1")
 	quay.put("acme/tide", other, "v1")
 	quay.put("tide", other, "v1")
@@ -119,8 +118,6 @@ func TestOCIUpstreamsAreFoundByName(t *testing.T) {
 		"library/tide/manifests/v1?ns=docker.io":     official,
 		"docker.io/library/tide/manifests/v1":        official,
 		"docker.io/tide/manifests/v1":                official,
-		"shell/manifests/v1":                         plain,
-		"library/shell/manifests/v1":                 plain,
 		"acme/tide/manifests/v1":                     plain,
 		"quay.example.com/acme/tide/manifests/v1":    other,
 		"acme/tide/manifests/v1?ns=quay.example.com": other,
@@ -139,7 +136,13 @@ func TestOCIUpstreamsAreFoundByName(t *testing.T) {
 			want.served(t, h.URL+"/v2/"+strings.Split(path, "/manifests/")[0])
 		}
 	}
-	before := hub.Total() + quay.Total()
+	// All images of Docker Hub without a user's name are in library/.
+	before := hub.Total()
+	answered(t, 404, h.URL+"/v2/shell/manifests/v1")
+	if n := hub.Total() - before; n != 1 {
+		t.Errorf("the hub is asked %d times for a name that it does not have", n)
+	}
+	before = hub.Total() + quay.Total()
 	for _, path := range []string{"elsewhere.example.com/acme/tide/manifests/v1", "acme/tide/manifests/v1?ns=elsewhere.example.com", "ACME/tide/manifests/v1"} {
 		answered(t, 404, h.URL+"/v2/"+path)
 	}

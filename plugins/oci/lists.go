@@ -248,8 +248,8 @@ func (im image) upstreamTags(in *sdk.Input, from []sdk.Source) (tags []string, w
 	return nil, false, false, nil
 }
 
-// nextPage is where upstream has more of a list, below its own address; empty:
-// there is no more.
+// nextPage is where upstream has more of a list, below its own address, which may
+// have a path; empty: there is no more.
 func nextPage(doc *sdk.Doc) string {
 	for part := range strings.SplitSeq(doc.Header["link"], ",") {
 		target, params, _ := strings.Cut(strings.TrimSpace(part), ">")
@@ -263,6 +263,10 @@ func nextPage(doc *sdk.Doc) string {
 		next, err := base.Parse(target[1:])
 		if err != nil || next.Host != base.Host {
 			return ""
+		}
+		asked, _, _ := strings.Cut(doc.Source.URL, "?")
+		if own, ok := strings.CutSuffix(base.EscapedPath(), asked); ok && strings.HasPrefix(next.RequestURI(), own+"/") {
+			return strings.TrimPrefix(next.RequestURI(), own)
 		}
 		return next.RequestURI()
 	}
@@ -281,6 +285,9 @@ func planCatalog(r sdk.Request) sdk.Plan {
 		Query:     true,
 		Hosted:    "*",
 		NamesOnly: true,
+
+		MountedBelow: true,
+
 		Render: func(in *sdk.Input) error {
 			names := []string{}
 			for _, ours := range in.HostedPackages() {

@@ -50,7 +50,25 @@ func TestNextPage(t *testing.T) {
 		`/v2/a/tags/list?last=b; rel="next"`:                                "",
 		`<http://[::1>; rel="next"`:                                         "",
 	} {
-		doc := &sdk.Doc{URL: "https://main.example.com/v2/a/tags/list?n=1000", Header: map[string]string{"link": link}}
+		doc := &sdk.Doc{Source: sdk.Source{URL: "/v2/a/tags/list?n=1000"}, URL: "https://main.example.com/v2/a/tags/list?n=1000", Header: map[string]string{"link": link}}
+		if got := nextPage(doc); got != want {
+			t.Errorf("%s leads to %q, want %q", link, got, want)
+		}
+	}
+}
+
+// TestNextPageBelowAPath has an upstream whose own address has a path, which the
+// registry may know or not.
+func TestNextPageBelowAPath(t *testing.T) {
+	t.Parallel()
+	for link, want := range map[string]string{
+		`</hub/v2/a/tags/list?last=b>; rel="next"`:                         "/v2/a/tags/list?last=b",
+		`<https://main.example.com/hub/v2/a/tags/list?last=b>; rel="next"`: "/v2/a/tags/list?last=b",
+		`<?last=b>; rel="next"`:                                            "/v2/a/tags/list?last=b",
+		`</v2/a/tags/list?last=b>; rel="next"`:                             "/v2/a/tags/list?last=b",
+		`</hubs/v2/a/tags/list?last=b>; rel="next"`:                        "/hubs/v2/a/tags/list?last=b",
+	} {
+		doc := &sdk.Doc{Source: sdk.Source{URL: "/v2/a/tags/list?n=1000"}, URL: "https://main.example.com/hub/v2/a/tags/list?n=1000", Header: map[string]string{"link": link}}
 		if got := nextPage(doc); got != want {
 			t.Errorf("%s leads to %q, want %q", link, got, want)
 		}

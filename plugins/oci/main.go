@@ -18,7 +18,18 @@ type options struct {
 }
 
 // registry is what the options say.
-type registry struct{ options }
+type registry struct {
+	options
+	// upstreams are the names of the registries that are configured; nil: it is not
+	// known which.
+	upstreams []string
+}
+
+// among is the registry beside upstreams of names.
+func (x registry) among(upstreams []string) registry {
+	x.upstreams = upstreams
+	return x
+}
 
 func open(o options) (sdk.Ecosystem, error) {
 	for _, p := range o.Prefixes {
@@ -26,7 +37,7 @@ func open(o options) (sdk.Ecosystem, error) {
 			return sdk.Ecosystem{}, sdk.OptionError{Option: "prefixes", Message: "write the first part of a repository's name, as \"internal\""}
 		}
 	}
-	x := registry{o}
+	x := registry{options: o}
 	return sdk.Ecosystem{
 		Name:         "oci",
 		Title:        "OCI",

@@ -88,7 +88,7 @@ func TestCompleteManifests(t *testing.T) {
 		"a layer is elsewhere":       {m: manifest{Layers: []descriptor{{Digest: "x", URLs: []string{"https://example.com/x"}}}}, good: true},
 		"sparse":                     {m: manifest{Layers: []descriptor{{Digest: "x"}}, Manifests: []descriptor{{Digest: "x"}}}, sparse: true, good: true},
 	} {
-		failure := registry{options{Sparse: test.sparse}}.complete(im, &test.m, ours)
+		failure := registry{options: options{Sparse: test.sparse}}.complete(im, &test.m, ours)
 		if (failure == nil) != test.good || !test.good && failure.Code != "MANIFEST_BLOB_UNKNOWN" {
 			t.Errorf("%s: %v", about, failure)
 		}

@@ -40,7 +40,7 @@ type image struct {
 // at finds the repository that a request is about.
 func (x registry) at(plan func(image, sdk.Request) sdk.Plan) func(sdk.Request) sdk.Plan {
 	return func(r sdk.Request) sdk.Plan {
-		im, err := x.image(r.Get("name"), namespaceOf(r))
+		im, err := x.among(r.Upstreams()).image(r.Get("name"), namespaceOf(r))
 		if err != nil {
 			return *err
 		}
@@ -101,7 +101,10 @@ func (x registry) image(name, namespace string) (image, *sdk.Failure) {
 			local, im.name = official, official
 		}
 		if !strings.Contains(local, "/") {
-			im.remotes = []string{"library/" + local, local}
+			im.remotes = []string{"library/" + local}
+			if !slices.Contains(x.upstreams, hub) { // it may be another that is taken for the hub
+				im.remotes = append(im.remotes, local)
+			}
 		}
 	}
 	if im.role != x.Default {
@@ -111,9 +114,12 @@ func (x registry) image(name, namespace string) (image, *sdk.Failure) {
 }
 
 // registryCalled is the registry that clients may call otherwise: by capital letters,
-// or the hub by the names of its servers.
+// with the port that it has without one, or the hub by the names of its servers.
 func (x registry) registryCalled(name string) string {
 	name = strings.ToLower(name)
+	if host, ok := strings.CutSuffix(name, ":443"); ok && x.names(host) && x.upstreams != nil && !slices.Contains(x.upstreams, name) && name != x.defaultName() {
+		name = host
+	}
 	if name != x.defaultName() && (name == "index."+hub || name == "registry-1."+hub) {
 		return hub
 	}

@@ -12,7 +12,8 @@ func TestImage(t *testing.T) {
 	for _, test := range []struct {
 		about, name, ns string
 		options         options
-		want            string // the canonical name; empty: it is refused
+		upstreams       []string // that are configured; nil: it is not known
+		want            string   // the canonical name; empty: it is refused
 		role            string
 		remotes         []string
 	}{
@@ -24,6 +25,14 @@ func TestImage(t *testing.T) {
 		{about: "with a server of its registry beside it", name: "library/tide", ns: "registry-1.docker.io", want: "tide", role: hubs, remotes: []string{"library/tide", "tide"}},
 		{about: "of another registry in capitals", name: "QUAY.example.com/acme/tide", want: "quay.example.com/acme/tide", role: quays, remotes: []string{"acme/tide"}},
 		{about: "of another registry in capitals beside it", name: "acme/tide", ns: "Quay.Example.Com", want: "quay.example.com/acme/tide", role: quays, remotes: []string{"acme/tide"}},
+		{about: "an official image of a registry that is known to be the hub", name: "tide", upstreams: []string{"docker.io", quays}, want: "tide", role: hubs, remotes: []string{"library/tide"}},
+		{about: "an official image of a registry of another name", name: "tide", upstreams: []string{"sea.example.com"}, want: "tide", role: hubs, remotes: []string{"library/tide", "tide"}},
+		{about: "with the port that everybody takes", name: quays + ":443/acme/tide", upstreams: []string{"docker.io", quays}, want: "quay.example.com/acme/tide", role: quays, remotes: []string{"acme/tide"}},
+		{about: "with that port beside it", name: "acme/tide", ns: quays + ":443", upstreams: []string{"docker.io", quays}, want: "quay.example.com/acme/tide", role: quays, remotes: []string{"acme/tide"}},
+		{about: "of the default with that port", name: "docker.io:443/library/tide", upstreams: []string{"sea.example.com"}, want: "tide", role: hubs, remotes: []string{"library/tide", "tide"}},
+		{about: "of a server of the hub with that port", name: "library/tide", ns: "registry-1.docker.io:443", upstreams: []string{"sea.example.com"}, want: "tide", role: hubs, remotes: []string{"library/tide", "tide"}},
+		{about: "of an upstream that is called with it", name: "acme/tide", ns: quays + ":443", upstreams: []string{"docker.io", quays + ":443"}, want: "quay.example.com:443/acme/tide", role: quays + ":443", remotes: []string{"acme/tide"}},
+		{about: "with another port", name: "acme/tide", ns: quays + ":80", upstreams: []string{"docker.io", quays}, want: "quay.example.com:80/acme/tide", role: quays + ":80", remotes: []string{"acme/tide"}},
 		{about: "somebody's image", name: "acme/tide", want: "acme/tide", role: hubs, remotes: []string{"acme/tide"}},
 		{about: "below library", name: "library/acme/tide", want: "library/acme/tide", role: hubs, remotes: []string{"library/acme/tide"}},
 		{about: "of another registry", name: "quay.example.com/acme/tide", want: "quay.example.com/acme/tide", role: quays, remotes: []string{"acme/tide"}},
@@ -55,7 +64,7 @@ func TestImage(t *testing.T) {
 	} {
 		t.Run(test.about, func(t *testing.T) {
 			t.Parallel()
-			im, failure := registry{test.options}.image(test.name, test.ns)
+			im, failure := registry{options: test.options, upstreams: test.upstreams}.image(test.name, test.ns)
 			if test.want == "" {
 				if failure == nil || failure.Code != "NAME_INVALID" {
 					t.Fatalf("%+v, %v", im, failure)
@@ -65,7 +74,7 @@ func TestImage(t *testing.T) {
 			if failure != nil || im.name != test.want || im.role != test.role || !slices.Equal(im.remotes, test.remotes) {
 				t.Fatalf("%+v, %v", im, failure)
 			}
-			again, failure := registry{test.options}.image(im.name, "")
+			again, failure := registry{options: test.options, upstreams: test.upstreams}.image(im.name, "")
 			if failure != nil || again.name != im.name || again.role != im.role || !slices.Equal(again.remotes, im.remotes) {
 				t.Errorf("its canonical name is another: %+v, %v", again, failure)
 			}
@@ -82,11 +91,11 @@ func FuzzImage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name, ns string) {
 		for _, o := range []options{{}, {Default: "quay.example.com"}, {Prefixes: []string{"internal"}}} {
-			im, failure := registry{o}.image(name, ns)
+			im, failure := registry{options: o}.image(name, ns)
 			if failure != nil {
 				continue
 			}
-			again, failure := registry{o}.image(im.name, "")
+			again, failure := registry{options: o}.image(im.name, "")
 			if failure != nil || again.name != im.name || again.role != im.role || !slices.Equal(again.remotes, im.remotes) {
 				t.Errorf("%q of %q is %+v, but its canonical name is %+v, %v", name, ns, im, again, failure)
 			}

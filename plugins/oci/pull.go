@@ -90,17 +90,18 @@ func (im image) heads(tag string) []sdk.Source {
 // manifest is that of a digest. What tags were says when it was first seen.
 func (im image) manifest(d sdk.Digest) sdk.Artifact {
 	return sdk.Artifact{
-		Version:  sdk.Version{Name: im.name, Version: text(d)},
-		Path:     im.manifestPath(text(d)),
-		From:     im.sources("/manifests/"+text(d), manifestTypes, countPulls),
-		Digest:   d,
-		Facts:    []string{im.manifestPath("*")},
-		NamedIn:  im.manifestPath("*"),
-		Unlisted: true,
-		Probe:    true,
-		LookedUp: true,
-		Header:   im.header("Docker-Content-Digest", text(d)),
-		Missing:  sdk.Failure{Kind: sdk.KindNotFound, Code: "MANIFEST_UNKNOWN", Message: fmt.Sprintf("there is no manifest %s in %s", text(d), im.name)},
+		Version:   sdk.Version{Name: im.name, Version: text(d)},
+		Path:      im.manifestPath(text(d)),
+		From:      im.sources("/manifests/"+text(d), manifestTypes, countPulls),
+		Digest:    d,
+		Facts:     []string{im.manifestPath("*")},
+		NamedIn:   im.manifestPath("*"),
+		LeafTypes: []string{mediaManifest, mediaDocker},
+		Unlisted:  true,
+		Probe:     true,
+		LookedUp:  true,
+		Header:    im.header("Docker-Content-Digest", text(d)),
+		Missing:   sdk.Failure{Kind: sdk.KindNotFound, Code: "MANIFEST_UNKNOWN", Message: fmt.Sprintf("there is no manifest %s in %s", text(d), im.name)},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/entrepot-registry/entrepot/sdk"
@@ -13,6 +14,7 @@ import (
 // unpack serves the images of an archive as "docker save" writes it, or of an
 // OCI image layout in a tar (image specification, "Image Layout").
 func (x registry) unpack(u *sdk.Unpacking) error {
+	x = x.among(u.Upstreams)
 	if index, ok := u.First("index.json"); ok {
 		return x.unpackLayout(u, index)
 	}
@@ -35,8 +37,9 @@ func (x registry) named(reference, file string) (im image, tag string, err error
 	if tag == "" {
 		tag = "latest"
 	}
-	// What is in a directory is of no other registry.
-	if first, rest, ok := strings.Cut(name, "/"); ok && (strings.ContainsAny(first, ".:") || first == "localhost") {
+	// What is of a registry whose images are had here is asked for by its name; of
+	// all others only the rest counts.
+	if first, rest, ok := strings.Cut(name, "/"); ok && (strings.ContainsAny(first, ".:") || first == "localhost") && !slices.Contains(x.upstreams, x.registryCalled(first)) {
 		name = rest
 	}
 	im, failure := x.image(name, "")

@@ -408,6 +408,9 @@ type found struct {
 	since time.Time
 	// floored is whether since is our own observation.
 	floored bool
+	// moved is whether a document that told of another file before told of it, and
+	// it was held back there.
+	moved bool
 	// document is where the fact stands; empty: in none that is listed from.
 	document string
 }

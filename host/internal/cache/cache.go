@@ -74,7 +74,7 @@ func (r *Repository) eco() policy.Ecosystem {
 
 // wire is the repository as plugins get it.
 func (r *Repository) wire(base string) *pb.Repository {
-	return &pb.Repository{Name: r.Name, OptionsJson: r.Options, BaseUrl: base, Hosts: r.Hosts}
+	return &pb.Repository{Name: r.Name, OptionsJson: r.Options, BaseUrl: base, Hosts: r.Hosts, Upstreams: r.Upstreams.Roles()}
 }
 
 // Failure is an error for the client.
@@ -172,6 +172,7 @@ type Cache struct {
 	flightsMu sync.Mutex
 	flights   map[string]*flight
 	locks     [64]sync.Mutex      // of records, by name
+	unseenMu  sync.Mutex          // of places for what upstream never had; before those of records
 	slots     *semaphore.Weighted // bounds what plugins hold of documents
 	background
 }

@@ -168,20 +168,17 @@ func (c *Cache) namedBy(repo *Repository, plan *pb.Artifact, fit func(path strin
 		if err != nil || a.Size > maxNaming || path == plan.GetPath() || strings.Contains(path, "\x00") {
 			return true // too large, itself, or put aside
 		}
-		content, err := c.Open(a.Body)
+		if leaf(plan, a.Type) {
+			return true
+		}
+		body, err := c.blobs.Read(a.Digest, a.Size) // past the memory for what clients ask for
 		if err != nil {
 			if !lost(err) {
 				broken = errors.Join(broken, err)
 			}
 			return true
 		}
-		defer content.Close()
-		var body bytes.Buffer
-		if _, err := body.ReadFrom(content.Reader()); err != nil {
-			broken = errors.Join(broken, err)
-			return true
-		}
-		if bytes.Contains(body.Bytes(), digest) && (fit == nil || fit(path, a)) {
+		if bytes.Contains(body, digest) && (fit == nil || fit(path, a)) {
 			naming = a
 		}
 		return naming == nil

@@ -165,9 +165,19 @@ func Lists(repo *Repository, d *pb.Document) bool {
 	return repo.Hosted != nil && d.GetHosted() != "" && len(d.GetNames()) == 0 && len(d.GetSources()) == 0 && !d.GetSnapshot()
 }
 
+// Below is a repository that is mounted below another, with what of its packages
+// may be shown in a list of the other's.
+type Below struct {
+	Repository *Repository
+	// Path is that of its mount below the other's.
+	Path     string
+	Readable func(name string) bool
+}
+
 // Listed answers a document that [Lists] for one who may read only some packages,
-// as if there were no others. It is made for this one, and not kept.
-func (c *Cache) Listed(ctx context.Context, repo *Repository, d *pb.Document, base string, readable func(name string) bool) (*Answer, error) {
+// as if there were no others, with those of repositories below. It is made for this
+// one, and not kept.
+func (c *Cache) Listed(ctx context.Context, repo *Repository, d *pb.Document, base string, readable func(name string) bool, below []Below) (*Answer, error) {
 	if err := c.pass(ctx, repo, d.GetNames()...); err != nil {
 		return nil, err
 	}
@@ -175,6 +185,20 @@ func (c *Cache) Listed(ctx context.Context, repo *Repository, d *pb.Document, ba
 	d.Query = true // it tells nothing of what there is
 	m := newMaking(c, repo, d, base, anyKept)
 	m.own, m.readable = true, readable
+	for _, b := range below {
+		if err := c.pass(ctx, b.Repository); err != nil {
+			return nil, err
+		}
+		names, err := c.hostedNames(b.Repository, d)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if b.Readable(name) {
+				m.below = append(m.below, &pb.HostedPackage{Name: b.Path + "/" + name})
+			}
+		}
+	}
 	r, err := m.render(ctx)
 	if err != nil {
 		return nil, err

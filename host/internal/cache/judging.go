@@ -104,17 +104,22 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 		p.Floors, err = m.c.withLogs(m.repo, p.Floors, facts)
 		return shown(p, facts), err
 	}
+	before := seen
+	if seen.unseen() {
+		seen = nil
+	}
 	next, fresh := seen.observe(facts, m.c.look(m.repo, m.checked()))
 	if m.d.GetHistory() {
 		next.remember(seen, facts, m.checked())
-		if seen == nil {
-			beside, err := m.c.floorsBeside(m.repo, m.d, next, facts, m.checked())
-			if err != nil {
-				return false, err
-			}
-			fresh = fresh || beside
+	}
+	switch {
+	case m.d.GetHistory() && seen == nil:
+		beside, err := m.c.floorsBeside(m.repo, m.d, before, next, facts, m.checked())
+		if err != nil {
+			return false, err
 		}
-	} else if fresh {
+		fresh = fresh || beside
+	case fresh:
 		if err := m.c.floorsOfHistory(m.repo, seen, next); err != nil {
 			return false, err
 		}

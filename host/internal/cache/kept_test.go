@@ -14,10 +14,11 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/host/internal/upstream"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
-func newCache(t *testing.T) *Cache {
+func newCache(t testing.TB) *Cache {
 	t.Helper()
 	d, err := store.Open(filepath.Join(t.TempDir(), "d"), hclog.NewNullLogger())
 	if err != nil {
@@ -45,6 +46,7 @@ func newRepository() *Repository {
 	return &Repository{
 		Repository: &config.Repository{Name: "r", Plugin: "x", TTL: time.Minute, NegativeTTL: time.Minute},
 		Describe:   &pb.DescribeResponse{CompleteListings: true},
+		Upstreams:  &upstream.Set{},
 	}
 }
 

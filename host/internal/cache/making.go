@@ -45,8 +45,9 @@ type making struct {
 	own    bool // whether upstream is not asked
 	// readable says which packages of ours may be shown; nil: all.
 	readable func(name string) bool
-	ours     []string // names that a list of upstream's has, though they are ours
-	weight   int64    // of the rendering slot held
+	below    []*pb.HostedPackage // of repositories below, see [Cache.Listed]
+	ours     []string            // names that a list of upstream's has, though they are ours
+	weight   int64               // of the rendering slot held
 	epoch    uint64
 }
 
@@ -344,6 +345,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 	if m.readable != nil {
 		m.hosted = slices.DeleteFunc(m.hosted, func(p *pb.HostedPackage) bool { return !m.readable(p.GetName()) })
 	}
+	m.hosted = append(m.hosted, m.below...)
 	if m.without != nil && len(m.hosted) == 0 {
 		return nil, m.without
 	}
@@ -402,6 +404,9 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			sink.abort()
 			floors = p.Floors
 			continue
+		}
+		if err := m.noteUnseen(failure); err != nil { // as on a full disk
+			m.c.log.Warn("that upstream has no such document is not noted: when it has, it counts as known", "repository", m.repo.Name, "document", m.d.GetPath(), "error", err)
 		}
 		if err := m.observeLogs(done.GetLogs()); err != nil {
 			sink.abort()

@@ -6,6 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"mime"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,31 +41,119 @@ func (c *Cache) servedWith(repo *Repository, plan *pb.Artifact) (*found, error) 
 	return &found{fact: factOf(plan)}, nil
 }
 
-// heldWith is what is known of a file that one names which is held back; nil: none
-// does. What is held back is fetched for that, and kept where nobody is served it
-// from.
+// heldWith is what is known of a file that one names which is held back, or that one
+// names which it names, and so on; nil: none does. What is held back is fetched for
+// that, and kept where nobody is served it from.
 func (c *Cache) heldWith(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*found, error) {
-	digest := plan.GetDigest().GetSum()
-	if plan.GetNamedIn() == "" || len(digest) == 0 {
+	if plan.GetNamedIn() == "" || len(plan.GetDigest().GetSum()) == 0 {
 		return nil, nil
 	}
 	held, err := c.heldBelow(repo, strings.TrimSuffix(plan.GetNamedIn(), "*"))
 	if err != nil {
 		return nil, err
 	}
+	w := &within{c: c, repo: repo, plan: plan, base: base, left: maxLooks, seen: map[string]bool{}}
 	for path, since := range held {
-		body, err := c.aside(ctx, repo, path, base)
-		if isNotFound(err) {
-			continue // it is gone
-		}
-		if err != nil {
+		if leads, err := w.leads(ctx, path); err != nil {
 			return nil, err
-		}
-		if bytes.Contains(body, []byte(hex.EncodeToString(digest))) {
+		} else if leads {
 			return &found{fact: factOf(plan), since: since, floored: true}, nil
 		}
 	}
 	return nil, nil
+}
+
+// within looks for the digest of a file in others that are held back.
+type within struct {
+	c    *Cache
+	repo *Repository
+	plan *pb.Artifact
+	base string
+	left int             // how many more may be asked for what they are
+	seen map[string]bool // paths
+}
+
+// leads reports whether a file that is held back names the one looked for, or leads
+// to one that does.
+func (w *within) leads(ctx context.Context, path string) (bool, error) {
+	digest := []byte(hex.EncodeToString(w.plan.GetDigest().GetSum()))
+	for paths := []string{path}; len(paths) > 0; paths = paths[1:] {
+		body, typ, err := w.c.aside(ctx, w.repo, paths[0], w.base)
+		if isNotFound(err) {
+			continue // it is gone
+		}
+		if err != nil {
+			return false, err
+		}
+		if bytes.Contains(body, digest) {
+			return true, nil
+		}
+		if len(w.plan.GetLeafTypes()) == 0 || leaf(w.plan, typ) {
+			continue
+		}
+		for _, text := range digestText.FindAll(body, -1) {
+			next := strings.TrimSuffix(w.plan.GetNamedIn(), "*") + string(text)
+			if w.seen[next] || w.left == 0 {
+				continue
+			}
+			w.seen[next] = true
+			w.left--
+			if names, err := w.names(ctx, next); err != nil {
+				return false, err
+			} else if names {
+				paths = append(paths, next)
+			}
+		}
+	}
+	return false, nil
+}
+
+// digestText is a digest as files name others by it.
+var digestText = regexp.MustCompile(`\b(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\b`)
+
+// names reports whether a file that one which is held back names may name others,
+// and is not served for another reason.
+func (w *within) names(ctx context.Context, path string) (bool, error) {
+	plan, err := w.c.Plan(ctx, w.repo, w.base, &pb.Request{Method: "GET", Path: path})
+	a := plan.GetArtifact()
+	if err != nil || a == nil {
+		return false, err
+	}
+	if typ := w.c.typeThere(ctx, w.repo, a); typ == "" || leaf(w.plan, typ) {
+		return false, nil
+	}
+	if f, err := w.c.historyOf(w.repo, a); f != nil && !f.floored || err != nil {
+		return false, err
+	}
+	served, err := w.c.servedWith(w.repo, a)
+	return served == nil, err
+}
+
+// leaf reports whether files of a content type name no others.
+func leaf(plan *pb.Artifact, contentType string) bool {
+	typ, _, err := mime.ParseMediaType(contentType)
+	return err == nil && slices.Contains(plan.GetLeafTypes(), typ)
+}
+
+// typeThere is the content type of a file with a digest, as it is kept or as
+// upstream says once and for all; empty: it does not say, or cannot be asked.
+func (c *Cache) typeThere(ctx context.Context, repo *Repository, plan *pb.Artifact) string {
+	if a := c.knownArtifact(repo, artifactName(repo, plan.GetPath())); a != nil {
+		return a.Type
+	}
+	for _, s := range plan.GetSources() {
+		s = proto.CloneOf(s)
+		s.Head = true
+		head, _, err := c.source(ctx, repo, s, func(kept *source) bool { return kept.found() || repo.withinTTL(kept) })
+		if err != nil {
+			c.log.Debug("it cannot be asked of what kind a file is", "repository", repo.Name, "file", plan.GetPath(), "error", err)
+			return ""
+		}
+		if head.found() {
+			return head.Header["content-type"]
+		}
+	}
+	return ""
 }
 
 // factOf is what a plan says of its file.
@@ -94,17 +185,21 @@ func (c *Cache) heldBelow(repo *Repository, folder string) (map[string]time.Time
 }
 
 // aside is a file that is held back, as far as it is no larger than one that names
-// others.
-func (c *Cache) aside(ctx context.Context, repo *Repository, path, base string) ([]byte, error) {
+// others, and its content type.
+func (c *Cache) aside(ctx context.Context, repo *Repository, path, base string) (content []byte, contentType string, err error) {
 	plan, err := c.Plan(ctx, repo, base, &pb.Request{Method: "GET", Path: path})
 	if err != nil || len(plan.GetArtifact().GetDigest().GetSum()) == 0 {
-		return nil, err
+		return nil, "", err
 	}
 	aside := proto.CloneOf(plan.GetArtifact())
 	aside.Path, aside.Ungated, aside.Facts = asidePath(path, aside.GetDigest()), true, nil
 	body, err := c.landed(ctx, repo, aside, base)
 	if err != nil || body.Size > maxNaming {
-		return nil, err
+		return nil, "", err
 	}
-	return c.blobs.Read(body.Digest, body.Size)
+	if a := c.knownArtifact(repo, artifactName(repo, aside.GetPath())); a != nil {
+		contentType = a.Type
+	}
+	content, err = c.blobs.Read(body.Digest, body.Size)
+	return content, contentType, err
 }

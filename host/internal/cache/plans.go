@@ -40,7 +40,7 @@ func (r PlanRequest) key() string { return key(r.Method, r.Target, r.Vary, r.Bas
 
 // planName is where the plan of a request is kept, and what marks it as that one.
 func planName(repo *Repository, r PlanRequest) (name string, mark [sha256.Size]byte) {
-	mark = sha256.Sum256([]byte(key(repo.generation(), strings.Join(repo.Hosts, " "), r.key())))
+	mark = sha256.Sum256([]byte(key(repo.generation(), strings.Join(repo.Hosts, " "), strings.Join(repo.Upstreams.Roles(), " "), r.key())))
 	if strings.Contains(r.Target, "?") || r.Vary != "" {
 		h := shortHash(r.key())
 		return fmt.Sprintf("%s?%04x", key(PlanKey+repo.Name, ""), binary.BigEndian.Uint32(h[:])%planPlaces), mark

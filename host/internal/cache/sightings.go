@@ -17,8 +17,11 @@ import (
 // sightings are what we saw of a document over time. They cannot be fetched
 // again, so they are kept in the store, and their bodies are pinned.
 type sightings struct {
-	// First and Last are when upstream first and last showed the document.
+	// First and Last are when upstream first and last showed the document. First
+	// zero: it never did, when it was asked last.
 	First, Last time.Time
+	// Asked are the upstreams that did not have it, where none ever showed it.
+	Asked string `json:",omitempty"`
 	// Known are the marks of every file seen, sorted; inline while small.
 	Known  []byte `json:",omitempty"`
 	Digest blobs.Digest
@@ -102,24 +105,27 @@ func (c *Cache) sightings(repo *Repository, path string) (*sightings, error) {
 	if path == "" {
 		return nil, nil
 	}
-	value, err := c.dir.Keep.Get(sightingsName(repo, path))
-	if err != nil {
-		if lost(err) {
-			return nil, nil
-		}
-		return nil, err
-	}
-	s := &sightings{}
-	if err := json.Unmarshal(value, s); err != nil {
-		return nil, err
-	}
-	if s.Size > 0 {
+	s, err := c.sightingsAt(sightingsName(repo, path))
+	if s != nil && s.Size > 0 {
 		if s.Known, err = c.blobs.Read(s.Digest, s.Size); lost(err) {
 			c.log.Error("the list of files seen before is gone; what is there now counts as known", "repository", repo.Name, "document", path)
 			s.lost, err = true, nil
 		}
 	}
 	return s, err
+}
+
+// sightingsAt is a record of sightings as it is kept; nil: there is none.
+func (c *Cache) sightingsAt(name string) (*sightings, error) {
+	value, err := c.dir.Keep.Get(name)
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
+	s := &sightings{}
+	if err := json.Unmarshal(value, s); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // floors as policy wants them.
@@ -311,19 +317,13 @@ func (c *Cache) confirm(repo *Repository, path string, at time.Time) error {
 	mu := c.lockRecord(sightingsName(repo, path))
 	mu.Lock()
 	defer mu.Unlock()
-	value, err := c.dir.Keep.Get(sightingsName(repo, path))
-	if err != nil {
-		return ignoreMissing(err)
-	}
-	s := &sightings{}
-	if err := json.Unmarshal(value, s); err != nil {
+	s, err := c.sightingsAt(sightingsName(repo, path))
+	if s == nil || err != nil || !at.After(s.Last) {
 		return err
 	}
-	if !at.After(s.Last) {
-		return nil
-	}
 	s.Last = at
-	if value, err = json.Marshal(s); err != nil {
+	value, err := json.Marshal(s)
+	if err != nil {
 		return err
 	}
 	return c.dir.Keep.Apply(store.Change{sightingsName(repo, path): value})

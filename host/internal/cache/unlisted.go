@@ -24,11 +24,13 @@ import (
 const maxLooks = 32
 
 // lookAgain looks at the documents with a history that may tell of a file, those
-// seen last first, as far as their time is over.
+// seen last first and those that upstream never had last, as far as their time is
+// over.
 func (c *Cache) lookAgain(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) error {
 	type seenAt struct {
-		path string
-		last time.Time
+		path   string
+		last   time.Time
+		unseen bool
 	}
 	var all []seenAt
 	var broken error
@@ -42,14 +44,22 @@ func (c *Cache) lookAgain(ctx context.Context, repo *Repository, plan *pb.Artifa
 			if broken = json.Unmarshal(value, s); broken != nil {
 				return false
 			}
-			all = append(all, seenAt{strings.TrimPrefix(k, prefix), s.Last})
+			all = append(all, seenAt{strings.TrimPrefix(k, prefix), s.Last, s.unseen()})
 			return true
 		})
 		if err := errors.Join(err, broken); err != nil {
 			return err
 		}
 	}
-	slices.SortFunc(all, func(a, b seenAt) int { return b.last.Compare(a.last) })
+	slices.SortFunc(all, func(a, b seenAt) int {
+		if a.unseen != b.unseen {
+			if b.unseen {
+				return -1
+			}
+			return 1
+		}
+		return b.last.Compare(a.last)
+	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	for _, one := range all[:min(len(all), maxLooks)] {

@@ -255,23 +255,28 @@ func (c *Cache) historyOf(repo *Repository, plan *pb.Artifact) (*found, error) {
 // nil: nothing.
 func (c *Cache) historyBelow(repo *Repository, folder, path string) (oldest *found, err error) {
 	var broken error
+	moved := false
 	err = c.dir.Keep.Each(sightingsName(repo, folder), false, func(_ string, value []byte) bool {
 		s := &sightings{}
 		if broken = json.Unmarshal(value, s); broken != nil {
 			return false
 		}
-		for _, k := range s.known() {
+		for i, k := range s.known() {
 			if k.GetFact().GetPath() != path {
 				continue
 			}
 			f := &found{fact: k.GetFact(), exact: true}
 			f.since, f.floored = sinceOf(k.GetFact(), s.floors())
+			moved = moved || f.floored && i > 0
 			if oldest == nil || f.since.Before(oldest.since) {
 				oldest = f
 			}
 		}
 		return true
 	})
+	if oldest != nil {
+		oldest.moved = moved
+	}
 	return oldest, errors.Join(err, broken)
 }
 
@@ -307,12 +312,13 @@ func (c *Cache) historyOfVersion(repo *Repository, name, version string) (oldest
 
 // floorsBeside adds to the first look at a document with a history the floors of
 // files that documents beside it told of: what is held back there is not old
-// here. What nothing tells of begins its cool-down when a list was first seen to
-// have the document that it once was seen without.
-func (c *Cache) floorsBeside(repo *Repository, d *pb.Document, first *sightings, facts []*pb.Fact, at time.Time) (added bool, err error) {
+// here, unless it is only because those documents are new themselves and this one
+// is not. What nothing tells of begins its cool-down where the document was once
+// seen to be missing. Before is what was seen of it then.
+func (c *Cache) floorsBeside(repo *Repository, d *pb.Document, before, first *sightings, facts []*pb.Fact, at time.Time) (added bool, err error) {
 	path, _, _ := strings.Cut(d.GetPath(), "?")
 	folder := folderOf(path)
-	listed, err := c.listedSince(repo, d, at)
+	appeared, listed, err := c.sinceUnseen(repo, d, before, at)
 	if err != nil {
 		return false, err
 	}
@@ -321,10 +327,10 @@ func (c *Cache) floorsBeside(repo *Repository, d *pb.Document, first *sightings,
 		if err != nil {
 			return added, err
 		}
-		since := listed
+		since := appeared
 		if known != nil {
 			since = time.Time{}
-			if known.floored {
+			if known.floored && (known.moved || !listed) {
 				since = known.since
 			}
 		}
@@ -365,14 +371,16 @@ func folderOf(path string) string { return path[:strings.LastIndexByte(path, '/'
 
 // listedSince is when the list that a document is in was first seen with it after
 // it was seen without it; zero: it never was without it, or there is no such list.
-func (c *Cache) listedSince(repo *Repository, d *pb.Document, at time.Time) (time.Time, error) {
+// Listed says that it was in the list from the first look on.
+func (c *Cache) listedSince(repo *Repository, d *pb.Document, at time.Time) (since time.Time, listed bool, err error) {
 	list, err := c.sightings(repo, d.GetListing())
 	if list == nil || err != nil || len(d.GetNames()) != 1 {
-		return time.Time{}, err
+		return time.Time{}, false, err
 	}
 	f := &pb.Fact{Name: d.GetNames()[0], Version: d.GetListed(), Path: d.GetPath()}
 	next, _ := list.observe([]*pb.Fact{f}, c.look(repo, at))
-	return next.floors()[keyOf(f)], nil
+	since = next.floors()[keyOf(f)]
+	return since, since.IsZero() && !list.lost, nil
 }
 
 // about asks the plugin which document tells about a version.

@@ -125,6 +125,9 @@ func (x *explainCommand) Run(e *env) error {
 		line("published", a.Published)
 		line("package first seen here", a.FirstSeen)
 		line("will be served from", a.Until)
+		for _, v := range a.StandsFor {
+			fmt.Fprintf(e.out, "  stands for %s\n", v)
+		}
 		for _, f := range a.Files {
 			fmt.Fprintf(e.out, "  file %s\n", f)
 		}
@@ -226,5 +229,9 @@ func describeExemption(x policy.Exemption) string {
 	if !x.Expires.IsZero() {
 		until = "until " + cooldown.Instant(x.Expires)
 	}
-	return fmt.Sprintf("%s: %s %s is exempt %s: %s", x.Plugin, x.Name, x.Version, until, x.Reason)
+	version := x.Version
+	if x.As != "" {
+		version += " (" + x.As + ")"
+	}
+	return fmt.Sprintf("%s: %s %s is exempt %s: %s", x.Plugin, x.Name, version, until, x.Reason)
 }

@@ -105,6 +105,7 @@ type Target struct {
 type matched struct {
 	repo          *cache.Repository
 	name, version string
+	as            string // what the version was called that only stood for it; empty: it is itself
 }
 
 // match finds the repositories that a purl is about.
@@ -127,7 +128,7 @@ func (d *Daemon) match(ctx context.Context, t Target) ([]matched, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, matched{repo, name, p.Version})
+		out = append(out, matched{repo: repo, name: name, version: p.Version})
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("no repository here holds packages of type %q", p.Type)
@@ -305,7 +306,7 @@ func (d *Daemon) exempt(ctx context.Context, e Exempting) (Exempted, error) {
 	if err != nil {
 		return Exempted{}, err
 	}
-	x := policy.Exemption{Plugin: m.repo.Plugin, Name: m.name, Version: m.version, Reason: e.Reason, Created: time.Now(), Expires: e.Expires}
+	x := policy.Exemption{Plugin: m.repo.Plugin, Name: m.name, Version: m.version, As: m.as, Reason: e.Reason, Created: time.Now(), Expires: e.Expires}
 	if err := d.policy.Exempt(x); err != nil {
 		return Exempted{}, err
 	}
@@ -338,7 +339,7 @@ func (d *Daemon) asListed(ctx context.Context, all []matched) (m matched, unlist
 			switch len(x.StandsFor) {
 			case 0:
 			case 1:
-				m.version = x.StandsFor[0]
+				m.version, m.as = x.StandsFor[0], x.Version
 			default:
 				return m, "", fmt.Errorf("%s %s stood for several versions that may be meant: exempt one of %s", x.Name, x.Version, strings.Join(x.StandsFor, ", "))
 			}
@@ -356,23 +357,35 @@ func (d *Daemon) revoke(ctx context.Context, t Target) (struct{}, error) {
 		return struct{}{}, err
 	}
 	for _, m := range found {
-		// It has the spelling that was listed when it was made.
-		var versions []string
+		// It has the spelling that was listed when it was made, or is of what the
+		// version stood for then.
+		var versions, meant []string
 		for _, x := range d.policy.Exemptions() {
-			if x.Plugin == m.repo.Plugin && x.Name == m.name {
-				versions = append(versions, x.Version)
+			if x.Plugin != m.repo.Plugin || x.Name != m.name {
+				continue
+			}
+			versions = append(versions, x.Version)
+			if x.Version == m.version || x.As == m.version {
+				meant = append(meant, x.Version)
 			}
 		}
-		version := m.version
-		if !slices.Contains(versions, version) {
-			other, err := d.cache.SameVersion(ctx, m.repo, m.name, version, versions)
+		if len(meant) == 0 {
+			other, err := d.cache.SameVersion(ctx, m.repo, m.name, m.version, versions)
 			if err != nil {
 				return struct{}{}, err
 			}
-			version = cmp.Or(other, version)
+			meant = append(meant, cmp.Or(other, m.version))
 		}
-		if was, err := d.policy.Revoke(m.repo.Plugin, m.name, version); was || err != nil {
-			return struct{}{}, err
+		revoked := false
+		for _, version := range meant {
+			was, err := d.policy.Revoke(m.repo.Plugin, m.name, version)
+			if err != nil {
+				return struct{}{}, err
+			}
+			revoked = revoked || was
+		}
+		if revoked {
+			return struct{}{}, nil
 		}
 	}
 	return struct{}{}, fmt.Errorf("there is no exemption for %s %s", found[0].name, found[0].version)

@@ -65,7 +65,7 @@ type Result struct {
 // Scan looks at all directories of a repository. An error says that it could
 // not be finished; what was found until then is served.
 func (s *Scanner) Scan(ctx context.Context, repo *cache.Repository) (Result, error) {
-	known, err := s.known(repo.Name)
+	known, err := s.known(repo.Name, rolesOf(repo))
 	if err != nil {
 		return Result{}, err
 	}

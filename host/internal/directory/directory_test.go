@@ -19,6 +19,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	"github.com/entrepot-registry/entrepot/host/internal/config"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
+	"github.com/entrepot-registry/entrepot/host/internal/upstream"
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -66,6 +67,7 @@ func newTree(t testing.TB, match ...string) *tree {
 	tr.repo = &cache.Repository{
 		Repository: &config.Repository{Name: "r", Hosted: &config.Hosted{}, Directories: []*config.Directory{{Path: tr.root, Match: match}}},
 		Describe:   &pb.DescribeResponse{},
+		Upstreams:  &upstream.Set{},
 	}
 	return tr
 }

@@ -20,6 +20,9 @@ type seen struct {
 	Name, Version, Path string `json:",omitempty"`
 	// Parts are those of an archive that holds several files.
 	Parts []part `json:",omitempty"`
+	// Upstreams are the roles of those that there were when an archive was looked
+	// into, by which its parts may be named.
+	Upstreams string `json:",omitempty"`
 }
 
 // stamp is by what a file is known to be as it was.
@@ -61,15 +64,16 @@ func (x *index) met(file string, now stamp) (known, unchanged bool) {
 	return known, known && stamp == x.stamp(now)
 }
 
-// known reads what is remembered of a repository's files.
-func (s *Scanner) known(repository string) (*index, error) {
+// known reads what is remembered of a repository's files. Archives that were looked
+// into beside other upstreams are to be looked into again.
+func (s *Scanner) known(repository, upstreams string) (*index, error) {
 	x := &index{seed: maphash.MakeSeed(), files: map[uint64]uint64{}}
 	prefix := seenName(repository, "")
 	var broken error
 	err := s.keep.Each(prefix, false, func(k string, value []byte) bool {
 		var f seen
 		broken = json.Unmarshal(value, &f)
-		if f.Again {
+		if f.Again || len(f.Parts) > 0 && f.Upstreams != upstreams {
 			f.stamp = stamp{}
 		}
 		x.files[x.name(strings.TrimPrefix(k, prefix))] = x.stamp(f.stamp)

@@ -240,13 +240,16 @@ func (w *walk) meet(f *found) error {
 	if _, unchanged := w.known.met(f.file, now); unchanged {
 		return nil
 	}
-	f.seen = seen{stamp: now}
+	f.seen = seen{stamp: now, Upstreams: rolesOf(w.repo)}
 	w.found = append(w.found, f)
 	if len(w.found) >= batch {
 		return w.flush()
 	}
 	return nil
 }
+
+// rolesOf are the roles of the upstreams that there are beside directories.
+func rolesOf(repo *cache.Repository) string { return strings.Join(repo.Upstreams.Roles(), " ") }
 
 // flush looks into the files that were found and puts them into the catalogue.
 func (w *walk) flush() error {

@@ -27,6 +27,9 @@ import (
 type Exemption struct {
 	// Plugin is the ecosystem; Name is the package's canonical name.
 	Plugin, Name, Version string
+	// As is what the version was called when this was made, where that only stood
+	// for it, as a tag; empty: it was named itself.
+	As string `json:",omitempty"`
 	// Reason is why, for people.
 	Reason string
 	// Created is when it was made.

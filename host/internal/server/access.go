@@ -55,7 +55,9 @@ type asker struct {
 	wrong error
 	needs
 	// readable says what may be shown of a list of packages; nil: all.
-	readable       func(name string) bool
+	readable func(name string) bool
+	// below are repositories below whose packages are in it too.
+	below          []cache.Below
 	result, detail string // of what was refused
 }
 
@@ -220,15 +222,59 @@ func (s *Server) authorize(w *recorder, r *http.Request, repo *cache.Repository,
 			return w.refuse(err)
 		}
 	}
-	if d := rt.plan.GetDocument(); err != nil && cache.Lists(repo, d) {
-		readable, err := w.identity.List(repo.Name, w.prefix, repo.Names)
-		if err != nil {
-			return w.refuse(err)
+	d := rt.plan.GetDocument()
+	below := s.below(w, d)
+	if err != nil && (cache.Lists(repo, d) || len(below) > 0) {
+		readable, refused := w.identity.List(repo.Name, w.prefix, repo.Names)
+		var denied *access.Denied
+		switch {
+		case refused == nil:
+			w.readable = readable
+		case len(below) > 0 && errors.As(refused, &denied) && !denied.LogIn:
+			w.readable = func(string) bool { return false }
+		default:
+			return w.refuse(refused)
 		}
-		w.readable, w.result, w.detail = readable, "", ""
-		return nil
+		w.result, w.detail, err = "", "", nil
+	}
+	if err == nil && len(below) > 0 {
+		w.below = below
+		w.readable = s.reached(w.prefix, repo, w.readable)
 	}
 	return err
+}
+
+// below are the repositories below the one asked whose packages are in a list of
+// its own, as far as the one who asks may see some of them.
+func (s *Server) below(w *recorder, d *pb.Document) (all []cache.Below) {
+	if !d.GetMountedBelow() {
+		return nil
+	}
+	for _, m := range s.site.Load().mounts {
+		path, ok := strings.CutPrefix(m.prefix, w.prefix+"/")
+		if !ok || m.repo.Plugin != w.repo.Plugin || m.repo.Hosted == nil {
+			continue
+		}
+		var readable func(string) bool
+		if !slices.Contains(m.repo.Anonymous, access.Read) {
+			var err error
+			if readable, err = w.identity.List(m.repo.Name, w.prefix, m.repo.Names); err != nil {
+				continue
+			}
+		}
+		all = append(all, cache.Below{Repository: m.repo, Path: path, Readable: s.reached(m.prefix, m.repo, readable)})
+	}
+	return all
+}
+
+// reached reports of packages of a repository whether they may be read, and are not
+// hidden by another repository below. Readable nil: all may be read.
+func (s *Server) reached(prefix string, repo *cache.Repository, readable func(name string) bool) func(name string) bool {
+	site := s.site.Load()
+	return func(name string) bool {
+		m := site.find(prefix + "/" + name)
+		return m != nil && m.repo == repo && (readable == nil || readable(name))
+	}
 }
 
 // challenge tells a client how to log in, and for what.

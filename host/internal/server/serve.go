@@ -50,7 +50,7 @@ func (s *Server) serveDocument(w *recorder, r *http.Request, repo *cache.Reposit
 		var err error
 		switch {
 		case w.readable != nil:
-			answer, err = s.cache.Listed(r.Context(), repo, d, rt.base, w.readable)
+			answer, err = s.cache.Listed(r.Context(), repo, d, rt.base, w.readable, w.below)
 		case len(d.GetNames()) == 1 && s.probes(w, r, repo, d, d.GetNames()[0]):
 			answer, err = s.probed(r.Context(), repo, d, rt.base)
 		default:

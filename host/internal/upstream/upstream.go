@@ -135,6 +135,7 @@ type registry struct {
 type Set struct {
 	registries []*registry
 	main       string // role of sources that name none
+	roles      []string
 	other      *http.Client
 	observe    Observer
 	stall      time.Duration
@@ -206,6 +207,9 @@ func New(o Options) (*Set, error) {
 		client, err := newClient(s, guard, u, o.UserAgent)
 		if err != nil {
 			return nil, fmt.Errorf("upstream %q: %w", u.Name, err)
+		}
+		if !slices.Contains(s.roles, role) {
+			s.roles = append(s.roles, role)
 		}
 		s.registries = append(s.registries, &registry{
 			name:     u.Name,
@@ -287,6 +291,24 @@ func (s *Set) Role(role string) bool {
 		}
 	}
 	return false
+}
+
+// Roles are those that there is an upstream of, in order.
+func (s *Set) Roles() []string { return s.roles }
+
+// Of are the addresses of the upstreams that a source of a role is asked of, in
+// order.
+func (s *Set) Of(role string) []string {
+	if role == "" {
+		role = s.main
+	}
+	var out []string
+	for _, u := range s.registries {
+		if u.role == role {
+			out = append(out, u.base.String())
+		}
+	}
+	return out
 }
 
 // Bases are the addresses of the upstreams, in order, for people.

@@ -1319,7 +1319,9 @@ type Repository struct {
 	BaseUrl string `protobuf:"bytes,3,opt,name=base_url,json=baseUrl,proto3" json:"base_url,omitempty"`
 	// Host names, with a port or without, in lower case, that the host is asked by
 	// besides the one of its external address.
-	Hosts         []string `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Hosts []string `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// Roles that upstreams are configured in; empty: it is not known which.
+	Upstreams     []string `protobuf:"bytes,5,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1378,6 +1380,13 @@ func (x *Repository) GetBaseUrl() string {
 func (x *Repository) GetHosts() []string {
 	if x != nil {
 		return x.Hosts
+	}
+	return nil
+}
+
+func (x *Repository) GetUpstreams() []string {
+	if x != nil {
+		return x.Upstreams
 	}
 	return nil
 }
@@ -2003,7 +2012,10 @@ type Artifact struct {
 	Head *Head `protobuf:"bytes,14,opt,name=head,proto3" json:"head,omitempty"`
 	// Pattern of paths here, which ends in /*, of files that may name this one by
 	// its digest, in hexadecimal; empty: none.
-	NamedIn       string `protobuf:"bytes,15,opt,name=named_in,json=namedIn,proto3" json:"named_in,omitempty"`
+	NamedIn string `protobuf:"bytes,15,opt,name=named_in,json=namedIn,proto3" json:"named_in,omitempty"`
+	// Content types of files there that name no others there; all others may name
+	// such as name others in turn. Empty: none does.
+	LeafTypes     []string `protobuf:"bytes,16,rep,name=leaf_types,json=leafTypes,proto3" json:"leaf_types,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2143,6 +2155,13 @@ func (x *Artifact) GetNamedIn() string {
 	return ""
 }
 
+func (x *Artifact) GetLeafTypes() []string {
+	if x != nil {
+		return x.LeafTypes
+	}
+	return nil
+}
+
 // Head is what upstream said of a file.
 type Head struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2248,7 +2267,11 @@ type Document struct {
 	LookedUp bool `protobuf:"varint,16,opt,name=looked_up,json=lookedUp,proto3" json:"looked_up,omitempty"`
 	// Where it tells about a version (PlanRequest.about): what all spellings of that
 	// have in common; empty: it has no other.
-	Canonical     string `protobuf:"bytes,17,opt,name=canonical,proto3" json:"canonical,omitempty"`
+	Canonical string `protobuf:"bytes,17,opt,name=canonical,proto3" json:"canonical,omitempty"`
+	// Whether the hosted packages of repositories of the plugin that are mounted below
+	// this one are among those of the pattern, by their names with the rest of the
+	// path before them.
+	MountedBelow  bool `protobuf:"varint,18,opt,name=mounted_below,json=mountedBelow,proto3" json:"mounted_below,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2400,6 +2423,13 @@ func (x *Document) GetCanonical() string {
 		return x.Canonical
 	}
 	return ""
+}
+
+func (x *Document) GetMountedBelow() bool {
+	if x != nil {
+		return x.MountedBelow
+	}
+	return false
 }
 
 // Reply answers with what stands here.
@@ -5651,13 +5681,14 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"Diagnostic\x12\x16\n" +
 	"\x06option\x18\x01 \x01(\tR\x06option\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"t\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\x92\x01\n" +
 	"\n" +
 	"Repository\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\foptions_json\x18\x02 \x01(\tR\voptionsJson\x12\x19\n" +
 	"\bbase_url\x18\x03 \x01(\tR\abaseUrl\x12\x14\n" +
-	"\x05hosts\x18\x04 \x03(\tR\x05hosts\"\xce\x01\n" +
+	"\x05hosts\x18\x04 \x03(\tR\x05hosts\x12\x1c\n" +
+	"\tupstreams\x18\x05 \x03(\tR\tupstreams\"\xce\x01\n" +
 	"\aRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x14\n" +
@@ -5697,7 +5728,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\tcounts_as\x18\b \x01(\tR\bcountsAs\"8\n" +
 	"\x06Digest\x12\x1c\n" +
 	"\talgorithm\x18\x01 \x01(\tR\talgorithm\x12\x10\n" +
-	"\x03sum\x18\x02 \x01(\fR\x03sum\"\x90\x05\n" +
+	"\x03sum\x18\x02 \x01(\fR\x03sum\"\xaf\x05\n" +
 	"\bArtifact\x128\n" +
 	"\aversion\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x127\n" +
@@ -5714,13 +5745,15 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05probe\x18\f \x01(\bR\x05probe\x12\x1b\n" +
 	"\tlooked_up\x18\r \x01(\bR\blookedUp\x12/\n" +
 	"\x04head\x18\x0e \x01(\v2\x1b.entrepot.ecosystem.v1.HeadR\x04head\x12\x19\n" +
-	"\bnamed_in\x18\x0f \x01(\tR\anamedIn\x1a:\n" +
+	"\bnamed_in\x18\x0f \x01(\tR\anamedIn\x12\x1d\n" +
+	"\n" +
+	"leaf_types\x18\x10 \x03(\tR\tleafTypes\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"=\n" +
 	"\x04Head\x12!\n" +
 	"\fcontent_type\x18\x01 \x01(\tR\vcontentType\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size\"\xc5\x04\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\xea\x04\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\x12\x14\n" +
@@ -5740,7 +5773,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05probe\x18\x0e \x01(\bR\x05probe\x12\x16\n" +
 	"\x06beside\x18\x0f \x01(\bR\x06beside\x12\x1b\n" +
 	"\tlooked_up\x18\x10 \x01(\bR\blookedUp\x12\x1c\n" +
-	"\tcanonical\x18\x11 \x01(\tR\tcanonical\x1a:\n" +
+	"\tcanonical\x18\x11 \x01(\tR\tcanonical\x12#\n" +
+	"\rmounted_below\x18\x12 \x01(\bR\fmountedBelow\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x01\n" +

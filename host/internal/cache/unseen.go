@@ -1,0 +1,113 @@
+package cache
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/entrepot-registry/entrepot/host/internal/store"
+	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
+)
+
+// That upstream did not have a document with a history is a look at it too: what
+// it has there later is new. Names that do not exist are without end, so that as
+// many are remembered as there are places; what comes to a place that is taken
+// has the one before forgotten.
+const (
+	unseenKey    = "unseen/"
+	unseenPlaces = 1 << 12
+)
+
+// unseen reports whether upstream was asked for the document and never had it.
+func (s *sightings) unseen() bool { return s != nil && s.First.IsZero() }
+
+// unseenAt reports whether the upstreams that a document is asked of now were asked
+// for it and never had it. That others did not have it says nothing.
+func (s *sightings) unseenAt(repo *Repository, d *pb.Document) bool {
+	return s.unseen() && s.Asked == askedOf(repo, d)
+}
+
+// askedOf are the upstreams that a document is asked of.
+func askedOf(repo *Repository, d *pb.Document) string {
+	var all []string
+	for _, s := range d.GetSources() {
+		all = append(all, repo.Upstreams.Of(s.GetRole())...)
+	}
+	return key(all...)
+}
+
+// lacking reports whether upstream said of all sources that it has no such thing.
+func (m *making) lacking() bool {
+	for _, s := range m.used {
+		if s.Status != http.StatusNotFound && s.Status != http.StatusGone {
+			return false
+		}
+	}
+	return len(m.used) > 0 && m.lack == nil && m.stale == nil && m.without == nil
+}
+
+// noteUnseen remembers that upstream does not have the document, of which nothing
+// else was seen. It is not synced: who loses it is where a fresh install is.
+func (m *making) noteUnseen(failure *pb.Failure) error {
+	if failure.GetKind() != pb.ErrorKind_ERROR_KIND_NOT_FOUND || !m.d.GetHistory() || m.known != nil && !m.known.unseen() || m.known.unseenAt(m.repo, m.d) || !m.lacking() {
+		return nil
+	}
+	if len(m.d.GetNames()) != 1 || !m.c.coolsDown(m.repo, m.d.GetNames()[0]) {
+		return nil
+	}
+	return m.c.putUnseen(m.repo, m.d, m.checked())
+}
+
+func (c *Cache) putUnseen(repo *Repository, d *pb.Document, at time.Time) error {
+	name := sightingsName(repo, d.GetPath())
+	h := shortHash(name)
+	place := fmt.Sprintf("%s%03x", unseenKey, binary.BigEndian.Uint32(h[:])%unseenPlaces)
+	c.unseenMu.Lock()
+	defer c.unseenMu.Unlock()
+	before, err := c.dir.Keep.Get(place)
+	if ignoreMissing(err) != nil {
+		return err
+	}
+	if former := string(before); former != "" && former != name {
+		if err := c.changeUnseen(former, nil); err != nil {
+			return err
+		}
+	}
+	if err := c.dir.Keep.Apply(store.Change{place: []byte(name)}); err != nil {
+		return err
+	}
+	return c.changeUnseen(name, &sightings{Last: at, Asked: askedOf(repo, d)})
+}
+
+// changeUnseen replaces what is remembered under a name, or removes it, unless
+// more was seen of the document meanwhile.
+func (c *Cache) changeUnseen(name string, to *sightings) error {
+	mu := c.lockRecord(name)
+	mu.Lock()
+	defer mu.Unlock()
+	now, err := c.sightingsAt(name)
+	if err != nil || now != nil && !now.unseen() {
+		return err
+	}
+	var value []byte
+	if to != nil {
+		if value, err = json.Marshal(to); err != nil {
+			return err
+		}
+	}
+	return c.dir.Keep.Apply(store.Change{name: value})
+}
+
+// sinceUnseen is since when a document with a history is there that upstream was
+// once seen without: when a list was first seen to have it that it was not in
+// before, or this look at it; zero: it was never seen without. Listed says that a
+// list had it from the first look on.
+func (c *Cache) sinceUnseen(repo *Repository, d *pb.Document, before *sightings, at time.Time) (since time.Time, listed bool, err error) {
+	since, listed, err = c.listedSince(repo, d, at)
+	if before.unseenAt(repo, d) && since.IsZero() {
+		return at, false, err
+	}
+	return since, listed, err
+}
