@@ -17,9 +17,11 @@ const PlanKey = "p/"
 
 const (
 	// planPlaces is how many plans are kept, in each repository, of what may be
-	// asked without end: one and the same address with ever new queries, or ever
-	// new headers. A new one takes the place of an older one.
-	planPlaces = 1 << 16
+	// asked without end: one and the same address with ever new queries, and
+	// headerPlaces of one address with ever new headers. A new one takes the place of
+	// an older one.
+	planPlaces   = 1 << 16
+	headerPlaces = 1 << 4
 	// longestKept is how long a request is whose plan is kept, in bytes.
 	longestKept = 2 << 10
 )
@@ -41,9 +43,13 @@ func (r PlanRequest) key() string { return key(r.Method, r.Target, r.Vary, r.Bas
 // planName is where the plan of a request is kept, and what marks it as that one.
 func planName(repo *Repository, r PlanRequest) (name string, mark [sha256.Size]byte) {
 	mark = sha256.Sum256([]byte(key(repo.generation(), strings.Join(repo.Hosts, " "), strings.Join(repo.Upstreams.Roles(), " "), r.key())))
-	if strings.Contains(r.Target, "?") || r.Vary != "" {
+	if strings.Contains(r.Target, "?") {
 		h := shortHash(r.key())
 		return fmt.Sprintf("%s?%04x", key(PlanKey+repo.Name, ""), binary.BigEndian.Uint32(h[:])%planPlaces), mark
+	}
+	if r.Vary != "" {
+		h := shortHash(r.Vary)
+		r.Vary = fmt.Sprintf("?%x", binary.BigEndian.Uint32(h[:])%headerPlaces)
 	}
 	return key(PlanKey+repo.Name, r.key()), mark
 }

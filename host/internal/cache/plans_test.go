@@ -10,22 +10,28 @@ import (
 )
 
 // TestPlansOfEverNewQueriesAreBounded names the places of more plans than are
-// kept.
+// kept, and of as many of addresses, which all are.
 func TestPlansOfEverNewQueriesAreBounded(t *testing.T) {
 	t.Parallel()
 	repo := newRepository()
 	repo.Ecosystem = &plugins.Plugin{}
-	places := map[string]bool{}
-	for i := range 3 * planPlaces {
-		r := PlanRequest{Method: "GET", Target: fmt.Sprint("/p?", i)}
-		if i%2 == 0 {
-			r = PlanRequest{Method: "GET", Target: "/p", Vary: fmt.Sprint(i)}
+	for _, row := range []struct {
+		name        string
+		of          func(i int) PlanRequest
+		least, most int
+	}{
+		{"queries", func(i int) PlanRequest { return PlanRequest{Target: fmt.Sprint("/p?", i)} }, 1000, planPlaces},
+		{"headers", func(i int) PlanRequest { return PlanRequest{Target: "/p", Vary: fmt.Sprint(i)} }, 2, headerPlaces},
+		{"addresses", func(i int) PlanRequest { return PlanRequest{Target: fmt.Sprint("/p", i), Vary: "text/html"} }, 2 * planPlaces, 2 * planPlaces},
+	} {
+		places := map[string]bool{}
+		for i := range 2 * planPlaces {
+			name, _ := planName(repo, row.of(i))
+			places[name] = true
 		}
-		name, _ := planName(repo, r)
-		places[name] = true
-	}
-	if len(places) > planPlaces {
-		t.Errorf("%d plans are kept", len(places))
+		if n := len(places); n < row.least || n > row.most {
+			t.Errorf("of %d %s %d plans are kept, want %d to %d", 2*planPlaces, row.name, n, row.least, row.most)
+		}
 	}
 }
 
