@@ -26,12 +26,15 @@ const (
 	leastGarbage = 6 << 20
 	mostGarbage  = 64 << 20 // for being busy
 	lookAtHeap   = time.Second
+	looksToRest  = 10 // in a row, with less than the least garbage made
 )
 
 // pace has the collector run for garbage in proportion to what is in use, until
 // the context ends, unless GOGC says otherwise. It would go by all that is
 // reserved, and most of that are tables of the databases, which are hardly
-// written to: there would be as much garbage as they are large.
+// written to: there would be as much garbage as they are large. For the same
+// reason Go would keep memory that it needed while busy; a host at rest gives it
+// back.
 func pace(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -40,14 +43,21 @@ func pace(ctx context.Context) {
 	tick := time.NewTicker(lookAtHeap)
 	defer tick.Stop()
 	var before uint64
-	for last := 0; ; {
+	for last, calm := 0, 0; ; {
 		metrics.Read(sample)
-		live, allocated := sample[0].Value.Uint64(), sample[1].Value.Uint64()
-		if percent := garbage(live, allocated-before); percent != last {
+		live, all := sample[0].Value.Uint64(), sample[1].Value.Uint64()
+		allocated := all - before
+		before = all
+		if percent := garbage(live, allocated); percent != last {
 			debug.SetGCPercent(percent)
 			last = percent
 		}
-		before = allocated
+		if calm++; allocated > leastGarbage {
+			calm = 0
+		}
+		if calm == looksToRest {
+			debug.FreeOSMemory()
+		}
 		select {
 		case <-ctx.Done():
 			return
