@@ -158,6 +158,7 @@ func TestRangeOfColdFileIsAnsweredWhileItArrives(t *testing.T) {
 	}
 	ask(t, "bytes=1000-1999", 1000, 2000)
 	ask(t, "bytes=0-0", 0, 1)
+	ask(t, "bytes=1048000-1048575", 1048000, 1<<20) // the last that arrived
 	for _, spec := range []string{fmt.Sprintf("bytes=%d-", size), "bytes=99999999-", "bytes=-0"} {
 		a := faultTry(t, http.MethodGet, address, "Range", spec)
 		if a.Status != http.StatusRequestedRangeNotSatisfiable || a.Header.Get("Content-Range") != fmt.Sprintf("bytes */%d", size) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -139,7 +140,7 @@ func (c *Cache) receive(ctx context.Context, repo *Repository, source *pb.Source
 	size := (*resp).Length
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval = resumeAfter
-	had := int64(0)
+	had, stalls := int64(0), 0
 	for try := 0; ; try++ {
 		err := copyShowing(to, (*resp).Body, w, f, repo.MaxArtifact)
 		if err == nil && size >= 0 && w.Size() != size {
@@ -150,11 +151,14 @@ func (c *Cache) receive(ctx context.Context, repo *Repository, source *pb.Source
 		}
 		broken := fmt.Errorf("%w: %s broke off after %d bytes: %w", errUpstreamBody, (*resp).URL, w.Size(), err)
 		if w.Size()-had >= publishEvery {
-			try = 0
+			try, stalls = 0, 0
 			pauses.Reset()
 		}
 		had = w.Size()
-		if try == resumes || w.Size() > 0 && etag == "" && (size < 0 || !digested) {
+		if errors.Is(err, upstream.ErrStalled) {
+			stalls++
+		}
+		if try == resumes || stalls > resumesStalled || w.Size() > 0 && etag == "" && (size < 0 || !digested) {
 			return broken
 		}
 		(*resp).Body.Close()
@@ -196,10 +200,27 @@ func continues(r *upstream.Response, offset, size int64) bool {
 
 var errTooLarge = fmt.Errorf("%w: larger than max_artifact", errUpstreamBody)
 
+// copyShowing copies a body into the growing file and tells those who follow it of
+// what arrived: of the first bytes at once, of more when it is much or time.
 func copyShowing(to io.Writer, from io.Reader, w *blobs.Writer, f *flight, limit int64) error {
+	var there atomic.Int64
+	there.Store(w.Size())
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		tick := time.NewTicker(publishAfter)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				f.show(there.Load())
+			case <-ended:
+				return
+			}
+		}
+	}()
 	buf := make([]byte, publishEvery)
-	told, at := int64(0), time.Now()
-	for {
+	for told := int64(0); ; {
 		n, err := from.Read(buf)
 		if n > 0 {
 			if w.Size()+int64(n) > limit {
@@ -208,9 +229,10 @@ func copyShowing(to io.Writer, from io.Reader, w *blobs.Writer, f *flight, limit
 			if _, err := to.Write(buf[:n]); err != nil {
 				return err
 			}
-			if show := w.Size() - withheld; show > told && (show-told >= publishEvery || told == 0 || time.Since(at) >= publishAfter) {
-				told, at = show, time.Now()
-				f.update(func() { f.shown = max(f.shown, show) })
+			there.Store(w.Size())
+			if told == 0 || w.Size()-told >= publishEvery {
+				told = w.Size()
+				f.show(told)
 			}
 		}
 		if err == io.EOF {

@@ -13,15 +13,19 @@ import (
 
 // How a file on its way is shown to those who follow it.
 const (
-	// withheld is how much of the end is kept back until the digest is right.
+	// withheld is how much of the end is kept back until the digest is right; where
+	// nobody says where that is, of what arrived.
 	withheld = 64 << 10
 	// publishEvery is how often progress is told, in bytes.
 	publishEvery = 256 << 10
-	// publishAfter is how often progress is told of slow bodies.
+	// publishAfter is how often it is told of slow bodies.
 	publishAfter = 10 * time.Millisecond
 	// resumes is how often a body that broke off is taken up again without that
 	// it got on.
 	resumes = 4
+	// resumesStalled is the same for a body that made no progress: each time takes
+	// as long as it may.
+	resumesStalled = 1
 	// resumeAfter is the pause before the second time; later ones are longer.
 	resumeAfter = 200 * time.Millisecond
 )
@@ -75,8 +79,27 @@ func (f *flight) update(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change()
+	f.tell()
+}
+
+// tell wakes those who follow. The flight is locked.
+func (f *flight) tell() {
 	close(f.changed)
 	f.changed = make(chan struct{})
+}
+
+// show lets those who follow read what they may of so many bytes that are there.
+func (f *flight) show(there int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	may := there - withheld
+	if f.size >= 0 {
+		may = min(there, f.size-withheld)
+	}
+	if may > f.shown {
+		f.shown = may
+		f.tell()
+	}
 }
 
 // fetchArtifact joins the flight of a file, or begins it, and waits for its

@@ -202,7 +202,8 @@ type Upstream struct {
 	Header, Value string
 	// CA is a file of PEM certificates to trust besides the system's.
 	CA string
-	// Timeout bounds the wait for the beginning of an answer.
+	// Timeout bounds the wait for the beginning of an answer and, up to ten seconds,
+	// for more of its body.
 	Timeout time.Duration
 	// Range is where it is configured.
 	Range hcl.Range

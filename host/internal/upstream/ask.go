@@ -21,7 +21,7 @@ const (
 
 // ask puts one question, again where that may help. The base is the upstream's,
 // for metrics.
-func (s *Set) ask(ctx context.Context, base string, client *http.Client, u *url.URL, r Request) (*Response, error) {
+func (s *Set) ask(ctx context.Context, base string, client *client, u *url.URL, r Request) (*Response, error) {
 	policy := backoff.NewExponentialBackOff()
 	policy.InitialInterval = firstPause
 	attempts := uint(tries)
@@ -38,14 +38,14 @@ func (s *Set) ask(ctx context.Context, base string, client *http.Client, u *url.
 }
 
 // worthRetrying reports whether the same question may be answered in a moment.
-// One that took as long as it may is not asked again.
+// One that took as long as it may, or was sent on and on, is not asked again.
 func worthRetrying(ctx context.Context, err error) bool {
 	var failed *Error
 	var slow net.Error
-	return errors.As(err, &failed) && !failed.unasked && !failed.RateLimited() && ctx.Err() == nil && !(errors.As(err, &slow) && slow.Timeout())
+	return errors.As(err, &failed) && !failed.unasked && !failed.RateLimited() && ctx.Err() == nil && !errors.Is(err, errRedirects) && !(errors.As(err, &slow) && slow.Timeout())
 }
 
-func (s *Set) once(ctx context.Context, base string, client *http.Client, u *url.URL, r Request) (*Response, error) {
+func (s *Set) once(ctx context.Context, base string, client *client, u *url.URL, r Request) (*Response, error) {
 	ctx, cancel := context.WithCancelCause(withKind(ctx, r.Source.GetCountsAs()))
 	req, err := newRequest(ctx, u, r)
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *Set) once(ctx context.Context, base string, client *http.Client, u *url
 	answer := &Response{
 		Status: resp.StatusCode,
 		Header: resp.Header,
-		Body:   &guardedBody{body: resp.Body, cancel: cancel, timer: time.AfterFunc(s.stall, func() { cancel(errStalled) }), after: s.stall, ctx: ctx},
+		Body:   &guardedBody{body: resp.Body, cancel: cancel, timer: time.AfterFunc(client.stall, func() { cancel(ErrStalled) }), after: client.stall, ctx: ctx},
 		Length: resp.ContentLength,
 		Framed: resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0 || resp.ProtoMajor >= 2 || resp.Uncompressed,
 		URL:    resp.Request.URL.String(),
@@ -136,7 +136,8 @@ func unwrapURL(err error) error {
 	return err
 }
 
-var errStalled = errors.New("the body stalled")
+// ErrStalled is why a body ends that made no progress for as long as it may.
+var ErrStalled = errors.New("the body stalled")
 
 // guardedBody ends a body that makes no progress.
 type guardedBody struct {
@@ -152,8 +153,8 @@ func (g *guardedBody) Read(p []byte) (int, error) {
 	if n > 0 {
 		g.timer.Reset(g.after)
 	}
-	if err != nil && err != io.EOF && errors.Is(context.Cause(g.ctx), errStalled) {
-		err = errStalled
+	if err != nil && err != io.EOF && errors.Is(context.Cause(g.ctx), ErrStalled) {
+		err = ErrStalled
 	}
 	return n, err
 }

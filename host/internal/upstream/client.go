@@ -156,7 +156,18 @@ func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, er
 	return d.DialContext(ctx, network, address)
 }
 
-func newClient(s *Set, g *guard, u *config.Upstream, agent string) (*http.Client, error) {
+// client asks one upstream, or all other hosts.
+type client struct {
+	*http.Client
+	// stall is how long a body may make no progress.
+	stall time.Duration
+}
+
+// longestStall is less than clients wait, as pip does for 15 seconds: a body that
+// is taken up again must get on before.
+const longestStall = 10 * time.Second
+
+func newClient(s *Set, g *guard, u *config.Upstream, agent string) (*client, error) {
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            g.dial,
@@ -183,15 +194,20 @@ func newClient(s *Set, g *guard, u *config.Upstream, agent string) (*http.Client
 		}
 		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	return &http.Client{
-		Transport:     &credentials{next: &watched{next: t, set: s}, upstream: u, agent: agent, guard: g, granted: newGrants()},
-		CheckRedirect: checkRedirect,
+	return &client{
+		Client: &http.Client{
+			Transport:     &credentials{next: &watched{next: t, set: s}, upstream: u, agent: agent, guard: g, granted: newGrants()},
+			CheckRedirect: checkRedirect,
+		},
+		stall: min(u.Timeout, longestStall),
 	}, nil
 }
 
+var errRedirects = errors.New("too many redirects")
+
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) >= 6 {
-		return errors.New("too many redirects")
+		return errRedirects
 	}
 	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
 		return fmt.Errorf("%w: redirect from https to %s", ErrBlocked, req.URL.Scheme)

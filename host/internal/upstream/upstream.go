@@ -127,7 +127,7 @@ type registry struct {
 	role     string
 	base     *url.URL
 	failover bool
-	client   *http.Client
+	client   *client
 	health   *health
 }
 
@@ -136,9 +136,8 @@ type Set struct {
 	registries []*registry
 	main       string // role of sources that name none
 	roles      []string
-	other      *http.Client
+	other      *client
 	observe    Observer
-	stall      time.Duration
 
 	mu    sync.Mutex
 	hosts map[string]*health // of what is below no upstream
@@ -160,7 +159,7 @@ type Options struct {
 
 // New makes a set. It connects to nothing.
 func New(o Options) (*Set, error) {
-	s := &Set{main: "main", observe: o.Observe, stall: config.DefaultTimeout}
+	s := &Set{main: "main", observe: o.Observe}
 	if s.observe == nil {
 		s.observe = func(string, time.Duration, int, error) {}
 	}
