@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Sizes below and above what is withheld until the digest is right, and above
@@ -286,4 +287,29 @@ func TestTruncatedDocumentIsNeverServedNorKept(t *testing.T) {
 			reg.BreakDocuments(nil)
 		})
 	}
+}
+
+func TestBodyThatStallsEndsWithinItsTimeout(t *testing.T) {
+	t.Parallel()
+	small := faultVersion{Name: "stall-small", Version: "1.0.0", Body: faultBytes(1, 50_000)}
+	large := faultVersion{Name: "stall-large", Version: "1.0.0", Body: faultBytes(2, 2<<20)}
+	reg := startFaultRegistry(t, small, large)
+	h := startHost(t, strings.Replace(faultConfig(reg.URL), fmt.Sprintf("{ url = %q }", reg.URL), fmt.Sprintf("{\n url = %q\n timeout = \"1s\"\n }", reg.URL), 1))
+	gate := newFaultGate(t)
+	reg.BreakTarballs(gate.gated(40_000))
+	for _, v := range []faultVersion{small, large} {
+		began := time.Now()
+		a := faultTry(t, http.MethodGet, h.URL+"/npm"+v.path())
+		if a.whole() {
+			t.Errorf("%s: half a body was served as a whole", v.Name)
+		}
+		if took := time.Since(began); took > 8*time.Second {
+			t.Errorf("%s: a body that stalls ended after %s", v.Name, took)
+		}
+	}
+	if n := reg.Fetched(large); n > 2 {
+		t.Errorf("a body that stalls was begun %d times", n)
+	}
+	gate.Open()
+	faultGet(t, h.URL+"/npm"+large.path(), large.Body)
 }

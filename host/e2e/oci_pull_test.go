@@ -258,3 +258,24 @@ func TestOCIWarmImagesAreServedWithoutUpstream(t *testing.T) {
 		})
 	}
 }
+
+// TestOCITagOfASlowRegistryIsWhatItIsNow moves a tag in a registry that takes a
+// while for each answer, as one far away does.
+func TestOCITagOfASlowRegistryIsWhatItIsNow(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	before, now := ociImage(t, "before", "amd64", 1000), ociImage(t, "now", "amd64", 1000)
+	g.put("acme/tide", before, "latest")
+	h := ociCache(t, g, "0", `ttl = "1ms"`)
+	if a := answered(t, 200, h.URL+"/v2/acme/tide/manifests/latest"); a.Header.Get("Docker-Content-Digest") != before.digest {
+		t.Fatalf("at first the tag is %v", a.Header)
+	}
+	g.put("acme/tide", now, "latest")
+	g.breaks(func(http.ResponseWriter, *http.Request) bool {
+		time.Sleep(400 * time.Millisecond)
+		return false
+	})
+	if a := answered(t, 200, h.URL+"/v2/acme/tide/manifests/latest"); a.Header.Get("Docker-Content-Digest") != now.digest || a.stale() {
+		t.Errorf("the tag is what it was: %v", a.Header)
+	}
+}

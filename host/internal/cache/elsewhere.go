@@ -80,6 +80,10 @@ func (c *Cache) fromElsewhere(ctx context.Context, repo *Repository, plan *pb.Ar
 	return a.Body, true, c.stillListed(repo, plan, known, a)
 }
 
+// headWait is how long who asks for the header of a file waits for what upstream says
+// where something else tells it.
+const headWait = 300 * time.Millisecond
+
 // headed is what is known of a file that may be fetched: what the plan knows, what
 // upstream says or, where it cannot be asked, what is kept. A negative size is not
 // known.
@@ -110,7 +114,7 @@ func (c *Cache) headed(ctx context.Context, repo *Repository, plan *pb.Artifact,
 	asked := c.begin(key("headed", artifactName(repo, plan.GetPath())), func(ctx context.Context) (any, error) {
 		return c.headThere(ctx, repo, plan, known)
 	})
-	late := time.NewTimer(revalidateWait)
+	late := time.NewTimer(headWait)
 	defer late.Stop()
 	for {
 		select {

@@ -23,9 +23,10 @@ const (
 	maxShown = 3
 )
 
-// reachWait is how long clients wait for a file that a document ends in now, where
-// there is one that it ended in before.
-const reachWait = 700 * time.Millisecond
+// reachWait is how long clients wait for a document and the file that it ends in
+// now, where there is one that it ended in before; for the file longer than
+// upstream took for the document in any case.
+const reachWait = 900 * time.Millisecond
 
 // Reachable is the file that an answer ends in or, as stale, the last one that the
 // document ended in before and that is kept, where upstream cannot give the new one
@@ -49,7 +50,7 @@ func (c *Cache) Reachable(ctx context.Context, repo *Repository, d *pb.Document,
 		if err != nil {
 			return nil, false, err
 		}
-		if former != nil && !c.reaches(ctx, repo, d, base, r, now) {
+		if former != nil && !c.reaches(ctx, repo, d, base, a, now) {
 			return former, true, nil
 		}
 	}
@@ -80,7 +81,8 @@ func (c *Cache) lastKept(ctx context.Context, repo *Repository, of []*pb.Artifac
 
 // reaches reports whether the file that a rendering ends in can be had, or what it
 // ended in before has been shown in its place for too long.
-func (c *Cache) reaches(ctx context.Context, repo *Repository, d *pb.Document, base string, r *Rendering, plan *pb.Artifact) bool {
+func (c *Cache) reaches(ctx context.Context, repo *Repository, d *pb.Document, base string, a *Answer, plan *pb.Artifact) bool {
+	r := a.Rendering
 	now, first := time.Now(), r.unreached.Load()
 	switch {
 	case first != 0 && now.Sub(time.UnixMilli(first)) > repo.MaxStale:
@@ -88,7 +90,7 @@ func (c *Cache) reaches(ctx context.Context, repo *Repository, d *pb.Document, b
 	case now.UnixMilli() < r.reachAgain.Load():
 		return false
 	}
-	err := c.reach(ctx, repo, plan, base)
+	err := c.reach(ctx, repo, plan, base, max(reachWait-a.waited, 2*a.waited))
 	if err == nil || ctx.Err() != nil {
 		return true
 	}
@@ -112,8 +114,8 @@ func (c *Cache) keeps(ctx context.Context, repo *Repository, plan *pb.Artifact) 
 }
 
 // reach begins to fetch a file, and says why that fails or takes too long.
-func (c *Cache) reach(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) error {
-	ctx, cancel := context.WithTimeout(ctx, reachWait)
+func (c *Cache) reach(ctx context.Context, repo *Repository, plan *pb.Artifact, base string, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	f, err := c.Artifact(ctx, repo, plan, base)
 	if err != nil {

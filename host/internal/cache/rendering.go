@@ -139,11 +139,25 @@ type Body struct {
 const renderingKey = "r/"
 
 // How long a client waits for a revalidation before it gets the stale answer:
-// longer for a snapshot, of which all that clients ask for is fetched first.
+// longer for a snapshot, of which all that clients ask for is fetched first, and
+// hardly where upstream kept another waiting as long a moment ago.
 const (
-	revalidateWait = 300 * time.Millisecond
+	revalidateWait = 700 * time.Millisecond
+	laggingWait    = 100 * time.Millisecond
+	lagging        = 5 * time.Second
 	snapshotWait   = 5 * time.Second
 )
+
+// patience is how long a client waits for a document to be revalidated.
+func (r *Repository) patience(d *pb.Document) time.Duration {
+	switch {
+	case d.GetSnapshot():
+		return snapshotWait
+	case time.Now().UnixMilli() < r.lags.Load():
+		return laggingWait
+	}
+	return revalidateWait
+}
 
 // retryRefresh is how long a failed refresh is not tried again.
 const retryRefresh = 5 * time.Second
@@ -163,6 +177,8 @@ type Answer struct {
 	Stale bool
 	// Hit says that it was served from what is kept.
 	Hit bool
+	// waited is how long upstream took to say so.
+	waited time.Duration
 }
 
 func renderingName(repo *Repository, path, base string) string {
@@ -188,8 +204,11 @@ func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, 
 		return c.snapshotDocument(ctx, repo, d, base)
 	}
 	r, stale, hit, err := c.shownRendering(repo, d, base), false, true, error(nil)
+	waited := time.Duration(0)
 	if r == nil {
+		began := time.Now()
 		r, stale, hit, err = c.rendering(ctx, repo, d, base)
+		waited = time.Since(began)
 	}
 	if err != nil && upstreamFailed(err) && repo.Hosted != nil && joins(d) {
 		r, err = c.alone(ctx, repo, d, base, err)
@@ -212,7 +231,12 @@ func (c *Cache) Document(ctx context.Context, repo *Repository, d *pb.Document, 
 	if r.Failure != nil && r.Failure.Kind == pb.ErrorKind_ERROR_KIND_HELD {
 		c.Stats.Held.Add(1)
 	}
-	return r.answer(repo, d, stale, hit)
+	a, err := r.answer(repo, d, stale, hit)
+	if err != nil {
+		return nil, err
+	}
+	a.waited = waited
+	return a, nil
 }
 
 // answer is what of a rendering answers a plan.
@@ -318,16 +342,13 @@ func (c *Cache) revalidated(ctx context.Context, repo *Repository, d *pb.Documen
 		}
 		return r, err
 	})
-	patience := revalidateWait
-	if d.GetSnapshot() {
-		patience = snapshotWait
-	}
-	wait := time.NewTimer(patience)
+	wait := time.NewTimer(repo.patience(d))
 	defer wait.Stop()
 	select {
 	case <-ctx.Done():
 		return nil, false, false, ctx.Err()
 	case <-wait.C:
+		repo.lags.Store(time.Now().Add(lagging).UnixMilli())
 		if c.withinMaxStale(repo, old) {
 			return old, true, true, nil
 		}
