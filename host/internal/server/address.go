@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/entrepot-registry/entrepot/host/internal/cache"
@@ -31,6 +32,39 @@ type Address struct {
 	Port string
 	// Trusted proxies may say how they were asked: by which of our hosts, say.
 	Trusted []netip.Prefix
+
+	unlisted unlisted
+}
+
+// maxUnlisted bounds how many addresses that nobody configured we are reached at.
+const maxUnlisted = 16
+
+// unlisted are the addresses that we were reached at though nobody configured them:
+// a port that is forwarded, a path that a proxy says. Each has documents of its own,
+// so that a client could multiply what is kept by asking under ever new ones.
+type unlisted struct {
+	mu    sync.RWMutex
+	bases map[string]bool
+}
+
+// admits reports whether an address is one of the first.
+func (u *unlisted) admits(base string) bool {
+	u.mu.RLock()
+	known := u.bases[base]
+	u.mu.RUnlock()
+	if known {
+		return true
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.bases) >= maxUnlisted {
+		return u.bases[base]
+	}
+	if u.bases == nil {
+		u.bases = map[string]bool{}
+	}
+	u.bases[base] = true
+	return true
 }
 
 // rawTarget is a request's path and query as they were sent.
@@ -120,7 +154,9 @@ func (a *Address) of(r *http.Request, raw string) (base, stripped string, failur
 	if trusted {
 		host = cmp.Or(lastOf(r.Header.Values("X-Forwarded-Host")), host)
 	}
-	if !a.accepts(host) {
+	host = strings.ToLower(host) // or each spelling would be another address
+	listed, ok := a.accepts(host)
+	if !ok {
 		return "", "", &cache.Failure{Kind: misdirected, Message: "this host name is not ours: " + printableHost(host) + " (set base_url or hosts in config.hcl)"}
 	}
 	if a.Base != nil {
@@ -134,7 +170,11 @@ func (a *Address) of(r *http.Request, raw string) (base, stripped string, failur
 			prefix = p
 		}
 	}
-	return scheme + "://" + host + prefix, strip(raw, prefix), nil
+	base = scheme + "://" + host + prefix
+	if (!listed || prefix != "") && !a.unlisted.admits(base) {
+		return "", "", &cache.Failure{Kind: misdirected, Message: "we were reached at many addresses already that are not configured, and not at " + base + " (set base_url or hosts in config.hcl)"}
+	}
+	return base, strip(raw, prefix), nil
 }
 
 func strip(path, prefix string) string {
@@ -194,30 +234,35 @@ func addressIn(s string) netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
-// accepts reports whether a Host header names us: loopback on any port (it may
-// be forwarded), the configured address, or a host that the configuration
-// lists, on a port that it lists or on a usual one. Without such bounds a
-// client could multiply what is kept by asking under ever new names.
-func (a *Address) accepts(hostport string) bool {
-	hostport = strings.ToLower(hostport)
+// accepts reports whether a Host header, in lower case, names us: loopback on any
+// port (it may be forwarded), the configured address, or a host that the
+// configuration lists, on a port that it lists or on a usual one. Listed are those
+// that are known beforehand.
+func (a *Address) accepts(hostport string) (listed, ok bool) {
 	host, port, ok := splitHost(hostport)
-	switch {
-	case !ok || host == "":
-		return false
-	case isLoopback(host):
-		return true
-	}
-	if a.Base != nil && hostport == strings.ToLower(a.Base.Host) || slices.Contains(a.Hosts, hostport) {
-		return true
+	if !ok || host == "" {
+		return false, false
 	}
 	usual := port == "" || port == "80" || port == "443" || port == a.Port
-	return usual && (a.Base != nil && host == strings.ToLower(a.Base.Hostname()) || slices.Contains(a.Hosts, host))
+	switch {
+	case slices.Contains(loopback, host):
+		return usual, true
+	case isLoopback(host):
+		return false, true
+	case a.Base != nil && hostport == strings.ToLower(a.Base.Host), slices.Contains(a.Hosts, hostport):
+		return true, true
+	}
+	ours := usual && (a.Base != nil && host == strings.ToLower(a.Base.Hostname()) || slices.Contains(a.Hosts, host))
+	return ours, ours
 }
+
+// loopback is how this machine calls itself.
+var loopback = []string{"localhost", "127.0.0.1", "[::1]"}
 
 // Names are those that Host headers name us by, but for loopback on other ports
 // than ours.
 func (a *Address) Names() []string {
-	hosts := slices.Concat([]string{"localhost", "127.0.0.1", "[::1]"}, a.Hosts)
+	hosts := slices.Concat(loopback, a.Hosts)
 	if a.Base != nil {
 		hosts = append(hosts, strings.ToLower(a.Base.Host), strings.ToLower(a.Base.Hostname()))
 	}
@@ -248,12 +293,8 @@ func splitHost(hostport string) (host, port string, ok bool) {
 
 // isLoopback reports whether a host is this machine for itself.
 func isLoopback(host string) bool {
-	switch host {
-	case "localhost", "127.0.0.1", "[::1]":
-		return true
-	}
 	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && ip.IsLoopback()
+	return err == nil && ip.IsLoopback() || slices.Contains(loopback, host)
 }
 
 func digits(s string) bool {

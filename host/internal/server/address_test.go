@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -77,19 +78,19 @@ func TestAddressOfARequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain := Address{Hosts: []string{"mirror.example"}}
-	based := Address{Base: base}
-	trusting := Address{Hosts: []string{"packages.example", "inner"}, Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	plain := &Address{Hosts: []string{"mirror.example"}}
+	based := &Address{Base: base}
+	trusting := &Address{Hosts: []string{"packages.example", "inner"}, Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	all := []string{"X-Forwarded-Host", "evil.example, packages.example", "X-Forwarded-Proto", "https", "X-Forwarded-Prefix", "/sub/"}
 	for name, test := range map[string]struct {
-		address    Address
+		address    *Address
 		request    *http.Request
 		base, path string // empty base: misdirected
 	}{
 		"as asked":                     {plain, asked("/npm/a", "127.0.0.1:8080", "1.2.3.4:5"), "http://127.0.0.1:8080", "/npm/a"},
 		"loopback of another number":   {plain, asked("/npm/a", "127.8.8.8", "1.2.3.4:5"), "http://127.8.8.8", "/npm/a"},
 		"IPv6":                         {plain, asked("/npm/a", "[::1]:8080", "1.2.3.4:5"), "http://[::1]:8080", "/npm/a"},
-		"configured host":              {plain, asked("/npm/a", "Mirror.example:80", "1.2.3.4:5"), "http://Mirror.example:80", "/npm/a"},
+		"configured host":              {plain, asked("/npm/a", "Mirror.example:80", "1.2.3.4:5"), "http://mirror.example:80", "/npm/a"},
 		"somebody's host":              {plain, asked("/npm/a", "evil.example", "1.2.3.4:5"), "", ""},
 		"port that is none":            {plain, asked("/npm/a", "localhost:evil", "1.2.3.4:5"), "", ""},
 		"no host":                      {plain, asked("/npm/a", "", "1.2.3.4:5"), "", ""},
@@ -111,6 +112,34 @@ func TestAddressOfARequest(t *testing.T) {
 		gotBase, gotPath, failure := test.address.of(test.request, test.request.URL.EscapedPath())
 		if (failure != nil) != (test.base == "") || gotBase != test.base || gotPath != test.path {
 			t.Errorf("%s: %q %q %v, want %q %q", name, gotBase, gotPath, failure, test.base, test.path)
+		}
+	}
+}
+
+// TestAddressesAreBounded asks under ever new names, of which each would have
+// documents of its own.
+func TestAddressesAreBounded(t *testing.T) {
+	t.Parallel()
+	a := &Address{Port: "8080", Hosts: []string{"mirror.example"}, Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	bases := map[string]bool{}
+	for i := range 1000 {
+		for _, r := range []*http.Request{
+			asked("/a", fmt.Sprintf("127.0.0.1:%d", 10000+i), "1.2.3.4:5"),
+			asked("/a", fmt.Sprintf("127.0.%d.%d:8080", i/250, 2+i%250), "1.2.3.4:5"),
+			asked("/a", []string{"mirror.example", "Mirror.example", "mIRROR.example"}[i%3], "1.2.3.4:5"),
+			asked("/a", "mirror.example", "10.0.0.1:5", "X-Forwarded-Prefix", fmt.Sprintf("/p%d", i)),
+		} {
+			if base, _, failure := a.of(r, "/a"); failure == nil {
+				bases[base] = true
+			}
+		}
+	}
+	if len(bases) > maxUnlisted+1 {
+		t.Errorf("we are reached at %d addresses", len(bases))
+	}
+	for _, host := range []string{"127.0.0.1:8080", "localhost", "[::1]:8080", "mirror.example:8080", "127.0.0.1:10000"} {
+		if base, _, failure := a.of(asked("/a", host, "1.2.3.4:5"), "/a"); failure != nil || base != "http://"+host {
+			t.Errorf("%s is %q: %v", host, base, failure)
 		}
 	}
 }
