@@ -21,6 +21,7 @@ type Request struct {
 	base     string
 	hosts    []string
 	roles    []string
+	login    bool
 	headers  map[string]string
 	captures map[string]string
 }
@@ -33,6 +34,7 @@ func newRequest(repository *pb.Repository, r *pb.Request) Request {
 		base:    repository.GetBaseUrl(),
 		hosts:   repository.GetHosts(),
 		roles:   repository.GetUpstreams(),
+		login:   repository.GetLoginRequired(),
 		headers: r.GetHeaders(),
 	}
 }
@@ -71,6 +73,11 @@ func (r Request) URL(path string) string { return r.base + path }
 // Upstreams returns the roles that upstreams are configured in; nil: it is not
 // known which.
 func (r Request) Upstreams() []string { return r.roles }
+
+// LoginRequired reports whether nothing is read from this repository without a
+// token. A protocol whose clients send theirs only where they are told to, as
+// cargo's with auth-required, tells them.
+func (r Request) LoginRequired() bool { return r.login }
 
 // Here reports whether a host, with a port or without, is this one: that of its
 // external address, or another that the configuration says it is asked by, or

@@ -445,7 +445,7 @@ func TestHostingCargoMerges(t *testing.T) {
 func TestHostingCargoNeedsALogIn(t *testing.T) {
 	t.Parallel()
 	cargoClient.needed(t)
-	h := startHost(t, "repository \"cargo\" {\n  anonymous = []\n  hosted { names = [\"*\"] }\n  options { auth_required = true }\n}\n")
+	h := startHost(t, "repository \"cargo\" {\n  anonymous = []\n  hosted { names = [\"*\"] }\n}\n")
 	url := h.URL + "/cargo"
 	_, header, _ := get(t, url+"/config.json")
 	if got, want := header.Get("Www-Authenticate"), `Cargo login_url="`+url+`/me"`; got != want {

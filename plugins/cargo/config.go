@@ -29,7 +29,7 @@ var configSource = sdk.Source{URL: "/config.json", Role: roleIndex}
 // planConfig answers with our own configuration. A template without markers
 // has cargo append /{crate}/{version}/download.
 func (o options) planConfig(r sdk.Request) sdk.Plan {
-	return sdk.JSON(registryConfig{DL: r.URL("/crates"), API: r.URL(""), AuthRequired: o.AuthRequired})
+	return sdk.JSON(registryConfig{DL: r.URL("/crates"), API: r.URL(""), AuthRequired: o.AuthRequired || r.LoginRequired()})
 }
 
 // parseConfig reads upstream's config.json.

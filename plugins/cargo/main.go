@@ -16,7 +16,7 @@ func main() { sdk.Serve(open) }
 // options are few: what differs between registries stands in their own
 // config.json.
 type options struct {
-	AuthRequired bool `hcl:"auth_required" default:"false" help:"Tells cargo to send its token with every request. Write true where reading takes a token."`
+	AuthRequired bool `hcl:"auth_required" default:"false" help:"Tells cargo to send its token with every request. Where nothing is read without one, it is told anyway; write true where that goes for some crates only."`
 }
 
 // Roles of the upstreams.

@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/entrepot-registry/entrepot/host/internal/access"
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	"github.com/entrepot-registry/entrepot/host/internal/config"
@@ -76,9 +78,12 @@ func (r *Repository) eco() policy.Ecosystem {
 	return policy.Ecosystem{Plugin: r.Plugin, PURL: r.Describe.GetPurlType(), Urgent: r.Urgent, Names: r.Names}
 }
 
+// loginRequired reports whether nothing is read here without a token.
+func (r *Repository) loginRequired() bool { return !slices.Contains(r.Anonymous, access.Read) }
+
 // wire is the repository as plugins get it.
 func (r *Repository) wire(base string) *pb.Repository {
-	return &pb.Repository{Name: r.Name, OptionsJson: r.Options, BaseUrl: base, Hosts: r.Hosts, Upstreams: r.Upstreams.Roles()}
+	return &pb.Repository{Name: r.Name, OptionsJson: r.Options, BaseUrl: base, Hosts: r.Hosts, Upstreams: r.Upstreams.Roles(), LoginRequired: r.loginRequired()}
 }
 
 // Failure is an error for the client.

@@ -186,13 +186,21 @@ func renderingName(repo *Repository, path, base string) string {
 }
 
 // generation is what renderings and plans of a repository depend on besides what
-// was asked: the plugin's binary and its options.
-func (r *Repository) generation() string { return r.Ecosystem.Sum() + " " + r.Options }
+// was asked: the plugin's binary, its options, and whether reading takes a token.
+func (r *Repository) generation() string { return r.Ecosystem.Sum() + r.mark() + r.Options }
+
+func (r *Repository) mark() string {
+	if r.loginRequired() {
+		return " login "
+	}
+	return " "
+}
 
 // made reports whether something is of the repository's generation.
 func (r *Repository) made(generation string) bool {
 	rest, ok := strings.CutPrefix(generation, r.Ecosystem.Sum())
-	return ok && len(rest) > 0 && rest[0] == ' ' && rest[1:] == r.Options
+	options, of := strings.CutPrefix(rest, r.mark())
+	return ok && of && options == r.Options
 }
 
 // Document answers a document plan.

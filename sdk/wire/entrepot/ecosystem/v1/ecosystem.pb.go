@@ -1321,7 +1321,10 @@ type Repository struct {
 	// besides the one of its external address.
 	Hosts []string `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	// Roles that upstreams are configured in; empty: it is not known which.
-	Upstreams     []string `protobuf:"bytes,5,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
+	Upstreams []string `protobuf:"bytes,5,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
+	// Whether nothing is read here without a token, so that clients which send one
+	// only where they are told to must be told.
+	LoginRequired bool `protobuf:"varint,6,opt,name=login_required,json=loginRequired,proto3" json:"login_required,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1389,6 +1392,13 @@ func (x *Repository) GetUpstreams() []string {
 		return x.Upstreams
 	}
 	return nil
+}
+
+func (x *Repository) GetLoginRequired() bool {
+	if x != nil {
+		return x.LoginRequired
+	}
+	return false
 }
 
 // Request is a client's request, relative to the repository's mount.
@@ -5681,14 +5691,15 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\n" +
 	"Diagnostic\x12\x16\n" +
 	"\x06option\x18\x01 \x01(\tR\x06option\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\x92\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xb9\x01\n" +
 	"\n" +
 	"Repository\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\foptions_json\x18\x02 \x01(\tR\voptionsJson\x12\x19\n" +
 	"\bbase_url\x18\x03 \x01(\tR\abaseUrl\x12\x14\n" +
 	"\x05hosts\x18\x04 \x03(\tR\x05hosts\x12\x1c\n" +
-	"\tupstreams\x18\x05 \x03(\tR\tupstreams\"\xce\x01\n" +
+	"\tupstreams\x18\x05 \x03(\tR\tupstreams\x12%\n" +
+	"\x0elogin_required\x18\x06 \x01(\bR\rloginRequired\"\xce\x01\n" +
 	"\aRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x14\n" +
