@@ -204,6 +204,19 @@ func TestDiskThatIsFullFailsClearlyAndRecovers(t *testing.T) {
 				if a := faultTry(t, "GET", h.URL+"/healthz"); a.Status != 200 {
 					t.Errorf("/healthz while the disk is full: %d", a.Status)
 				}
+				if test.reserve > 0 { // bodies that were kept are gone, as after an eviction
+					h.Stop()
+					if err := os.RemoveAll(filepath.Join(dir, "data", "blobs")); err != nil {
+						t.Fatal(err)
+					}
+					h = startHostIn(t, dir, config)
+					for _, path := range []string{"/warm", "/warm/latest", warm.path()} {
+						a := faultTry(t, "GET", h.URL+"/npm"+path)
+						if a.Err != nil || a.Status != 503 || !strings.Contains(string(a.Body), "no space") {
+							t.Errorf("%s, whose body is gone, while the disk is full: %d %s (%v), want a clear 503", path, a.Status, a.Body, a.Err)
+						}
+					}
+				}
 				if err := os.Remove(filler); err != nil {
 					t.Fatal(err)
 				}

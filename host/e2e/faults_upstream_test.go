@@ -88,6 +88,26 @@ func TestDeadUpstreamServesWhatIsKept(t *testing.T) {
 	}
 }
 
+// TestDocumentMadeOfWhatUpstreamCannotConfirmIsStale asks for documents of a package
+// for the first time when upstream is gone.
+func TestDocumentMadeOfWhatUpstreamCannotConfirmIsStale(t *testing.T) {
+	t.Parallel()
+	reg := startFaultRegistry(t, faultVersion{Name: "made", Version: "1.0.0", Body: faultBytes(1, 100)})
+	h := startHost(t, faultConfig(reg.URL, `ttl = "1ms"`))
+	if a := faultTry(t, http.MethodGet, h.URL+"/npm/made"); !has(a, "1.0.0") {
+		t.Fatalf("cold: %d %s", a.Status, a.Body)
+	}
+	reg.CloseClientConnections()
+	reg.Close()
+	for _, path := range []string{"/made/latest", "/-/package/made/dist-tags", "/made/1.0.0"} {
+		for range 2 {
+			if a := faultTry(t, http.MethodGet, h.URL+"/npm"+path); !a.whole() || !a.stale() {
+				t.Errorf("%s of what upstream cannot confirm: %d %v %s", path, a.Status, a.Header, a.Body)
+			}
+		}
+	}
+}
+
 func TestDocumentIsNotServedBeyondItsLargestStaleness(t *testing.T) {
 	t.Parallel()
 	v := faultVersion{Name: "tooold", Version: "1.0.0", Body: faultBytes(1, 100)}

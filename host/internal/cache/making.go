@@ -253,7 +253,8 @@ func (m *making) fetch(ctx context.Context, sources []*pb.Source) ([]wire.Docume
 		docs, err = m.fetchOnce(ctx, sources)
 	}
 	if lost(err) {
-		err = fmt.Errorf("%w: it went while it was needed: %w", errUpstreamBody, err)
+		m.c.log.Debug("a document went while it was needed", "repository", m.repo.Name, "document", m.d.GetPath(), "error", err)
+		err = errGone
 	}
 	return docs, err
 }

@@ -331,7 +331,10 @@ func (c *Cache) rendering(ctx context.Context, repo *Repository, d *pb.Document,
 			return kept, true, true, nil
 		}
 	}
-	return fresh, false, false, err
+	if err != nil {
+		return nil, false, false, err
+	}
+	return fresh, fresh.unconfirmed.Load(), false, nil
 }
 
 // Reconsider has every rendering looked at anew, because times to live may

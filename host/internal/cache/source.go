@@ -101,7 +101,7 @@ func (c *Cache) source(ctx context.Context, repo *Repository, s *pb.Source, acce
 	if err == nil {
 		return v.(*source), nil, nil
 	}
-	if old != nil && time.Now().Before(old.freshUntil(repo).Add(repo.MaxStale)) && upstreamFailed(err) {
+	if old != nil && time.Now().Before(old.freshUntil(repo).Add(repo.MaxStale)) && upstreamFailed(err) && c.keptSource(old) {
 		return old, err, nil
 	}
 	return nil, nil, err
@@ -110,8 +110,11 @@ func (c *Cache) source(ctx context.Context, repo *Repository, s *pb.Source, acce
 // upstreamFailed reports errors that a stale answer is better than.
 func upstreamFailed(err error) bool {
 	var failed *upstream.Error
-	return errors.As(err, &failed) || errors.Is(err, errUpstreamBody) || errors.Is(err, blobs.ErrNoSpace)
+	return errors.As(err, &failed) || errors.Is(err, errUpstreamBody) || errors.Is(err, blobs.ErrNoSpace) || errors.Is(err, errGone)
 }
+
+// errGone says that what was kept is not there any more: evicted or damaged.
+var errGone = errors.New("a document went from the cache while it was needed")
 
 func (c *Cache) knownSource(name string) *source {
 	return remembered(c.sources, name, func() (*source, bool) {
