@@ -1915,10 +1915,11 @@ func (x *Source) GetCountsAs() string {
 // Digest is a hash of a file.
 type Digest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "sha512", "sha384", "sha256", "sha1" or "md5" of the bytes, of an upload also
-	// "blake2b-256"; "h1" is the Hash1 of golang.org/x/mod/sumdb/dirhash of a zip
-	// archive's members, and
-	// "h1:NAME" that of a single file of that name.
+	// "sha512", "sha384", "sha256", "sha224", "sha3-512", "sha3-384", "sha3-256",
+	// "sha3-224", "blake2b-512", "blake2b-256", "blake2s-256", "sha1" or "md5" of the
+	// bytes, or "shake256" or "shake128" with as many bytes as sum has; "h1" is the
+	// Hash1 of golang.org/x/mod/sumdb/dirhash of a zip archive's members, and
+	// "h1:NAME" that of a single file of that name. Any other is not verified.
 	Algorithm string `protobuf:"bytes,1,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
 	// The hash.
 	Sum           []byte `protobuf:"bytes,2,opt,name=sum,proto3" json:"sum,omitempty"`
