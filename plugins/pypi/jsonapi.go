@@ -152,7 +152,7 @@ func renderReleaseJSON(in *sdk.Input, project, version string) error {
 	r.judge()
 	shown := r.normal.normal(r.top.Get("info.version").Str)
 	if r.held[shown] {
-		return in.Held()
+		return in.HeldFiles(project, shown)
 	}
 	return r.write(r.top, r.files[shown])
 }
