@@ -65,7 +65,7 @@ func (in *Input) heldVersion(name, version string, counts func(this, other time.
 // the question when they cannot.
 func (in *Input) CoolsDown(name string) bool {
 	for _, r := range in.policy.Rules {
-		if !in.policy.Names.Match(r.Name, name) {
+		if !in.policy.Names.Exact().Match(r.Name, name) {
 			continue
 		}
 		if r.Window > 0 {

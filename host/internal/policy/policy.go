@@ -195,11 +195,11 @@ func (e *Engine) For(eco Ecosystem, packages []string, now time.Time) *cooldown.
 		if r.Type != eco.PURL && r.Type != eco.Plugin || !eco.fits(r.Name, packages) {
 			continue
 		}
-		p.Rules = append(p.Rules, cooldown.Rule{Name: eco.Names.Fold(r.Name), Version: r.Version, Window: r.Window, Label: "package " + r.Pattern})
+		p.Rules = append(p.Rules, cooldown.Rule{Name: eco.Names.Exact().Fold(r.Name), Version: r.Version, Window: r.Window, Label: "package " + r.Pattern})
 	}
 	for _, pattern := range eco.Urgent {
 		if eco.fits(pattern, packages) {
-			p.Rules = append(p.Rules, cooldown.Rule{Name: eco.Names.Fold(pattern), Label: "urgent " + pattern})
+			p.Rules = append(p.Rules, cooldown.Rule{Name: eco.Names.Exact().Fold(pattern), Label: "urgent " + pattern})
 		}
 	}
 	window, label := e.cooldown.Default, "default"
@@ -220,7 +220,7 @@ func (e *Engine) For(eco Ecosystem, packages []string, now time.Time) *cooldown.
 
 // fits reports whether a pattern is about some of the packages; nil: about any.
 func (eco Ecosystem) fits(pattern string, packages []string) bool {
-	return len(packages) == 0 || slices.ContainsFunc(packages, func(n string) bool { return eco.Names.Match(pattern, n) })
+	return len(packages) == 0 || slices.ContainsFunc(packages, func(n string) bool { return eco.Names.Exact().Match(pattern, n) })
 }
 
 // sorted orders rules so that the most specific comes first: without

@@ -62,6 +62,8 @@ func TestMostSpecificRuleDecides(t *testing.T) {
 		{Ecosystem{Plugin: "crates", PURL: "cargo"}, "serde", "1.0.0", 3 * day, "default"},
 		{Ecosystem{Plugin: "npm", PURL: "npm", Urgent: []string{"@acme/*"}}, "@acme/a", "1.0.0", 5 * day, "package pkg:npm/@acme/*"},
 		{Ecosystem{Plugin: "npm", PURL: "npm", Names: names.Rules{IgnoreCase: true}}, "@Acme/A", "1.0.0", 5 * day, "package pkg:npm/@acme/*"},
+		{Ecosystem{Plugin: "npm", PURL: "npm", Names: names.Rules{IgnoreCase: true, CaseApart: true}}, "@Acme/A", "1.0.0", 20 * day, "package pkg:npm/*"},
+		{Ecosystem{Plugin: "npm", PURL: "npm", Names: names.Rules{IgnoreCase: true, CaseApart: true}}, "@acme/A", "1.0.0", 5 * day, "package pkg:npm/@acme/*"},
 		{Ecosystem{Plugin: "crates", PURL: "cargo", Urgent: []string{"*_FIXES"}, Names: names.Rules{IgnoreCase: true, Alike: "-_"}}, "serde-fixes", "1.0.0", 0, "urgent *_FIXES"},
 		{Ecosystem{Plugin: "crates", PURL: "cargo", Urgent: []string{"*-fixes"}}, "serde-fixes", "1.0.0", 0, "urgent *-fixes"},
 		{Ecosystem{Plugin: "crates", PURL: "cargo", Urgent: []string{"*-fixes"}}, "serde", "1.0.0", 3 * day, "default"},
