@@ -77,6 +77,27 @@ func TestMostSpecificRuleDecides(t *testing.T) {
 	}
 }
 
+// TestStricterOfTwoRulesForOnePackage has rules whose names are spelled
+// differently, the laxer one first, and longer.
+func TestStricterOfTwoRulesForOnePackage(t *testing.T) {
+	t.Parallel()
+	rule := func(name string, window time.Duration) config.PackageRule {
+		return config.PackageRule{Pattern: "pkg:pypi/" + name, Type: "pypi", Name: name, Window: window}
+	}
+	e, err := New(config.Cooldown{Default: 3 * day, Packages: []config.PackageRule{
+		rule("A__b", 0), rule("a-b", 30*day), rule("c__*", 0), rule("c-*", 20*day),
+	}}, open(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eco := Ecosystem{Plugin: "pypi", PURL: "pypi", Names: names.Rules{IgnoreCase: true, Alike: "-_.", Runs: true}}
+	for name, want := range map[string]time.Duration{"a-b": 30 * day, "c-d": 20 * day} {
+		if got := e.For(eco, []string{name}, time.Now()).Rule(name, "1.0"); got.Window != want {
+			t.Errorf("%s: %+v, want %s", name, got, want)
+		}
+	}
+}
+
 func TestEcosystemIsKnownByPluginAndByType(t *testing.T) {
 	t.Parallel()
 	e, err := New(config.Cooldown{Default: day, Ecosystems: map[string]time.Duration{"generic": 2 * day, "files": 4 * day}}, open(t))
