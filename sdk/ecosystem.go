@@ -201,9 +201,11 @@ type File struct {
 
 // Digest is a hash of a file.
 type Digest struct {
-	// Algorithm is "sha512", "sha384", "sha256", "sha1" or "md5" of the bytes, of an
-	// upload also "blake2b-256"; "h1" is the Hash1 of golang.org/x/mod/sumdb/dirhash of a zip archive's
-	// members, "h1:NAME" that of one file called NAME.
+	// Algorithm is "sha512", "sha384", "sha256", "sha224", "sha3-512", "sha3-384",
+	// "sha3-256", "sha3-224", "blake2b-512", "blake2b-256", "blake2s-256", "sha1" or
+	// "md5" of the bytes, or "shake256" or "shake128" with as many bytes as Sum has;
+	// "h1" is the Hash1 of golang.org/x/mod/sumdb/dirhash of a zip archive's members,
+	// "h1:NAME" that of one file called NAME. Any other is not verified.
 	Algorithm string
 	// Sum is the hash itself; empty: there is none.
 	Sum []byte

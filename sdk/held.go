@@ -1,6 +1,8 @@
 package sdk
 
 import (
+	"time"
+
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
 )
 
@@ -35,17 +37,27 @@ func (in *Input) Held() Failure {
 // Keep has not refused it, the message names no instant that makes sense: return
 // [NotFound] there.
 func (in *Input) HeldVersion(name, version string) Failure {
-	var last cooldown.Verdict
+	return in.heldVersion(name, version, time.Time.After)
+}
+
+// HeldFiles is [Input.HeldVersion] where files of a version are shown one without
+// the other: the one served first counts.
+func (in *Input) HeldFiles(name, version string) Failure {
+	return in.heldVersion(name, version, time.Time.Before)
+}
+
+func (in *Input) heldVersion(name, version string, counts func(this, other time.Time) bool) Failure {
+	var verdict cooldown.Verdict
 	for _, f := range in.facts {
 		if f.GetKept() || f.GetName() != name || f.GetVersion() != version {
 			continue
 		}
 		key := cooldown.Key{Name: name, Version: version, Path: f.GetPath()}
-		if v := in.policy.Judge(key, instant(f.GetPublishedMs())); v.Until.After(last.Until) {
-			last = v
+		if v := in.policy.Judge(key, instant(f.GetPublishedMs())); verdict.Until.IsZero() || counts(v.Until, verdict.Until) {
+			verdict = v
 		}
 	}
-	return Failure{Kind: KindHeld, Message: last.Message(name, version)}
+	return Failure{Kind: KindHeld, Message: verdict.Message(name, version)}
 }
 
 // CoolsDown reports whether versions of a package can be held back at all. A
@@ -53,7 +65,7 @@ func (in *Input) HeldVersion(name, version string) Failure {
 // the question when they cannot.
 func (in *Input) CoolsDown(name string) bool {
 	for _, r := range in.policy.Rules {
-		if !in.policy.Names.Match(r.Name, name) {
+		if !in.policy.Names.Exact().Match(r.Name, name) {
 			continue
 		}
 		if r.Window > 0 {

@@ -199,6 +199,19 @@ func TestCoolDownThatIsTightenedHoldsWhatIsCached(t *testing.T) {
 	}
 }
 
+func TestExemptionHasAReasonOfOneLine(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, "repository \"npm\" {\n  upstream \"main\" { url = \"http://127.0.0.1:1\" }\n}\n")
+	for reason, ok := range map[string]bool{"a\nnpm: b 1.0.0 is exempt until revoked: forged": false, "a\rb": false, "\x1b[2J": false, "wegen Käfern – nötig": true} {
+		if out, err := h.Run(t, "exempt", "pkg:npm/a@1.0.0", "--reason", reason); (err == nil) != ok || !ok && !strings.Contains(out, "one line") {
+			t.Errorf("%q: %v %s", reason, err, out)
+		}
+	}
+	if out, err := h.Run(t, "exempt", "--list"); err != nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, "nötig") {
+		t.Errorf("exemptions are %v %q", err, out)
+	}
+}
+
 func TestExplainTellsWhatItCanWhenAnUpstreamIsDown(t *testing.T) {
 	t.Parallel()
 	v := faultVersion{Name: "reef", Version: "1.0.0", Body: faultBytes(1, 1000)}

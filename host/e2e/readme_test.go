@@ -25,6 +25,7 @@ type described struct {
 	}
 	Names struct {
 		IgnoreCase bool `json:"ignore_case"`
+		CaseApart  bool `json:"case_apart"`
 		Alike      string
 		Loose      string
 		Runs       bool
@@ -52,7 +53,7 @@ Package URLs: ` + "`pkg:{{.PURL}}/…`" + `. {{if .Default}}It has a default ups
 
 ` + "```hcl\nrepository \"{{.Name}}\" {{if .Default}}{}{{else}}{\n  upstream \"main\" { url = \"https://packages.example.com\" }\n}{{end}}\n```" + `
 {{with .Names}}{{if or .IgnoreCase .Alike .Prefix}}
-Names are the same, also in patterns,{{if .IgnoreCase}} whatever the case of their letters{{if .Alike}}, and{{end}}{{end}}{{if .Alike}} whichever of ` + "`{{.Alike}}`" + ` they have{{if .Runs}}, be it once or several times in a row{{end}}{{end}}{{if .Prefix}} with or without ` + "`{{.Prefix}}`" + ` before them{{end}}{{if .Home}}, and with or without ` + "`{{.Home}}`" + ` before a single name{{end}}.{{if .Loose}} In patterns, but not in names, so are ` + "`{{.Loose}}`" + `.{{end}}
+Names are the same, also in patterns,{{if .IgnoreCase}} whatever the case of their letters{{if .Alike}}, and{{end}}{{end}}{{if .Alike}} whichever of ` + "`{{.Alike}}`" + ` they have{{if .Runs}}, be it once or several times in a row{{end}}{{end}}{{if .Prefix}} with or without ` + "`{{.Prefix}}`" + ` before them{{end}}{{if .Home}}, and with or without ` + "`{{.Home}}`" + ` before a single name{{end}}.{{if .CaseApart}} That is so for what is ours; for rules of cool-down and permissions of tokens, names that differ in case are different packages.{{end}}{{if .Loose}} In patterns, but not in names, so are ` + "`{{.Loose}}`" + `.{{end}}
 {{end}}{{end}}{{range .Setup}}
 ## {{.Client}}
 {{if .File}}

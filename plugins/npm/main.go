@@ -24,8 +24,8 @@ func npm(options) (sdk.Ecosystem, error) {
 		Name:      "npm",
 		Upstreams: []sdk.Upstream{{URL: purl.DefaultRegistry("npm")}},
 		Vary:      []string{"Accept"},
-		Names:     names.Rules{IgnoreCase: true}, // new names have lower case only
-		Challenge: `Bearer realm="entrepot"`,     // npm takes Basic for a wrong password, and Bearer for a wrong token
+		Names:     names.Rules{IgnoreCase: true, CaseApart: true}, // old names may have upper case
+		Challenge: `Bearer realm="entrepot"`,                      // npm takes Basic for a wrong password, and Bearer for a wrong token
 		Routes:    routes(),
 		Package:   packageFiles(),
 		About:     func(v sdk.Version) sdk.Document { return packumentDocument(v.Name, "") },

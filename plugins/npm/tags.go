@@ -3,14 +3,14 @@ package main
 import "slices"
 
 // retag gives the tags that hold for the versions shown. A tag on one of them
-// stays. Otherwise latest moves as newestBelow says, and any other tag to the
-// newest version of the same kind that is not newer than the one it was on, or
-// it goes.
+// stays. Otherwise latest moves as newestBelow says and any other tag as newestFor
+// says, or it goes, as one does that upstream has on no version.
 func (p *packument) retag() []tag {
 	var shown []release // made when it is needed
 	var tags []tag
 	for _, t := range p.tags {
-		if e := p.byVersion[t.version]; e != nil && e.shown {
+		e := p.byVersion[t.version]
+		if e != nil && e.shown {
 			tags = append(tags, t)
 			continue
 		}
@@ -21,8 +21,8 @@ func (p *packument) retag() []tag {
 		var now *release
 		if t.name == "latest" {
 			now = newestBelow(shown, was)
-		} else if was != nil {
-			now = newestLike(shown, *was)
+		} else if was != nil && e != nil {
+			now = newestFor(t.name, shown, *was)
 		}
 		if now != nil {
 			tags = append(tags, tag{t.name, now.text})

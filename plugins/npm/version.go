@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,24 +43,32 @@ func (r release) channel() string {
 	return r.Prerelease()[:end]
 }
 
-// like reports whether a tag may move from one to the other: stable versions of
-// one major, pre-releases of one channel.
-func (r release) like(other release) bool {
-	if r.stable() || other.stable() {
-		return r.stable() && other.stable() && r.Major() == other.Major()
-	}
-	return r.channel() == other.channel()
-}
-
-// newer compares two of a kind. Pre-releases of one core are compared by when
-// they were published, since many are named by a hash (0.0.0-canary-1f3a).
+// newer compares two. Pre-releases of one core that differ in a name, and not in
+// a number, are compared by when they were published: many are named by a hash
+// (0.0.0-canary-1f3a).
 func (r release) newer(than release) bool {
-	sameCore := r.Major() == than.Major() && r.Minor() == than.Minor() && r.Patch() == than.Patch()
-	if sameCore && !r.stable() && !than.stable() && !r.published.IsZero() && !than.published.IsZero() && !r.published.Equal(than.published) {
+	if r.namedApart(than) && !r.published.IsZero() && !than.published.IsZero() && !r.published.Equal(than.published) {
 		return r.published.After(than.published)
 	}
 	return r.GreaterThan(than.Version)
 }
+
+// namedApart reports whether both are pre-releases of one core, and the first of
+// their identifiers that differ are not two numbers.
+func (r release) namedApart(than release) bool {
+	if r.stable() || than.stable() || r.Major() != than.Major() || r.Minor() != than.Minor() || r.Patch() != than.Patch() {
+		return false
+	}
+	theirs := strings.Split(than.Prerelease(), ".")
+	for i, mine := range strings.Split(r.Prerelease(), ".") {
+		if i < len(theirs) && mine != theirs[i] {
+			return !isNumber(mine) || !isNumber(theirs[i])
+		}
+	}
+	return false
+}
+
+func isNumber(identifier string) bool { return strings.Trim(identifier, "0123456789") == "" }
 
 // newestBelow is where latest goes from a version that is not shown. From a
 // stable one, or one in no order (nil), it goes to the highest stable one below
@@ -82,10 +92,22 @@ func newestBelow(shown []release, was *release) *release {
 	return nil
 }
 
-// newestLike is where any other tag goes from a version that is not shown; nil:
-// nowhere.
-func newestLike(shown []release, was release) *release {
-	return highest(shown, func(r release) bool { return r.like(was) && !r.newer(was) }, release.newer)
+// newestFor is where any other tag goes from a version that is not shown: to the
+// newest one that is not newer, of stable ones and, from a pre-release, those of
+// its channel. A tag that names the major of its version, as v2-lts does, stays
+// within that: it is for who wants no other. Nil: nowhere.
+func newestFor(tag string, shown []release, was release) *release {
+	within := namesNumber(tag, was.Major())
+	return highest(shown, func(r release) bool {
+		like := r.stable() || !was.stable() && r.channel() == was.channel()
+		return like && !r.newer(was) && (!within || r.Major() == was.Major())
+	}, release.newer)
+}
+
+// namesNumber reports whether a number stands in a tag.
+func namesNumber(tag string, n uint64) bool {
+	numbers := strings.FieldsFunc(tag, func(c rune) bool { return c < '0' || '9' < c })
+	return slices.Contains(numbers, strconv.FormatUint(n, 10))
 }
 
 // highest is the first of the highest releases that fit; nil: none fits.

@@ -59,7 +59,7 @@ func TestNewestBelow(t *testing.T) {
 	}
 }
 
-func TestNewestLike(t *testing.T) {
+func TestNewestFor(t *testing.T) {
 	t.Parallel()
 	day := func(n int) time.Time { return time.Date(2025, 1, n, 0, 0, 0, 0, time.UTC) }
 	canaries := []release{
@@ -71,22 +71,28 @@ func TestNewestLike(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name  string
+		tag   string
 		shown []release
 		was   release
 		want  string
 	}{
-		{"of the same major", releasesOf([]string{"1.0.0", "1.1.0", "2.0.0"}), *parseRelease("1.2.0", day(1)), "1.1.0"},
-		{"nothing of the same major", releasesOf([]string{"1.0.0"}), *parseRelease("2.0.0", day(1)), ""},
-		{"none that is newer", releasesOf([]string{"1.3.0"}), *parseRelease("1.2.0", day(1)), ""},
-		{"of the same channel", releasesOf([]string{"2.0.0-alpha.9", "2.0.0-beta.2", "2.0.0-beta.10", "2.0.0"}), *parseRelease("2.0.0-beta.11", day(1)), "2.0.0-beta.10"},
-		{"of an older core", releasesOf([]string{"1.0.0-beta.7"}), *parseRelease("2.0.0-beta.1", day(1)), "1.0.0-beta.7"},
-		{"no stable one for a pre-release", releasesOf([]string{"1.0.0"}), *parseRelease("2.0.0-beta.1", day(1)), ""},
-		{"numbered pre-releases", releasesOf([]string{"1.0.0-1", "1.0.0-beta"}), *parseRelease("1.0.0-2", day(1)), "1.0.0-1"},
-		{"by day where names are hashes", canaries, *parseRelease("0.0.0-canary-77", day(4)), "0.0.0-canary-11"},
+		{"of the same major", "next", releasesOf([]string{"1.0.0", "1.1.0", "2.0.0"}), *parseRelease("1.2.0", day(1)), "1.1.0"},
+		{"of the major before", "next", releasesOf([]string{"1.0.0", "2.0.0-rc.1"}), *parseRelease("2.0.0", day(1)), "1.0.0"},
+		{"nothing of the major that it names", "v2-lts", releasesOf([]string{"1.0.0"}), *parseRelease("2.0.0", day(1)), ""},
+		{"the major that it names", "next-2", releasesOf([]string{"1.9.0", "2.0.0-rc.1"}), *parseRelease("2.0.0-rc.2", day(1)), "2.0.0-rc.1"},
+		{"another number", "es2015", releasesOf([]string{"1.0.0"}), *parseRelease("2.0.0", day(1)), "1.0.0"},
+		{"none that is newer", "next", releasesOf([]string{"1.3.0"}), *parseRelease("1.2.0", day(1)), ""},
+		{"no pre-release for a stable one", "next", releasesOf([]string{"1.2.0-rc.1"}), *parseRelease("1.2.0", day(1)), ""},
+		{"of the same channel", "beta", releasesOf([]string{"2.0.0-alpha.9", "2.0.0-beta.2", "2.0.0-beta.10", "2.0.0"}), *parseRelease("2.0.0-beta.11", day(1)), "2.0.0-beta.10"},
+		{"of an older core", "beta", releasesOf([]string{"1.0.0-beta.7"}), *parseRelease("2.0.0-beta.1", day(1)), "1.0.0-beta.7"},
+		{"a stable one for a pre-release", "beta", releasesOf([]string{"1.0.0", "2.0.0-alpha.1", "1.0.0-beta.7"}), *parseRelease("2.0.0-beta.1", day(1)), "1.0.0"},
+		{"numbered pre-releases", "next", releasesOf([]string{"1.0.0-1", "1.0.0-beta"}), *parseRelease("1.0.0-2", day(1)), "1.0.0-1"},
+		{"by number, whatever the day", "beta", []release{*parseRelease("1.0.0-beta.3", day(1)), *parseRelease("1.0.0-beta.1", day(2))}, *parseRelease("1.0.0-beta.2", day(4)), "1.0.0-beta.1"},
+		{"by day where names are hashes", "canary", canaries, *parseRelease("0.0.0-canary-77", day(4)), "0.0.0-canary-11"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			check(t, newestLike(c.shown, c.was), c.want)
+			check(t, newestFor(c.tag, c.shown, c.was), c.want)
 		})
 	}
 }

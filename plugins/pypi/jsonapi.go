@@ -152,7 +152,7 @@ func renderReleaseJSON(in *sdk.Input, project, version string) error {
 	r.judge()
 	shown := r.normal.normal(r.top.Get("info.version").Str)
 	if r.held[shown] {
-		return in.Held()
+		return in.HeldFiles(project, shown)
 	}
 	return r.write(r.top, r.files[shown])
 }
@@ -214,7 +214,7 @@ func (r *releases) add(version string, files gjson.Result) {
 		f := file{
 			name:      value.Get("filename").Str,
 			url:       value.Get("url").Str,
-			hashes:    object(value.Get("digests")),
+			hashes:    lowerHashes(value.Get("digests")),
 			size:      value.Get("size").Raw,
 			yanked:    value.Get("yanked").Raw,
 			published: instant(value.Get("upload_time_iso_8601").Str),

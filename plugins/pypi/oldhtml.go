@@ -188,11 +188,14 @@ func fromHTML(address, project string, body []byte) ([]byte, error) {
 	return json.Marshal(p)
 }
 
-// hashes reads "sha256=…", as fragments and attributes have it.
+// hashes reads "sha256=…", as attributes have it, and fragments also beside what
+// else pip reads there, as in "egg=demo&sha256=…".
 func hashes(s string) map[string]string {
 	h := map[string]string{}
-	if name, sum, ok := strings.Cut(s, "="); ok {
-		h[name] = sum
+	for part := range strings.SplitSeq(s, "&") {
+		if name, sum, _ := strings.Cut(part, "="); sum != "" && algorithmOf(name) != "" {
+			h[strings.ToLower(name)] = strings.ToLower(sum)
+		}
 	}
 	return h
 }

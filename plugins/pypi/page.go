@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"errors"
 	"strings"
 	"time"
@@ -108,7 +107,7 @@ func parseFile(value gjson.Result) file {
 		case "url":
 			f.url = v.String()
 		case "hashes":
-			f.hashes = object(v)
+			f.hashes = lowerHashes(v)
 		case "requires-python":
 			f.requires = v.Raw
 		case "size":
@@ -134,6 +133,7 @@ func parseFile(value gjson.Result) file {
 	if f.metadata == "" {
 		f.metadata = legacy
 	}
+	f.metadata = strings.ToLower(f.metadata) // as lowerHashes
 	f.rest = rest.String()
 	return f
 }
@@ -179,17 +179,40 @@ func instant(s string) time.Time {
 	return time.Time{}
 }
 
-// digests returns the digests in a raw object of hashes that the host knows.
+// lowerHashes is an object of hashes with their names and sums in lower case, as
+// clients read them; empty: it is no object.
+func lowerHashes(v gjson.Result) string { return strings.ToLower(object(v)) }
+
+// digests returns the digests in a raw object of hashes that can be verified. A
+// malformed one is of no file.
 func digests(raw string) []sdk.Digest {
 	var out []sdk.Digest
 	gjson.Parse(raw).ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
-		case "sha512", "sha384", "sha256", "sha1", "md5":
-			if sum, err := hex.DecodeString(value.Str); err == nil && len(sum) > 0 {
-				out = append(out, sdk.Digest{Algorithm: key.Str, Sum: sum})
-			}
+		if algorithm := algorithmOf(key.Str); algorithm != "" && value.Str != "" {
+			out = append(out, sdk.HexDigest(algorithm, value.Str))
 		}
 		return true
 	})
 	return out
+}
+
+// algorithmOf is what the host calls an algorithm that an index names: one that
+// Python's hashlib guarantees (PEPs 503 and 691), or the one that the JSON API
+// has besides. Empty: it is none of these.
+func algorithmOf(name string) string {
+	switch name = strings.ToLower(name); name {
+	case "sha512", "sha384", "sha256", "sha224", "sha1", "md5":
+		return name
+	case "sha3_512", "sha3_384", "sha3_256", "sha3_224":
+		return strings.Replace(name, "_", "-", 1)
+	case "shake_128", "shake_256":
+		return strings.Replace(name, "_", "", 1)
+	case "blake2b":
+		return "blake2b-512"
+	case "blake2b_256":
+		return blake2
+	case "blake2s":
+		return "blake2s-256"
+	}
+	return ""
 }

@@ -165,7 +165,7 @@ func date(in *sdk.Input, project string, files []file) error {
 			continue
 		}
 		upload := uploads[f.name]
-		ours, theirs := gjson.Get(f.hashes, "sha256").Str, upload.Get("digests.sha256").Str
+		ours, theirs := gjson.Get(f.hashes, "sha256").Str, gjson.Get(lowerHashes(upload.Get("digests")), "sha256").Str
 		if ours != "" && theirs != "" && ours != theirs {
 			continue
 		}

@@ -96,9 +96,10 @@ func (p *Policy) Judge(key Key, published time.Time) Verdict {
 
 // Rule returns the rule for a version; nil: none.
 func (p *Policy) Rule(name, version string) *Rule {
+	names := p.Names.Exact()
 	for i := range p.Rules {
 		r := &p.Rules[i]
-		if p.Names.Match(r.Name, name) && (r.Version == "" || Match(r.Version, version)) {
+		if names.Match(r.Name, name) && (r.Version == "" || Match(r.Version, version)) {
 			return r
 		}
 	}

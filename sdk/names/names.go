@@ -13,6 +13,10 @@ import "strings"
 type Rules struct {
 	// IgnoreCase says that upper and lower case are the same.
 	IgnoreCase bool
+	// CaseApart says, with IgnoreCase, that names which differ in case are packages of
+	// their own all the same, as old ones of npm are. One that is ours keeps all of
+	// them from upstream; what is allowed to one is allowed to no other. See Exact.
+	CaseApart bool
 	// Alike are ASCII characters that are the same, as "-_.", of which Fold writes
 	// the first; empty: none.
 	Alike string
@@ -33,6 +37,15 @@ type Rules struct {
 	// ends in a slash, is in lower case where IgnoreCase is set, and is written
 	// without Prefix. Empty: none may.
 	Home string
+}
+
+// Exact are the rules for what is allowed to a package, by a rule of cool-down or a
+// permission, rather than kept from it.
+func (r Rules) Exact() Rules {
+	if r.CaseApart {
+		r.IgnoreCase = false
+	}
+	return r
 }
 
 // Fold brings a name, or a pattern of names, to the spelling that stands for all

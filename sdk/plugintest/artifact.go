@@ -2,12 +2,7 @@ package plugintest
 
 import (
 	"bytes"
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
 	"fmt"
-	"hash"
 	"maps"
 	"slices"
 	"strings"
@@ -223,14 +218,6 @@ func (h *host) policy() *cooldown.Policy {
 	return p
 }
 
-// algorithms are those of digests, strongest first.
-var algorithms = []struct {
-	name string
-	make func() hash.Hash
-}{
-	{"sha512", sha512.New}, {"sha384", sha512.New384}, {"sha256", sha256.New}, {"sha1", sha1.New}, {"md5", md5.New},
-}
-
 // verifyMembers checks the "h1" digests of a body, if there are any.
 func verifyMembers(body []byte, digests []*pb.Digest, address string) error {
 	for _, d := range digests {
@@ -249,20 +236,16 @@ func verifyMembers(body []byte, digests []*pb.Digest, address string) error {
 
 // verify checks a body against the strongest of its digests.
 func verify(body []byte, digests []*pb.Digest, address string) error {
-	for _, a := range algorithms {
-		for _, d := range digests {
-			if d.GetAlgorithm() != a.name || len(d.GetSum()) == 0 {
-				continue
-			}
-			h := a.make()
-			h.Write(body)
-			if sum := h.Sum(nil); !bytes.Equal(sum, d.GetSum()) {
-				return &failure{
-					kind:    pb.ErrorKind_ERROR_KIND_UPSTREAM,
-					message: fmt.Sprintf("the %s of %s is %x, but should be %x", a.name, address, sum, d.GetSum()),
-				}
-			}
-			return nil
+	d := wire.Strongest(digests)
+	h := wire.NewHash(d)
+	if h == nil {
+		return nil
+	}
+	h.Write(body)
+	if sum := h.Sum(nil); !bytes.Equal(sum, d.GetSum()) {
+		return &failure{
+			kind:    pb.ErrorKind_ERROR_KIND_UPSTREAM,
+			message: fmt.Sprintf("the %s of %s is %x, but should be %x", d.GetAlgorithm(), address, sum, d.GetSum()),
 		}
 	}
 	return nil

@@ -7,10 +7,10 @@ import (
 
 // NameRules are rules of names on the wire.
 func NameRules(r names.Rules) *pb.NameRules {
-	return &pb.NameRules{IgnoreCase: r.IgnoreCase, Alike: r.Alike, Runs: r.Runs, Prefix: r.Prefix, Home: r.Home, Loose: r.Loose}
+	return &pb.NameRules{IgnoreCase: r.IgnoreCase, CaseApart: r.CaseApart, Alike: r.Alike, Runs: r.Runs, Prefix: r.Prefix, Home: r.Home, Loose: r.Loose}
 }
 
 // NamesOf takes rules of names off the wire; nil: each name is only itself.
 func NamesOf(r *pb.NameRules) names.Rules {
-	return names.Rules{IgnoreCase: r.GetIgnoreCase(), Alike: r.GetAlike(), Runs: r.GetRuns(), Prefix: r.GetPrefix(), Home: r.GetHome(), Loose: r.GetLoose()}
+	return names.Rules{IgnoreCase: r.GetIgnoreCase(), CaseApart: r.GetCaseApart(), Alike: r.GetAlike(), Runs: r.GetRuns(), Prefix: r.GetPrefix(), Home: r.GetHome(), Loose: r.GetLoose()}
 }

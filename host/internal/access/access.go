@@ -121,7 +121,7 @@ func (p Permission) covers(name string, rules names.Rules) bool {
 	if name == Everything {
 		return p.Package == Everything
 	}
-	return rules.Match(p.Package, name)
+	return rules.Exact().Match(p.Package, name)
 }
 
 // Identity is who asks; nil: nobody in particular.
@@ -208,7 +208,7 @@ func (id *Identity) MaySome(action Action, repository, mounted string, patterns 
 	}
 	for i := range id.permissions {
 		p := &id.permissions[i]
-		if p.allows(action, repository) && slices.ContainsFunc(patterns, func(pattern string) bool { return rules.Overlap(p.Package, pattern) }) {
+		if p.allows(action, repository) && slices.ContainsFunc(patterns, func(pattern string) bool { return rules.Exact().Overlap(p.Package, pattern) }) {
 			return nil
 		}
 	}

@@ -112,6 +112,13 @@ func TestPatternsMeetNamesHoweverTheyAreSpelled(t *testing.T) {
 			t.Errorf("%s is allowed", name)
 		}
 	}
+	apart := names.Rules{IgnoreCase: true, CaseApart: true}
+	if who.May(Publish, "main", "/main", []string{"acme_lamp"}, nil, apart) == nil || who.MaySome(Publish, "main", "/main", []string{"acme_*"}, nil, apart) == nil {
+		t.Error("acme_lamp is allowed where case tells packages apart")
+	}
+	if err := who.May(Publish, "main", "/main", []string{"Acme_lamp"}, nil, apart); err != nil {
+		t.Errorf("Acme_lamp where case tells packages apart: %v", err)
+	}
 	if who.May(Publish, "main", "/main", []string{"acme-lamp"}, nil, names.Rules{}) == nil {
 		t.Error("acme-lamp is allowed where each name is only itself")
 	}

@@ -40,6 +40,7 @@ func (l *limit) covers(action Action, mounted string, name *string, rules names.
 	if !ok || rest != "" && rest[0] != '/' {
 		return false
 	}
+	rules = rules.Exact()
 	longer := strings.TrimPrefix(rest+"/", "/") // names below the address are, by what it is below
 	return slices.ContainsFunc(l.grants, func(g Grant) bool {
 		if g.Action != action || name == nil {

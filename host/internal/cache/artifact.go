@@ -323,7 +323,7 @@ func (c *Cache) digestTold(repo *Repository, plan *pb.Artifact) *pb.Digest {
 			}
 		}
 		if other == nil {
-			other = digestOf(told)
+			other = wire.Strongest(told)
 		}
 	}
 	return other
@@ -418,19 +418,3 @@ type found struct {
 // ofSnapshots reports whether a path of facts stands for the indexes of
 // snapshots.
 func ofSnapshots(path string) bool { return strings.HasSuffix(path, "/*") }
-
-func digestOf(digests []*pb.Digest) *pb.Digest {
-	for _, algorithm := range []string{"sha512", "sha384", "sha256", "sha1", "md5"} {
-		for _, d := range digests {
-			if strings.EqualFold(d.GetAlgorithm(), algorithm) && len(d.GetSum()) > 0 {
-				return d
-			}
-		}
-	}
-	for _, d := range digests {
-		if wire.OfMembers(d.GetAlgorithm()) && len(d.GetSum()) > 0 {
-			return d
-		}
-	}
-	return nil
-}

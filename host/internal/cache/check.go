@@ -2,16 +2,11 @@ package cache
 
 import (
 	"bytes"
-	"crypto/md5"  //nolint:gosec // what some registries give
-	"crypto/sha1" //nolint:gosec // what some registries give
-	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"hash"
 	"os"
-	"strings"
 
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
@@ -23,21 +18,7 @@ var errWrongDigest = fmt.Errorf("%w", errUpstreamBody)
 // check hashes a body with the algorithm that upstream gives a digest of.
 type check struct{ hash hash.Hash }
 
-func newCheck(expected *pb.Digest) *check {
-	switch strings.ToLower(expected.GetAlgorithm()) {
-	case "sha512":
-		return &check{sha512.New()}
-	case "sha384":
-		return &check{sha512.New384()}
-	case "sha256":
-		return &check{sha256.New()}
-	case "sha1":
-		return &check{sha1.New()}
-	case "md5":
-		return &check{md5.New()}
-	}
-	return &check{}
-}
+func newCheck(expected *pb.Digest) *check { return &check{wire.NewHash(expected)} }
 
 func (c *check) Write(p []byte) (int, error) {
 	if c.hash != nil {

@@ -49,7 +49,7 @@ func namedDigest(plan *pb.Artifact, known *found) *pb.Digest {
 		return d
 	}
 	if known.exact {
-		return digestOf(known.fact.GetDigests())
+		return wire.Strongest(known.fact.GetDigests())
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -223,7 +224,7 @@ func (c *Cache) withdrawn(repo *Repository, plan *pb.Artifact, a *artifact) erro
 // sameDigest reports whether two facts of a file give the same bytes, as far
 // as they say.
 func sameDigest(a, b *pb.Fact) bool {
-	x, y := digestOf(a.GetDigests()), digestOf(b.GetDigests())
+	x, y := wire.Strongest(a.GetDigests()), wire.Strongest(b.GetDigests())
 	return x == nil || y == nil || x.GetAlgorithm() != y.GetAlgorithm() || bytes.Equal(x.GetSum(), y.GetSum())
 }
 

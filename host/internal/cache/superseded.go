@@ -15,6 +15,7 @@ import (
 
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	"github.com/entrepot-registry/entrepot/sdk/cooldown"
+	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
 
@@ -182,7 +183,7 @@ func (c *Cache) namesKept(repo *Repository) (map[string]bool, error) {
 // putAside fetches a file and keeps it where nobody is served it from. That it
 // cannot be had is for those to be told who will ask for it.
 func (c *Cache) putAside(ctx context.Context, repo *Repository, f *pb.Fact) error {
-	digest := digestOf(f.GetDigests())
+	digest := wire.Strongest(f.GetDigests())
 	if digest == nil || c.knownArtifact(repo, artifactName(repo, f.GetPath())) != nil {
 		return nil
 	}

@@ -124,12 +124,23 @@ func (x *explainCommand) Run(e *env) error {
 		}
 		line("published", a.Published)
 		line("package first seen here", a.FirstSeen)
-		line("will be served from", a.Until)
+		if a.InPart() {
+			line("will be served whole from", a.Until)
+		} else {
+			line("will be served from", a.Until)
+		}
 		for _, v := range a.StandsFor {
 			fmt.Fprintf(e.out, "  stands for %s\n", v)
 		}
 		for _, f := range a.Files {
-			fmt.Fprintf(e.out, "  file %s\n", f)
+			fmt.Fprintf(e.out, "  file %s", f.Path)
+			if a.InPart() {
+				fmt.Fprintf(e.out, " is %s: %s", f.Verdict, f.Why)
+			}
+			fmt.Fprintln(e.out)
+			if a.InPart() {
+				line("  will be served from", f.Until)
+			}
 		}
 	}
 	return nil

@@ -54,7 +54,7 @@ func (c *Config) AnonymousIn(r *Repository) []access.Action {
 
 // Warnings are about settings that work otherwise than might be thought.
 func (c *Config) Warnings() hcl.Diagnostics {
-	var diags hcl.Diagnostics
+	diags := slices.Clone(c.warnings)
 	used := c.PluginNames()
 	for _, name := range slices.Sorted(maps.Keys(c.Plugins)) {
 		if at := c.Plugins[name].Range; !slices.Contains(used, name) {

@@ -137,6 +137,10 @@ func (r *reader) ecosystem(name string, at hcl.Range, plugins []string) {
 	if slices.Contains(plugins, name) || purl.IsKnownType(name) {
 		return
 	}
+	if typ := purl.EcosystemToPURLType(name); typ != name && purl.IsKnownType(typ) {
+		r.fail(at, "Unknown ecosystem", fmt.Sprintf("%q is not in use here as a plugin, and no type of package URLs: write %q.", name, typ))
+		return
+	}
 	known := "as in pkg:TYPE/name"
 	if len(plugins) > 0 {
 		known = "of which the repositories here use " + strings.Join(plugins, ", ")

@@ -56,6 +56,8 @@ type Config struct {
 	Plugins map[string]Plugin
 	// Repositories in the order of the file.
 	Repositories []*Repository
+
+	warnings hcl.Diagnostics
 }
 
 // Cooldown says how long new versions are held back.

@@ -149,6 +149,8 @@ func Parse(src []byte, name string) (*Config, hcl.Diagnostics) {
 // reader turns the file's attributes into values and collects complaints.
 type reader struct {
 	diags hcl.Diagnostics
+	// warnings are about what is read all the same.
+	warnings hcl.Diagnostics
 }
 
 func (r *reader) fail(at hcl.Range, summary, detail string) {
@@ -202,6 +204,7 @@ func (r *reader) config(f *file) *Config {
 		names[repo.Name], paths[repo.Path] = true, repo.Name
 		c.Repositories = append(c.Repositories, repo)
 	}
+	c.warnings = r.warnings
 	return c
 }
 
@@ -256,6 +259,12 @@ func (r *reader) cooldown(f *cooldownFile, c *Cooldown, plugins []string) {
 		}
 		rule.Window = r.durationExpr(value)
 		r.ecosystem(rule.Type, at, plugins)
+		same := func(other PackageRule) bool {
+			return other.Type == rule.Type && other.Name == rule.Name && other.Version == rule.Version && other.Pattern != key
+		}
+		if i := slices.IndexFunc(c.Packages, same); i >= 0 {
+			r.fail(at, "Duplicate rule", fmt.Sprintf("%q means the same as %q; keep one.", key, c.Packages[i].Pattern))
+		}
 		c.Packages = append(c.Packages, rule)
 	})
 }
@@ -347,6 +356,11 @@ func (r *reader) size(a *hcl.Attribute, otherwise int64) int64 {
 	if err != nil || n > 1<<62 {
 		r.fail(a.Expr.Range(), "Bad size", fmt.Sprintf(`%q is no size: write "50GB" or "512MiB".`, s))
 		return otherwise
+	}
+	if n > 0 && strings.Trim(s, "0123456789") == "" {
+		at := a.Expr.Range()
+		r.warnings = append(r.warnings, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Size without a unit", Subject: &at,
+			Detail: fmt.Sprintf("%q is taken for bytes: write the unit, as %q or %q.", s, s+"B", s+"GB")})
 	}
 	return int64(n)
 }

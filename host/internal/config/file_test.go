@@ -68,6 +68,8 @@ func TestParsePointsAtMistakes(t *testing.T) {
 		"query in an address":                {"base_url = \"https://a.example/?b\"", []string{"1:12 Bad address"}},
 		"scheme":                             {"base_url = \"ftp://a.example\"", []string{"1:12 Bad address"}},
 		"size":                               {"cache_size = \"-1\"", []string{"1:14 Bad size"}},
+		"ecosystem by another name":          {"cooldown {\n  ecosystems = { go = \"0\" }\n}", []string{"2:18 Unknown ecosystem"}},
+		"the same twice, escaped":            {"cooldown {\n  packages = {\n    \"pkg:npm/@a/*\" = \"0\"\n    \"pkg:NPM/%40a/*\" = \"30d\"\n  }\n}", []string{"4:5 Duplicate rule"}},
 		"size as a number":                   {"cache_size = 5", []string{"1:14 Not a string"}},
 		"listen a number":                    {"listen = 8080", []string{"1:10 Bad listen address"}},
 		"listen without a port":              {"listen = \"127.0.0.1\"", []string{"1:10 Bad listen address"}},
@@ -123,6 +125,7 @@ func TestParseTakesWhatIsRight(t *testing.T) {
 		`hosts = ["a.example", "a.example:8080", "10.0.0.1", "::1", "[::1]:80", "host_1"]`,
 		"repository \"a\" {\n  allow_hosts = [\"files.internal\", \"10.0.0.1\", \"::1\"]\n}",
 		"cooldown {\n  ecosystems = { npm = \"0\", golang = \"1d\", own = \"0\" }\n  packages = { \"pkg:maven/a/b\" = \"0\", \"pkg:own/*\" = \"0\" }\n}\nrepository \"a\" {\n  plugin = \"own\"\n}",
+		`cache_size = "0"`, `cache_size = "50B"`,
 		`access_log = ""`, `access_log = "-"`, `access_log = "access.log"`,
 		"repository \"a\" {\n  path = \"/metrics/a\"\n}",
 	} {
@@ -133,6 +136,28 @@ func TestParseTakesWhatIsRight(t *testing.T) {
 	c, _ := diagnosed(`hosts = ["A.example:80", "::1"]`)
 	if len(c.Hosts) != 2 || c.Hosts[0] != "A.example:80" || c.Hosts[1] != "[::1]" {
 		t.Errorf("hosts are %q", c.Hosts)
+	}
+}
+
+func TestParseWarnsOfSizesWithoutAUnit(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{
+		`cache_size = "50"`: 1, `cache_size = "50B"`: 0, `cache_size = "0"`: 0, "repository \"a\" {\n  hosted {\n    quota = \"1000\"\n  }\n}": 1,
+	} {
+		c, diags := Parse([]byte(text), "config.hcl")
+		if w := c.Warnings(); len(diags) > 0 || len(w) != want || want > 0 && !strings.Contains(w[0].Detail, "bytes: write the unit") {
+			t.Errorf("%s: %v, warnings are %v", text, diags, w)
+		}
+	}
+}
+
+func TestParseSaysWhatAnEcosystemIsCalled(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"go": `write "golang"`, "NPM": `write "npm"`, "rubygems": `write "gem"`, "npn": "write a plugin's name"} {
+		_, diags := Parse([]byte("cooldown {\n  ecosystems = { "+name+" = \"0\" }\n}"), "config.hcl")
+		if len(diags) != 1 || !strings.Contains(diags[0].Detail, want) {
+			t.Errorf("%s: %v, want %s", name, diags, want)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/git-pkgs/purl"
 
@@ -299,6 +300,8 @@ func (d *Daemon) exempt(ctx context.Context, e Exempting) (Exempted, error) {
 		return Exempted{}, errors.New("an exemption is for one version: write pkg:npm/lodash@4.17.21")
 	case e.Reason == "":
 		return Exempted{}, errors.New("an exemption needs a reason")
+	case strings.ContainsFunc(e.Reason, func(c rune) bool { return !unicode.IsPrint(c) }):
+		return Exempted{}, errors.New("the reason has line breaks, tabs or other characters that cannot be printed: write one line of text")
 	case !e.Expires.IsZero() && e.Expires.Before(time.Now()):
 		return Exempted{}, errors.New("the exemption would have ended already")
 	}

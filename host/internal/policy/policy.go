@@ -191,15 +191,15 @@ func (e *Engine) For(eco Ecosystem, packages []string, now time.Time) *cooldown.
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	p := &cooldown.Policy{Now: now, Names: eco.Names, Exempt: map[cooldown.Version]bool{}}
-	for _, r := range sorted(e.cooldown.Packages) {
+	for _, r := range eco.sorted(e.cooldown.Packages) {
 		if r.Type != eco.PURL && r.Type != eco.Plugin || !eco.fits(r.Name, packages) {
 			continue
 		}
-		p.Rules = append(p.Rules, cooldown.Rule{Name: eco.Names.Fold(r.Name), Version: r.Version, Window: r.Window, Label: "package " + r.Pattern})
+		p.Rules = append(p.Rules, cooldown.Rule{Name: r.Name, Version: r.Version, Window: r.Window, Label: "package " + r.Pattern})
 	}
 	for _, pattern := range eco.Urgent {
 		if eco.fits(pattern, packages) {
-			p.Rules = append(p.Rules, cooldown.Rule{Name: eco.Names.Fold(pattern), Label: "urgent " + pattern})
+			p.Rules = append(p.Rules, cooldown.Rule{Name: eco.Names.Exact().Fold(pattern), Label: "urgent " + pattern})
 		}
 	}
 	window, label := e.cooldown.Default, "default"
@@ -220,19 +220,24 @@ func (e *Engine) For(eco Ecosystem, packages []string, now time.Time) *cooldown.
 
 // fits reports whether a pattern is about some of the packages; nil: about any.
 func (eco Ecosystem) fits(pattern string, packages []string) bool {
-	return len(packages) == 0 || slices.ContainsFunc(packages, func(n string) bool { return eco.Names.Match(pattern, n) })
+	return len(packages) == 0 || slices.ContainsFunc(packages, func(n string) bool { return eco.Names.Exact().Match(pattern, n) })
 }
 
-// sorted orders rules so that the most specific comes first: without
-// wildcards before with, with a version before without, more literal
-// characters before fewer, and as written.
-func sorted(rules []config.PackageRule) []config.PackageRule {
+// sorted orders rules, their names folded, so that the most specific comes first:
+// without wildcards before with, with a version before without, more literal
+// characters before fewer. Of rules for the same the longest comes first, as of
+// two for one package whose names are spelled differently.
+func (eco Ecosystem) sorted(rules []config.PackageRule) []config.PackageRule {
 	out := slices.Clone(rules)
+	for i := range out {
+		out[i].Name = eco.Names.Exact().Fold(out[i].Name)
+	}
 	slices.SortStableFunc(out, func(a, b config.PackageRule) int {
 		return cmp.Or(
 			cmp.Compare(wildcard(a.Name), wildcard(b.Name)),
 			-cmp.Compare(len(a.Version), len(b.Version)),
 			-cmp.Compare(len(a.Name), len(b.Name)),
+			-cmp.Compare(a.Window, b.Window),
 		)
 	})
 	return out

@@ -62,6 +62,8 @@ func TestMostSpecificRuleDecides(t *testing.T) {
 		{Ecosystem{Plugin: "crates", PURL: "cargo"}, "serde", "1.0.0", 3 * day, "default"},
 		{Ecosystem{Plugin: "npm", PURL: "npm", Urgent: []string{"@acme/*"}}, "@acme/a", "1.0.0", 5 * day, "package pkg:npm/@acme/*"},
 		{Ecosystem{Plugin: "npm", PURL: "npm", Names: names.Rules{IgnoreCase: true}}, "@Acme/A", "1.0.0", 5 * day, "package pkg:npm/@acme/*"},
+		{Ecosystem{Plugin: "npm", PURL: "npm", Names: names.Rules{IgnoreCase: true, CaseApart: true}}, "@Acme/A", "1.0.0", 20 * day, "package pkg:npm/*"},
+		{Ecosystem{Plugin: "npm", PURL: "npm", Names: names.Rules{IgnoreCase: true, CaseApart: true}}, "@acme/A", "1.0.0", 5 * day, "package pkg:npm/@acme/*"},
 		{Ecosystem{Plugin: "crates", PURL: "cargo", Urgent: []string{"*_FIXES"}, Names: names.Rules{IgnoreCase: true, Alike: "-_"}}, "serde-fixes", "1.0.0", 0, "urgent *_FIXES"},
 		{Ecosystem{Plugin: "crates", PURL: "cargo", Urgent: []string{"*-fixes"}}, "serde-fixes", "1.0.0", 0, "urgent *-fixes"},
 		{Ecosystem{Plugin: "crates", PURL: "cargo", Urgent: []string{"*-fixes"}}, "serde", "1.0.0", 3 * day, "default"},
@@ -71,6 +73,27 @@ func TestMostSpecificRuleDecides(t *testing.T) {
 			if got == nil || got.Window != test.want || got.Label != test.label {
 				t.Errorf("%v %s %s asked with %v: %+v, want %s by %s", test.eco, test.name, test.version, names, got, test.want, test.label)
 			}
+		}
+	}
+}
+
+// TestStricterOfTwoRulesForOnePackage has rules whose names are spelled
+// differently, the laxer one first, and longer.
+func TestStricterOfTwoRulesForOnePackage(t *testing.T) {
+	t.Parallel()
+	rule := func(name string, window time.Duration) config.PackageRule {
+		return config.PackageRule{Pattern: "pkg:pypi/" + name, Type: "pypi", Name: name, Window: window}
+	}
+	e, err := New(config.Cooldown{Default: 3 * day, Packages: []config.PackageRule{
+		rule("A__b", 0), rule("a-b", 30*day), rule("c__*", 0), rule("c-*", 20*day),
+	}}, open(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eco := Ecosystem{Plugin: "pypi", PURL: "pypi", Names: names.Rules{IgnoreCase: true, Alike: "-_.", Runs: true}}
+	for name, want := range map[string]time.Duration{"a-b": 30 * day, "c-d": 20 * day} {
+		if got := e.For(eco, []string{name}, time.Now()).Rule(name, "1.0"); got.Window != want {
+			t.Errorf("%s: %+v, want %s", name, got, want)
 		}
 	}
 }

@@ -575,7 +575,11 @@ type NameRules struct {
 	Home string `protobuf:"bytes,5,opt,name=home,proto3" json:"home,omitempty"`
 	// ASCII characters that a pattern may have in each other's place; names that
 	// differ in them are different.
-	Loose         string `protobuf:"bytes,6,opt,name=loose,proto3" json:"loose,omitempty"`
+	Loose string `protobuf:"bytes,6,opt,name=loose,proto3" json:"loose,omitempty"`
+	// With ignore_case: whether names that differ in case are packages of their own
+	// all the same. One of ours keeps all of them from upstream; what is allowed to
+	// one, by a rule of cool-down or a permission, is allowed to no other.
+	CaseApart     bool `protobuf:"varint,7,opt,name=case_apart,json=caseApart,proto3" json:"case_apart,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -650,6 +654,13 @@ func (x *NameRules) GetLoose() string {
 		return x.Loose
 	}
 	return ""
+}
+
+func (x *NameRules) GetCaseApart() bool {
+	if x != nil {
+		return x.CaseApart
+	}
+	return false
 }
 
 // Upstream is a registry that documents and artifacts come from.
@@ -1925,10 +1936,11 @@ func (x *Source) GetCountsAs() string {
 // Digest is a hash of a file.
 type Digest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "sha512", "sha384", "sha256", "sha1" or "md5" of the bytes, of an upload also
-	// "blake2b-256"; "h1" is the Hash1 of golang.org/x/mod/sumdb/dirhash of a zip
-	// archive's members, and
-	// "h1:NAME" that of a single file of that name.
+	// "sha512", "sha384", "sha256", "sha224", "sha3-512", "sha3-384", "sha3-256",
+	// "sha3-224", "blake2b-512", "blake2b-256", "blake2s-256", "sha1" or "md5" of the
+	// bytes, or "shake256" or "shake128" with as many bytes as sum has; "h1" is the
+	// Hash1 of golang.org/x/mod/sumdb/dirhash of a zip archive's members, and
+	// "h1:NAME" that of a single file of that name. Any other is not verified.
 	Algorithm string `protobuf:"bytes,1,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
 	// The hash.
 	Sum           []byte `protobuf:"bytes,2,opt,name=sum,proto3" json:"sum,omitempty"`
@@ -5630,7 +5642,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"list_scope\x18\x16 \x01(\tR\tlistScope\x1a9\n" +
 	"\vScopesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x98\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb7\x01\n" +
 	"\tNameRules\x12\x1f\n" +
 	"\vignore_case\x18\x01 \x01(\bR\n" +
 	"ignoreCase\x12\x14\n" +
@@ -5638,7 +5650,9 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x04runs\x18\x03 \x01(\bR\x04runs\x12\x16\n" +
 	"\x06prefix\x18\x04 \x01(\tR\x06prefix\x12\x12\n" +
 	"\x04home\x18\x05 \x01(\tR\x04home\x12\x14\n" +
-	"\x05loose\x18\x06 \x01(\tR\x05loose\"\x80\x01\n" +
+	"\x05loose\x18\x06 \x01(\tR\x05loose\x12\x1d\n" +
+	"\n" +
+	"case_apart\x18\a \x01(\bR\tcaseApart\"\x80\x01\n" +
 	"\bUpstream\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1c\n" +
