@@ -136,8 +136,8 @@ func (x registry) tags(ours *sdk.HostedPackage) map[string]string {
 	var newest, released *semver.Version
 	for _, tag := range slices.Sorted(maps.Keys(ours.Tags)) {
 		v, err := semver.NewVersion(tag)
-		if err != nil {
-			continue
+		if err != nil || v.Prerelease() != "" && !strings.Contains(tag, fmt.Sprintf("%d.%d.%d-", v.Major(), v.Minor(), v.Patch())) {
+			continue // a date, or a variant as 3-alpine
 		}
 		if newest == nil || v.GreaterThan(newest) {
 			newest = v

@@ -74,3 +74,26 @@ func TestNextPageBelowAPath(t *testing.T) {
 		}
 	}
 }
+
+// TestAutoTags has tags that look like versions.
+func TestAutoTags(t *testing.T) {
+	t.Parallel()
+	for about, test := range map[string]struct {
+		tags                       []string
+		wantLatest, wantPrerelease string
+	}{
+		"a pre-release":             {[]string{"1.10.0", "v1.11.0-rc.1", "1.9.0"}, "1.10.0", "v1.11.0-rc.1"},
+		"a date, and a variant":     {[]string{"1.10.0", "v1.11.0-rc.1", "2024-01-01", "3-alpine", "3.20-slim"}, "1.10.0", "v1.11.0-rc.1"},
+		"less than three numbers":   {[]string{"1.9", "v2"}, "v2", "v2"},
+		"nothing that is a version": {[]string{"main", "2024-01-01"}, "", ""},
+	} {
+		ours := &sdk.HostedPackage{Tags: map[string]string{}}
+		for _, tag := range test.tags {
+			ours.Tags[tag] = tag
+		}
+		all := registry{options: options{Auto: true}}.tags(ours)
+		if all["latest"] != test.wantLatest || all["prerelease"] != test.wantPrerelease {
+			t.Errorf("%s: latest is %q, prerelease %q", about, all["latest"], all["prerelease"])
+		}
+	}
+}

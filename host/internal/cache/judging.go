@@ -111,6 +111,10 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 	next, fresh := seen.observe(facts, m.c.look(m.repo, m.checked()))
 	if m.d.GetHistory() {
 		next.remember(seen, facts, m.checked())
+		if m.hides && !slices.ContainsFunc(next.Earlier, func(e earlier) bool { return e.Gone }) {
+			m.known = next // it is to be rendered with them
+			return true, nil
+		}
 	}
 	switch {
 	case m.d.GetHistory() && seen == nil:
@@ -177,10 +181,17 @@ func (m *making) foundOurs(facts []*pb.Fact) (bool, error) {
 	return len(m.ours) > known, nil
 }
 
-// history is what was seen before, with the sha256 of those files that are kept
-// here, which upstream may never have told.
+// history is what was seen before and not withdrawn, with the sha256 of those files
+// that are kept here, which upstream may never have told.
 func (m *making) history() []*pb.Known {
-	known := m.known.known()
+	hidden := m.hidden()
+	m.hides = len(hidden) > 0
+	var known []*pb.Known
+	for i, k := range m.known.known() {
+		if !hidden[i] {
+			known = append(known, k)
+		}
+	}
 	for _, k := range known {
 		f := k.GetFact()
 		if f.GetPath() == "" || slices.ContainsFunc(f.GetDigests(), func(d *pb.Digest) bool { return d.GetAlgorithm() == "sha256" }) {

@@ -41,6 +41,7 @@ type making struct {
 	missing *pb.Source
 
 	known  *sightings // what was seen before, for a document with a history
+	hides  bool       // whether some of it is not shown, see [making.hidden]
 	hosted []*pb.HostedPackage
 	own    bool // whether upstream is not asked
 	// readable says which packages of ours may be shown; nil: all.
@@ -406,8 +407,8 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			floors = p.Floors
 			continue
 		}
-		if err := m.noteUnseen(failure); err != nil { // as on a full disk
-			m.c.log.Warn("that upstream has no such document is not noted: when it has, it counts as known", "repository", m.repo.Name, "document", m.d.GetPath(), "error", err)
+		if err := m.noteLacking(failure); err != nil { // as on a full disk
+			m.c.log.Warn("that upstream has no such document is not noted: when it has, what it is then or was before counts as known", "repository", m.repo.Name, "document", m.d.GetPath(), "error", err)
 		}
 		if err := m.observeLogs(done.GetLogs()); err != nil {
 			sink.abort()

@@ -41,6 +41,15 @@ func (c *Cache) Reachable(ctx context.Context, repo *Repository, d *pb.Document,
 	if err != nil {
 		return nil, false, err
 	}
+	if !kept && !r.Next.IsZero() && !r.there.Load() {
+		instead, err := c.unlessGone(ctx, repo, d, base, r, now)
+		if err != nil {
+			return nil, false, err
+		}
+		if instead != nil {
+			return c.Reachable(ctx, repo, d, base, instead)
+		}
+	}
 	before, err := c.shownBefore(name)
 	if err != nil {
 		c.log.Debug("what a document ended in before cannot be read", "repository", repo.Name, "document", d.GetPath(), "error", err)

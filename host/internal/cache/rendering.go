@@ -40,7 +40,9 @@ type Rendering struct {
 	// shown is whether the file that it ends in is kept and known as shown last,
 	// unreached since when it could not be had, and reachAgain when that is looked
 	// at again, in Unix milliseconds; 0: it could.
-	shown                 atomic.Bool
+	shown atomic.Bool
+	// there is whether upstream has said that it has the file that it ends in.
+	there                 atomic.Bool
 	unreached, reachAgain atomic.Int64
 
 	// unkept says that there was no room on the disk for some of it, so that it

@@ -44,12 +44,15 @@ type floor struct {
 type earlier struct {
 	Fact  []byte // as it was seen last
 	First time.Time
+	// Gone says that upstream withdrew it since, see [Cache.withdraw].
+	Gone bool `json:",omitempty"`
 }
 
 // maxEarlier bounds a history.
 const maxEarlier = 64
 
-// remember takes over a history and adds what is seen now.
+// remember takes over a history and adds what is seen now. Where that is what was
+// new last, nothing was withdrawn.
 func (s *sightings) remember(before *sightings, facts []*pb.Fact, at time.Time) {
 	index := map[cooldown.Key]int{}
 	if before != nil {
@@ -64,11 +67,19 @@ func (s *sightings) remember(before *sightings, facts []*pb.Fact, at time.Time) 
 			continue // what came over the wire can be written again
 		}
 		if i, ok := index[keyOf(f)]; ok {
-			s.Earlier[i].Fact = value
+			s.Earlier[i].Fact, s.Earlier[i].Gone = value, false
 			continue
 		}
 		index[keyOf(f)] = len(s.Earlier)
-		s.Earlier = append(s.Earlier, earlier{value, at})
+		s.Earlier = append(s.Earlier, earlier{Fact: value, First: at})
+	}
+	if before != nil && len(before.Earlier) > 0 {
+		last := len(before.Earlier) - 1
+		if before.Earlier[last].Gone && !s.Earlier[last].Gone {
+			for i := range s.Earlier {
+				s.Earlier[i].Gone = false
+			}
+		}
 	}
 	if extra := len(s.Earlier) - maxEarlier; extra > 0 {
 		s.Earlier = s.Earlier[extra:]

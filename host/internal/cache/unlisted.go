@@ -73,7 +73,8 @@ func (c *Cache) lookAgain(ctx context.Context, repo *Repository, plan *pb.Artifa
 	return g.Wait()
 }
 
-// lookAt renders a document with a history unless that was done within its time.
+// lookAt renders a document with a history unless upstream confirmed it within its
+// time.
 func (c *Cache) lookAt(ctx context.Context, repo *Repository, path, base string) error {
 	p, query, _ := strings.Cut(path, "?")
 	plan, err := c.Plan(ctx, repo, base, &pb.Request{Method: http.MethodGet, Path: p, Query: query})
@@ -82,7 +83,7 @@ func (c *Cache) lookAt(ctx context.Context, repo *Repository, path, base string)
 		return err
 	}
 	name := renderingName(repo, d.GetPath(), base)
-	if r := c.knownRendering(name); r != nil && !r.staleAt(time.Now()) {
+	if r := c.knownRendering(name); r != nil && !r.staleAt(time.Now()) && !r.unconfirmed.Load() {
 		return nil
 	}
 	_, err = c.remake(ctx, repo, d, base, name, repo.withinTTL)

@@ -48,18 +48,22 @@ func (m *making) lacking() bool {
 	return len(m.used) > 0 && m.lack == nil && m.stale == nil && m.without == nil
 }
 
-// noteUnseen remembers that upstream does not have the document, of which nothing
-// else was seen. It is not synced: who loses it is where a fresh install is.
-func (m *making) noteUnseen(failure *pb.Failure) error {
-	if failure.GetKind() != pb.ErrorKind_ERROR_KIND_NOT_FOUND || !m.d.GetHistory() || m.known != nil && !m.known.unseen() || m.known.unseenAt(m.repo, m.d) || !m.lacking() {
+// noteLacking remembers that upstream does not have the document: what it was is
+// withdrawn or, where nothing else was seen of it, what it will be is new.
+func (m *making) noteLacking(failure *pb.Failure) error {
+	if failure.GetKind() != pb.ErrorKind_ERROR_KIND_NOT_FOUND || !m.d.GetHistory() || len(m.d.GetNames()) != 1 || !m.lacking() {
 		return nil
 	}
-	if len(m.d.GetNames()) != 1 || !m.c.coolsDown(m.repo, m.d.GetNames()[0]) {
+	if m.known != nil && !m.known.unseen() {
+		return m.c.withdrawAll(m.repo, m.d)
+	}
+	if m.known.unseenAt(m.repo, m.d) || !m.c.coolsDown(m.repo, m.d.GetNames()[0]) {
 		return nil
 	}
 	return m.c.putUnseen(m.repo, m.d, m.checked())
 }
 
+// putUnseen is not synced: who loses it is where a fresh install is.
 func (c *Cache) putUnseen(repo *Repository, d *pb.Document, at time.Time) error {
 	name := sightingsName(repo, d.GetPath())
 	h := shortHash(name)

@@ -214,6 +214,9 @@ func (e *edit) apply(o *pb.Operation) error {
 		}
 		p.Tags[o.GetValue()] = version
 	case pb.Operation_KIND_UNTAG:
+		if e.Scan && p.published(p.Tags[o.GetValue()]) {
+			return nil
+		}
 		if err := e.spare(p, o.GetValue(), p.Tags[o.GetValue()], ""); err != nil {
 			return err
 		}

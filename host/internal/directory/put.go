@@ -154,6 +154,7 @@ func (w *walk) store(some []*found) error {
 	var gone []*pb.Operation  // first, because files may have changed places
 	told := map[*found]bool{} // to be told of
 	var lost []part
+	untagged := map[string][]tagged{}
 	for _, f := range some {
 		if f.unsettled {
 			result.Unsettled++
@@ -164,7 +165,7 @@ func (w *walk) store(some []*found) error {
 			return err
 		}
 		if known {
-			gone = append(gone, was.gone(f.file)...)
+			gone = append(gone, w.gone(f.file, was)...)
 		}
 		now := f.seen
 		if now.Problem == "" {
@@ -176,12 +177,12 @@ func (w *walk) store(some []*found) error {
 			change.Published = append(change.Published, now.Modified)
 			change.Bodies = append(change.Bodies, f.body)
 		} else {
-			now.Parts = nil
+			now.Parts, now.Tags, now.Untagged = nil, nil, nil
 			if told[f] = was.Problem != now.Problem; told[f] {
 				result.Bad++
 			}
 		}
-		lost = append(lost, was.lost(now)...)
+		lost, untagged[f.file] = append(lost, was.lost(now)...), was.Tags
 		record, err := json.Marshal(now)
 		if err != nil {
 			return err
@@ -199,6 +200,9 @@ func (w *walk) store(some []*found) error {
 	}
 	w.result = result
 	w.lose(lost)
+	for file, tags := range untagged {
+		w.untag(file, tags)
+	}
 	for _, f := range some {
 		if told[f] {
 			w.log.Warn("a file in a directory is not served", "repository", w.repo.Name, "file", f.file, "reason", f.seen.Problem)
@@ -233,6 +237,7 @@ func (w *walk) removeGone() error {
 	}
 	var names []string
 	var lost []part
+	untagged := map[string][]tagged{}
 	for len(gone) > 0 {
 		some := gone[:min(batch, len(gone))]
 		gone = gone[len(some):]
@@ -246,8 +251,8 @@ func (w *walk) removeGone() error {
 			if !known || was.Problem != "" {
 				continue
 			}
-			change.Operations = append(change.Operations, was.gone(file)...)
-			lost = append(lost, was.lost(seen{})...)
+			change.Operations = append(change.Operations, w.gone(file, was)...)
+			lost, untagged[file] = append(lost, was.lost(seen{})...), was.Tags
 			w.result.Removed++
 		}
 		if err := w.apply(change); err != nil {
@@ -256,6 +261,9 @@ func (w *walk) removeGone() error {
 		names = append(names, catalog.Names(change.Operations)...)
 	}
 	w.lose(lost)
+	for file, tags := range untagged {
+		w.untag(file, tags)
+	}
 	w.parted = names
 	return w.keep.Sync()
 }

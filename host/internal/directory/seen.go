@@ -20,6 +20,9 @@ type seen struct {
 	Name, Version, Path string `json:",omitempty"`
 	// Parts are those of an archive that holds several files.
 	Parts []part `json:",omitempty"`
+	// Tags are those that an archive gives, Untagged those that it would give if
+	// another file did not.
+	Tags, Untagged []tagged `json:",omitempty"`
 	// Upstreams are the roles of those that there were when an archive was looked
 	// into, by which its parts may be named.
 	Upstreams string `json:",omitempty"`
@@ -48,6 +51,7 @@ func seenName(repository, file string) string { return seenKey + repository + "\
 type index struct {
 	seed  maphash.Seed
 	files map[uint64]uint64 // by their names, with size and time
+	tags  map[string]tagHolder
 }
 
 func (x *index) name(file string) uint64 { return maphash.String(x.seed, file) }
@@ -67,7 +71,7 @@ func (x *index) met(file string, now stamp) (known, unchanged bool) {
 // known reads what is remembered of a repository's files. Archives that were looked
 // into beside other upstreams are to be looked into again.
 func (s *Scanner) known(repository, upstreams string) (*index, error) {
-	x := &index{seed: maphash.MakeSeed(), files: map[uint64]uint64{}}
+	x := &index{seed: maphash.MakeSeed(), files: map[uint64]uint64{}, tags: map[string]tagHolder{}}
 	prefix := seenName(repository, "")
 	var broken error
 	err := s.keep.Each(prefix, false, func(k string, value []byte) bool {
@@ -76,7 +80,11 @@ func (s *Scanner) known(repository, upstreams string) (*index, error) {
 		if f.Again || len(f.Parts) > 0 && f.Upstreams != upstreams {
 			f.stamp = stamp{}
 		}
-		x.files[x.name(strings.TrimPrefix(k, prefix))] = x.stamp(f.stamp)
+		file := strings.TrimPrefix(k, prefix)
+		x.files[x.name(file)] = x.stamp(f.stamp)
+		for _, t := range f.Tags {
+			x.tags[t.key()] = tagHolder{strings.Clone(file), t.Version}
+		}
 		return broken == nil
 	})
 	return x, errors.Join(err, broken)

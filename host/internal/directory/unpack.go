@@ -91,10 +91,14 @@ func (w *walk) putUnpacked(f *found, last bool) error {
 	if err != nil {
 		return err
 	}
+	if free := w.claim(f); !free && !last {
+		w.wait(f.file)
+		return nil
+	}
 	hold := w.blobs.Hold() // until what is stored is pinned
 	defer hold.Release()
 	change := w.change()
-	change.Operations = was.gone(f.file)
+	change.Operations = w.gone(f.file, was)
 	change.Published = make([]time.Time, len(change.Operations))
 	for _, o := range f.unpacked.operations {
 		if o.GetKind() == pb.Operation_KIND_STORE {
@@ -134,6 +138,7 @@ func (w *walk) putUnpacked(f *found, last bool) error {
 	}
 	w.result.Added++
 	w.lose(was.lost(f.seen))
+	w.tag(f.file, was, f.seen)
 	return nil
 }
 
@@ -185,10 +190,15 @@ func (w *walk) bodyOf(f *found, o *pb.Operation) (catalog.Body, error) {
 }
 
 // gone are the operations that take what a file held out of the catalogue.
-func (was seen) gone(file string) []*pb.Operation {
+func (w *walk) gone(file string, was seen) []*pb.Operation {
 	var out []*pb.Operation
 	for _, p := range was.held() {
 		out = append(out, &pb.Operation{Kind: pb.Operation_KIND_DELETE, Version: &pb.Version{Name: p.Name, Version: p.Version}, Path: p.Path, Value: file})
+	}
+	for _, t := range was.Tags {
+		if w.has(file, t) {
+			out = append(out, &pb.Operation{Kind: pb.Operation_KIND_UNTAG, Version: &pb.Version{Name: t.Name}, Value: t.Tag})
+		}
 	}
 	return out
 }
@@ -237,7 +247,8 @@ func (w *walk) succeed() error {
 			return false
 		}
 		refused := other.Problem != "" && other.Path != "" && (w.lost[other.Path] || w.lost[w.alike(other.Name)])
-		if refused || slices.ContainsFunc(other.Parts, func(p part) bool { return w.lost[p.Path] }) {
+		if refused || slices.ContainsFunc(other.Parts, func(p part) bool { return w.lost[p.Path] }) ||
+			slices.ContainsFunc(other.Untagged, func(t tagged) bool { return w.lost[t.key()] }) {
 			w.wait(strings.TrimPrefix(k, prefix))
 		}
 		return true

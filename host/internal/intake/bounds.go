@@ -1,6 +1,9 @@
 package intake
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Bounds are how much uploads may have, in bytes.
 type Bounds struct {
@@ -10,11 +13,21 @@ type Bounds struct {
 	All int64
 }
 
-// grow notes that an upload has some bytes more, or says why it may not.
+// grow notes that an upload has some bytes more, or says why it may not. Uploads of
+// clients that seem to be gone make place for it.
 func (s *Session) grow(n int64, b Bounds) error {
 	if s.Size()+n > b.File {
 		return fmt.Errorf("%w: the file has more than %d bytes (max_artifact)", ErrTooLarge, b.File)
 	}
+	err := s.count(n, b)
+	if err != nil {
+		s.all.sweep(time.Now(), roomIdle, func(other *Session) bool { return other.About.Repository == s.About.Repository })
+		err = s.count(n, b)
+	}
+	return err
+}
+
+func (s *Session) count(n int64, b Bounds) error {
 	s.all.mu.Lock()
 	defer s.all.mu.Unlock()
 	together := s.all.bytes[s.About.Repository] + n

@@ -35,6 +35,9 @@ var ErrRange = errors.New("the part does not begin where the upload ends")
 // SessionIdle is how long an upload is kept to which nothing is added.
 const SessionIdle = 24 * time.Hour
 
+// roomIdle is how long it is kept where others of its repository lack room for it.
+const roomIdle = 10 * time.Minute
+
 // maxSessions bounds the uploads under way.
 const maxSessions = 10_000
 
@@ -432,10 +435,17 @@ func (s *Sessions) Open(repository string, since time.Time) map[string]time.Time
 
 // Sweep ends uploads to which nothing was added for a while.
 func (s *Sessions) Sweep(now time.Time) {
+	s.sweep(now, SessionIdle, func(*Session) bool { return true })
+}
+
+// sweep ends those of some uploads to which nothing was added for a time.
+func (s *Sessions) sweep(now time.Time, idle time.Duration, of func(*Session) bool) {
 	s.mu.Lock()
 	all := make([]*Session, 0, len(s.open))
 	for _, session := range s.open {
-		all = append(all, session)
+		if of(session) {
+			all = append(all, session)
+		}
 	}
 	s.mu.Unlock()
 	for _, session := range all {
@@ -443,7 +453,7 @@ func (s *Sessions) Sweep(now time.Time) {
 			continue
 		}
 		info, err := os.Stat(s.path(session.ID))
-		if errors.Is(err, fs.ErrNotExist) || err == nil && now.Sub(info.ModTime()) > SessionIdle {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && now.Sub(info.ModTime()) > idle {
 			s.End(session)
 		}
 		session.unlock()

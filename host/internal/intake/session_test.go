@@ -306,3 +306,48 @@ func TestUploadsShareWhatIsLeft(t *testing.T) {
 		t.Errorf("what is left is %v", s.bytes)
 	}
 }
+
+// TestUploadsOfClientsThatAreGoneMakePlace has an upload need the room of one that
+// nothing was added to for a while, and of one that is only slow.
+func TestUploadsOfClientsThatAreGoneMakePlace(t *testing.T) {
+	t.Parallel()
+	b, dir := bodies(t)
+	s := openSessions(t, b, dir)
+	add := func(up *Session, body string) error {
+		t.Helper()
+		return up.Append(strings.NewReader(body), "", -1, Bounds{File: 100, All: 10}, nil)
+	}
+	idle := func(up *Session, since time.Duration) {
+		t.Helper()
+		up.Release()
+		then := time.Now().Add(-since)
+		if err := os.Chtimes(s.path(up.ID), then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone, slow, elsewhere := begin(t, s, About{Repository: "r"}), begin(t, s, About{Repository: "r"}), begin(t, s, About{Repository: "q"})
+	for _, up := range []*Session{gone, slow, elsewhere} {
+		if err := add(up, "1234"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	idle(gone, roomIdle+time.Minute)
+	idle(slow, roomIdle-time.Minute)
+	idle(elsewhere, roomIdle+time.Minute)
+	up := begin(t, s, About{Repository: "r"})
+	defer up.Release()
+	if err := add(up, "123456"); err != nil {
+		t.Errorf("an upload of a client that is gone makes no place: %v", err)
+	}
+	if err := add(up, "7"); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("more than there is room for: %v", err)
+	}
+	if _, err := s.Take(gone.ID); !errors.Is(err, ErrNoSession) {
+		t.Errorf("an upload that made place is there: %v", err)
+	}
+	for _, stays := range []*Session{slow, elsewhere} {
+		if _, err := s.Take(stays.ID); err != nil {
+			t.Errorf("an upload went that need not: %v", err)
+		}
+	}
+}
