@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -259,23 +260,51 @@ func TestOCIWarmImagesAreServedWithoutUpstream(t *testing.T) {
 	}
 }
 
-// TestOCITagOfASlowRegistryIsWhatItIsNow moves a tag in a registry that takes a
-// while for each answer, as one far away does.
+// TestOCITagOfASlowRegistryIsWhatItIsNow moves a tag again and again in a registry
+// that takes a while for each answer, as one far away does.
 func TestOCITagOfASlowRegistryIsWhatItIsNow(t *testing.T) {
 	t.Parallel()
 	g := startOCIRegistry(t)
-	before, now := ociImage(t, "before", "amd64", 1000), ociImage(t, "now", "amd64", 1000)
-	g.put("acme/tide", before, "latest")
 	h := ociCache(t, g, "0", `ttl = "1ms"`)
-	if a := answered(t, 200, h.URL+"/v2/acme/tide/manifests/latest"); a.Header.Get("Docker-Content-Digest") != before.digest {
-		t.Fatalf("at first the tag is %v", a.Header)
-	}
-	g.put("acme/tide", now, "latest")
+	var delay atomic.Int64
 	g.breaks(func(http.ResponseWriter, *http.Request) bool {
-		time.Sleep(400 * time.Millisecond)
+		time.Sleep(time.Duration(delay.Load()))
 		return false
 	})
-	if a := answered(t, 200, h.URL+"/v2/acme/tide/manifests/latest"); a.Header.Get("Docker-Content-Digest") != now.digest || a.stale() {
-		t.Errorf("the tag is what it was: %v", a.Header)
+	moved := 0
+	// pulls moves the tag, and reports whether it is what it is now.
+	pulls := func(takes time.Duration) bool {
+		t.Helper()
+		delay.Store(int64(takes))
+		moved++
+		now := ociImage(t, fmt.Sprint("tide", moved), "amd64", 1000)
+		g.put("acme/tide", now, "latest")
+		a := answered(t, 200, h.URL+"/v2/acme/tide/manifests/latest")
+		fits := a.Header.Get("Docker-Content-Digest") == now.digest
+		if fits == a.stale() {
+			t.Errorf("after %s: the tag is what it is now: %t; %v", takes, fits, a.Header)
+		}
+		return fits
+	}
+	if !pulls(0) || !pulls(400*time.Millisecond) {
+		t.Error("the tag of a registry that takes 0.4 seconds is what it was")
+	}
+	if pulls(3 * time.Second) {
+		t.Error("a client waited for three seconds")
+	}
+	// It was a moment only.
+	h.wait(t, "to be answered", func() bool { return pulls(100 * time.Millisecond) })
+	for range 3 {
+		if !pulls(200 * time.Millisecond) {
+			t.Error("the tag is what it was though the registry is well again")
+		}
+	}
+	// Who is always so slow is waited for, once that is known.
+	pulls(900 * time.Millisecond)
+	time.Sleep(2 * time.Second)
+	for range 3 {
+		if !pulls(900 * time.Millisecond) {
+			t.Error("the tag of a registry that always takes 0.9 seconds is what it was")
+		}
 	}
 }

@@ -104,16 +104,31 @@ func renderProjectJSON(in *sdk.Input, project string) error {
 		if newest == "" {
 			return in.Held()
 		}
-		other, ok := in.Doc(apiSource(project, newest))
+		source := apiSource(project, newest)
+		source.Optional = true
+		other, ok := in.Doc(source)
 		if !ok {
 			return nil
 		}
-		if told, err = parseAPI(other.Body); err != nil {
+		shown = r.normal.normal(newest)
+		if told, err = r.about(other, project, newest); err != nil {
 			return err
 		}
-		shown = r.normal.normal(newest)
 	}
 	return r.write(told, r.files[shown])
+}
+
+// about is what an upstream's document tells of a version or, where upstream has
+// none or one of another version, as simple indexes do, no more than its name.
+func (r *releases) about(doc *sdk.Doc, project, version string) (gjson.Result, error) {
+	if doc.OK() {
+		told, err := parseAPI(doc.Body)
+		if err != nil || same(r.normal.normal(told.Get("info.version").Str)) == same(r.normal.normal(version)) {
+			return told, err
+		}
+	}
+	body, err := json.Marshal(map[string]any{"info": map[string]string{"name": project, "version": version}})
+	return gjson.ParseBytes(body), err
 }
 
 // addHosted puts the files of ours in the place of upstream's of the same

@@ -68,9 +68,7 @@ type Repository struct {
 	// Gate is closed until its directories were looked at once; nil: they were.
 	Gate *Gate
 
-	// lags is until when upstream is known to take longer than clients wait, in
-	// milliseconds since 1970.
-	lags atomic.Int64
+	patience patience
 }
 
 // eco is how policy knows the repository's ecosystem.

@@ -176,7 +176,7 @@ func (c *Cache) receive(ctx context.Context, repo *Repository, source *pb.Source
 		*resp = again
 		switch {
 		case w.Size() == 0 && again.Status == http.StatusOK:
-		case again.Status == http.StatusPartialContent && continues(again, w.Size(), size):
+		case again.Status == http.StatusPartialContent && continues(again, w.Size(), size) && (digested || again.Header.Get("ETag") == etag):
 		case again.Status == http.StatusOK && again.Length == size && size >= 0 && (digested || again.Header.Get("ETag") == etag):
 			// No ranges there: skip what we have.
 			if _, err := io.CopyN(io.Discard, again.Body, w.Size()); err != nil {

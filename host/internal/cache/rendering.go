@@ -140,27 +140,6 @@ type Body struct {
 
 const renderingKey = "r/"
 
-// How long a client waits for a revalidation before it gets the stale answer:
-// longer for a snapshot, of which all that clients ask for is fetched first, and
-// hardly where upstream kept another waiting as long a moment ago.
-const (
-	revalidateWait = 700 * time.Millisecond
-	laggingWait    = 100 * time.Millisecond
-	lagging        = 5 * time.Second
-	snapshotWait   = 5 * time.Second
-)
-
-// patience is how long a client waits for a document to be revalidated.
-func (r *Repository) patience(d *pb.Document) time.Duration {
-	switch {
-	case d.GetSnapshot():
-		return snapshotWait
-	case time.Now().UnixMilli() < r.lags.Load():
-		return laggingWait
-	}
-	return revalidateWait
-}
-
 // retryRefresh is how long a failed refresh is not tried again.
 const retryRefresh = 5 * time.Second
 
@@ -347,7 +326,11 @@ func (c *Cache) Reconsider() { c.renderings.InvalidateAll() }
 // moment; then they get it as it is.
 func (c *Cache) revalidated(ctx context.Context, repo *Repository, d *pb.Document, base, name string, old *Rendering) (*Rendering, bool, bool, error) {
 	done := c.begin(key("remake", name), func(ctx context.Context) (any, error) {
+		began := time.Now()
 		r, err := c.make(ctx, repo, d, base, name, repo.withinTTL)
+		if err == nil && !r.unconfirmed.Load() {
+			repo.patience.answered(d, time.Since(began))
+		}
 		if err != nil && upstreamFailed(err) && c.withinMaxStale(repo, old) {
 			old.unconfirmed.Store(true)
 			old.freshUntil.Store(time.Now().Add(retryRefresh).UnixMilli())
@@ -355,13 +338,14 @@ func (c *Cache) revalidated(ctx context.Context, repo *Repository, d *pb.Documen
 		}
 		return r, err
 	})
-	wait := time.NewTimer(repo.patience(d))
+	patience := repo.patience.wait(d)
+	wait := time.NewTimer(patience)
 	defer wait.Stop()
 	select {
 	case <-ctx.Done():
 		return nil, false, false, ctx.Err()
 	case <-wait.C:
-		repo.lags.Store(time.Now().Add(lagging).UnixMilli())
+		repo.patience.ranOut(d, patience)
 		if c.withinMaxStale(repo, old) {
 			return old, true, true, nil
 		}

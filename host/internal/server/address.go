@@ -33,10 +33,13 @@ type Address struct {
 	// Trusted proxies may say how they were asked: by which of our hosts, say.
 	Trusted []netip.Prefix
 
-	unlisted unlisted
+	// near are those that clients on this machine reach us at, so that others leave
+	// them their places.
+	near, far unlisted
 }
 
-// maxUnlisted bounds how many addresses that nobody configured we are reached at.
+// maxUnlisted bounds how many addresses that nobody configured clients on this machine
+// reach us at, and how many others.
 const maxUnlisted = 16
 
 // unlisted are the addresses that we were reached at though nobody configured them:
@@ -171,7 +174,11 @@ func (a *Address) of(r *http.Request, raw string) (base, stripped string, failur
 		}
 	}
 	base = scheme + "://" + host + prefix
-	if (!listed || prefix != "") && !a.unlisted.admits(base) {
+	others := &a.far
+	if addressIn(r.RemoteAddr).IsLoopback() {
+		others = &a.near
+	}
+	if (!listed || prefix != "") && !others.admits(base) {
 		return "", "", &cache.Failure{Kind: misdirected, Message: "we were reached at many addresses already that are not configured, and not at " + base + " (set base_url or hosts in config.hcl)"}
 	}
 	return base, strip(raw, prefix), nil

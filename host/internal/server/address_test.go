@@ -137,6 +137,9 @@ func TestAddressesAreBounded(t *testing.T) {
 	if len(bases) > maxUnlisted+1 {
 		t.Errorf("we are reached at %d addresses", len(bases))
 	}
+	if base, _, failure := a.of(asked("/a", "localhost:9999", "127.0.0.1:5"), "/a"); failure != nil {
+		t.Errorf("a port that is forwarded on this machine is %q: %v", base, failure)
+	}
 	for _, host := range []string{"127.0.0.1:8080", "localhost", "[::1]:8080", "mirror.example:8080", "127.0.0.1:10000"} {
 		if base, _, failure := a.of(asked("/a", host, "1.2.3.4:5"), "/a"); failure != nil || base != "http://"+host {
 			t.Errorf("%s is %q: %v", host, base, failure)

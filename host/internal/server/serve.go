@@ -337,7 +337,7 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	if f.Content != nil {
 		defer f.Content.Close()
 		w.cached = hit
-		if f.Landed {
+		if f.Landed && hit[0] != statusStale[0] {
 			w.cached = statusMiss
 		}
 		h["Cache-Status"] = w.cached
@@ -348,6 +348,9 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 	}
 	h["Content-Type"] = []string{f.Type}
 	w.cached = statusMiss
+	if hit[0] == statusStale[0] {
+		w.cached = hit
+	}
 	if f.Flight == nil { // a HEAD of what is not kept
 		w.cached = statusPass
 		h["Cache-Status"] = statusPass
@@ -358,7 +361,7 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	h["Cache-Status"] = statusMiss
+	h["Cache-Status"] = w.cached
 	defer f.Flight.Close()
 	return follow(w, r, f)
 }
