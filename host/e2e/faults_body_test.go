@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -316,6 +318,15 @@ func TestBodyThatStallsEndsWithinItsTimeout(t *testing.T) {
 	if n := reg.Fetched(large); n > 2 {
 		t.Errorf("a body that stalls was begun %d times", n)
 	}
+	// Who runs the host is told of each.
+	h.wait(t, "to log both", func() bool { return strings.Count(h.log.String(), "did not arrive whole") == 2 })
+	if _, _, metrics := get(t, h.URL+"/metrics"); !strings.Contains(string(metrics), "entrepot_upstream_broken_total 2\n") {
+		t.Error("/metrics does not count them")
+	}
+	h.wait(t, "to note that a client was cut off", func() bool {
+		lines, err := os.ReadFile(filepath.Join(h.Dir, "access.log"))
+		return err == nil && strings.Count(string(lines), `"cache":"fwd=miss; detail=\"cut off\""`) == 1
+	})
 	gate.Open()
 	faultGet(t, h.URL+"/npm"+large.path(), large.Body)
 }

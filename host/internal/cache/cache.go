@@ -147,7 +147,7 @@ var errUpstreamBody = errors.New("upstream sent a bad body")
 
 // Stats are counters for metrics.
 type Stats struct {
-	Hits, Misses, Stale, Renderings, Revalidations, Held, Refused, Served atomic.Int64
+	Hits, Misses, Stale, Renderings, Revalidations, Held, Refused, Served, Broken atomic.Int64
 }
 
 // Cache holds everything that is kept.

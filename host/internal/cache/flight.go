@@ -226,6 +226,12 @@ func (c *Cache) noteMissing(repo *Repository, name string, err error) {
 func (c *Cache) fly(repo *Repository, plan *pb.Artifact, base, name string, f *flight) {
 	body, err := c.flown(repo, plan, base, name, f)
 	c.noteMissing(repo, name, err)
+	if f.started && err != nil && c.ctx.Err() == nil {
+		c.log.Warn("a file did not arrive whole: who was sent a part is cut off", "repository", repo.Name, "file", plan.GetPath(), "error", err)
+	}
+	if errors.Is(err, errUpstreamBody) {
+		c.Stats.Broken.Add(1)
+	}
 	typ := f.typ
 	if err == nil {
 		f.keep()

@@ -157,6 +157,9 @@ func (c *Cache) fetchSource(ctx context.Context, repo *Repository, s *pb.Source,
 			c.sources.Set(name, got)
 			return got, nil
 		}
+		if errors.Is(err, errUpstreamBody) {
+			c.Stats.Broken.Add(1)
+		}
 		if last = err; !errors.Is(err, errUpstreamBody) || errors.Is(err, errOversize) {
 			break
 		}

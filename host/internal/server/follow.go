@@ -52,6 +52,9 @@ func follow(w *recorder, r *http.Request, f *cache.File) error {
 			if shown, err = f.Flight.Available(r.Context(), at); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
+				if r.Context().Err() == nil {
+					w.cached = statusCut
+				}
 				panic(http.ErrAbortHandler)
 			}
 			continue

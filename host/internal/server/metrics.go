@@ -110,6 +110,7 @@ func (m *Metrics) Watch(stats *cache.Stats, sizes Sizes) {
 	counter("entrepot_cache_misses_total", "Requests that upstream was asked for.", stats.Misses.Load, nil)
 	counter("entrepot_cache_stale_total", "Requests answered although upstream could not confirm in time.", stats.Stale.Load, nil)
 	counter("entrepot_renderings_total", "Documents rendered by plugins.", stats.Renderings.Load, nil)
+	counter("entrepot_upstream_broken_total", "Bodies of upstream that broke off or stalled, were too large, or had not the digest that they should have.", stats.Broken.Load, nil)
 	counter("entrepot_revalidations_total", "Documents that upstream confirmed unchanged.", stats.Revalidations.Load, nil)
 	counter("entrepot_cache_evicted_total", "Bodies evicted.", sizes.Evicted, nil)
 	const verdicts = "entrepot_cooldown_verdicts_total"

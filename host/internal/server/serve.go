@@ -24,6 +24,7 @@ var (
 	statusHit   = []string{"entrepot; hit"}
 	statusMiss  = []string{"entrepot; fwd=miss; stored"}
 	statusPass  = []string{"entrepot; fwd=miss"}
+	statusCut   = []string{`entrepot; fwd=miss; detail="cut off"`} // for the access log
 	statusStale = []string{`entrepot; hit; ttl=-1; detail="stale"`}
 )
 
