@@ -265,6 +265,10 @@ func (r *reader) cooldown(f *cooldownFile, c *Cooldown, plugins []string) {
 		if i := slices.IndexFunc(c.Packages, same); i >= 0 {
 			r.fail(at, "Duplicate rule", fmt.Sprintf("%q means the same as %q; keep one.", key, c.Packages[i].Pattern))
 		}
+		if strings.ContainsAny(rule.Name+rule.Version, "[]{} ") {
+			r.warnings = append(r.warnings, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Rule that may fit nothing", Subject: &at,
+				Detail: fmt.Sprintf("%q: * and ? alone stand for other characters, and names of packages seldom have brackets, braces or spaces.", key)})
+		}
 		c.Packages = append(c.Packages, rule)
 	})
 }

@@ -198,3 +198,16 @@ func TestParsePatternTakesPackageURLsApart(t *testing.T) {
 		}
 	}
 }
+
+func TestPatternsThatMayFitNothingAreToldOf(t *testing.T) {
+	t.Parallel()
+	for pattern, want := range map[string]int{"pkg:npm/lib*": 0, "pkg:npm/@acme/?ib@1.*": 0, "pkg:npm/[lm]ib": 1, "pkg:npm/{a,b}": 1, "pkg:npm/ lib": 1, "pkg:npm/lib@{1,2}": 1} {
+		c, diags := Parse([]byte(fmt.Sprintf("cooldown {\n  packages = {\n    %q = \"9d\"\n  }\n}\nrepository \"npm\" {}\n", pattern)), "config.hcl")
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		if w := c.Warnings(); len(w) != want || want > 0 && w[0].Subject.Start.Line != 3 {
+			t.Errorf("%s: %v", pattern, w)
+		}
+	}
+}
