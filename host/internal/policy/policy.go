@@ -211,8 +211,16 @@ func (e *Engine) For(eco Ecosystem, packages []string, now time.Time) *cooldown.
 	}
 	p.Rules = append(p.Rules, cooldown.Rule{Name: "*", Window: window, Label: label})
 	for _, x := range e.exempt {
-		if x.Plugin == eco.Plugin && x.inForce(now) && (len(packages) == 0 || slices.Contains(packages, x.Name)) {
+		if x.Plugin != eco.Plugin || !x.inForce(now) {
+			continue
+		}
+		if len(packages) == 0 {
 			p.Exempt[cooldown.Version{Name: x.Name, Version: x.Version}] = true
+		}
+		for _, name := range packages { // which may be spelled otherwise
+			if name == x.Name || eco.Names.Exact().Fold(name) == eco.Names.Exact().Fold(x.Name) {
+				p.Exempt[cooldown.Version{Name: name, Version: x.Version}] = true
+			}
 		}
 	}
 	return p

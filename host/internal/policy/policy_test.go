@@ -146,6 +146,26 @@ func TestExemptionIsForOneVersionAndEnds(t *testing.T) {
 	}
 }
 
+// TestExemptionKnowsAPackageByAnySpelling exempts a version of a package whose name
+// may be spelled otherwise.
+func TestExemptionKnowsAPackageByAnySpelling(t *testing.T) {
+	t.Parallel()
+	e, err := New(config.Cooldown{Default: 3 * day}, open(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Exempt(Exemption{Plugin: "cargo", Name: "foo_bar", Version: "1.0.0", Reason: "why"}); err != nil {
+		t.Fatal(err)
+	}
+	crates := Ecosystem{Plugin: "cargo", PURL: "cargo", Names: names.Rules{IgnoreCase: true, Alike: "-_"}}
+	for name, want := range map[string]bool{"foo_bar": false, "foo-bar": false, "Foo-Bar": false, "foobar": true} {
+		p := e.For(crates, []string{name}, time.Now())
+		if held := p.Judge(cooldown.Key{Name: name, Version: "1.0.0"}, time.Now()).Held; held != want {
+			t.Errorf("%s is held: %t", name, held)
+		}
+	}
+}
+
 func TestEpochChangesWhenAnExemptionEnds(t *testing.T) {
 	t.Parallel()
 	e, err := New(config.Cooldown{Default: 3 * day}, open(t))
