@@ -210,6 +210,11 @@ func TestExemptionHasAReasonOfOneLine(t *testing.T) {
 	if out, err := h.Run(t, "exempt", "--list"); err != nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, "nötig") {
 		t.Errorf("exemptions are %v %q", err, out)
 	}
+	for _, args := range [][]string{{"purge", "pkg:npm/*"}, {"explain", "pkg:npm/@acme/*@1.0.0"}, {"exempt", "pkg:npm/lib*@1.0.0", "--reason", "why"}} {
+		if out, err := h.Run(t, args...); err == nil || !strings.Contains(out, "is a pattern") {
+			t.Errorf("%v: %v %s", args, err, out)
+		}
+	}
 }
 
 func TestExplainTellsWhatItCanWhenAnUpstreamIsDown(t *testing.T) {

@@ -115,6 +115,9 @@ func (d *Daemon) match(ctx context.Context, t Target) ([]matched, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q is no package URL (write pkg:npm/lodash@4.17.21): %w", t.PURL, err)
 	}
+	if strings.Contains(p.Namespace+p.Name, "*") {
+		return nil, fmt.Errorf("%q is a pattern, as rules of cool-down have: write one package", t.PURL)
+	}
 	if t.Repository != "" {
 		if err := d.checkRepository(t.Repository, p.Type); err != nil {
 			return nil, err
