@@ -75,7 +75,7 @@ func TestOCIMirrorOfContainerd(t *testing.T) {
 	h, hub, quay := ociMirrored(t)
 	p := ctrClient.project(t, h.URL)
 	for _, registry := range []string{"docker.io", "quay.example.com"} {
-		p.write(t, "hosts/"+registry+"/hosts.toml", fmt.Sprintf("server = \"http://127.0.0.1:1\"\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", h.URL))
+		p.write(t, "hosts/"+registry+"/hosts.toml", fmt.Sprintf("server = %[1]q\n[host.%[1]q]\n  capabilities = [\"pull\", \"resolve\"]\n", h.URL))
 	}
 	containerd(t, p)
 	for name, want := range map[string]*ociContent{"docker.io/library/tide:v1": hub, "quay.example.com/acme/tide:v1": quay} {
@@ -99,9 +99,8 @@ func TestOCIMirrorOfPodmanAndSkopeo(t *testing.T) {
 			c.needed(t)
 			p := c.loggedIn(t, h, token)
 			text := ""
-			for registry, location := range map[string]string{"docker.io": registryOf(h.URL), "quay.example.com": registryOf(h.URL) + "/quay.example.com"} {
-				text += fmt.Sprintf("[[registry]]\nlocation = %q\n[[registry.mirror]]\nlocation = %q\ninsecure = true\n", registry, location)
-			}
+			text += fmt.Sprintf("[[registry]]\nprefix = \"docker.io\"\nlocation = %q\ninsecure = true\n", registryOf(h.URL)+"/docker.io")
+			text += fmt.Sprintf("[[registry]]\nlocation = \"quay.example.com\"\n[[registry.mirror]]\nlocation = %q\ninsecure = true\n", registryOf(h.URL)+"/quay.example.com")
 			if err := os.WriteFile(filepath.Join(p.home, ".config/containers/registries.conf"), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}

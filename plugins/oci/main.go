@@ -92,9 +92,9 @@ func open(o options) (sdk.Ecosystem, error) {
 		},
 		Setup: []sdk.Snippet{
 			{Client: "docker, podman, skopeo, crane", Text: "docker pull {host}/nginx:1.29\ndocker pull {host}/quay.io/prometheus/busybox   # with upstream \"quay.io\" configured"},
-			{Client: "dockerd as a mirror of Docker Hub", File: "/etc/docker/daemon.json", Text: "{\"registry-mirrors\": [\"http://{host}\"]}\n"},
-			{Client: "containerd as a mirror", File: "/etc/containerd/certs.d/docker.io/hosts.toml", Text: "[host.\"http://{host}\"]\n  capabilities = [\"pull\", \"resolve\"]\n"},
-			{Client: "podman, buildah and skopeo as a mirror", File: "/etc/containers/registries.conf.d/entrepot.conf", Text: "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"{host}\"\ninsecure = true   # without TLS\n"},
+			{Client: "dockerd as a mirror of Docker Hub, where it goes by itself for what is refused here unless a firewall keeps it from there", File: "/etc/docker/daemon.json", Text: "{\"registry-mirrors\": [\"http://{host}\"]}\n"},
+			{Client: "containerd as a mirror", File: "/etc/containerd/certs.d/docker.io/hosts.toml", Text: "server = \"http://{host}\"   # else it goes to Docker Hub for what is refused here\n\n[host.\"http://{host}\"]\n  capabilities = [\"pull\", \"resolve\"]\n"},
+			{Client: "podman, buildah and skopeo in place of Docker Hub", File: "/etc/containers/registries.conf.d/entrepot.conf", Text: "[[registry]]\nprefix = \"docker.io\"\nlocation = \"{host}/docker.io\"\ninsecure = true   # without TLS\n"},
 			{Client: "docker, to publish", Text: "echo $TOKEN | docker login -u me --password-stdin {host}\ndocker push {host}/acme/app:1.0\ncrane delete {host}/acme/app:1.0    # the tag; with @sha256:… what it stands for"},
 			{Client: "helm, to publish a chart", Text: "helm push app-1.0.0.tgz oci://{host}/acme/charts"},
 		},
