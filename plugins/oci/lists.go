@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -235,9 +236,9 @@ func (im image) upstreamTags(in *sdk.Input, from []sdk.Source) (tags []string, w
 				return nil, false, false, err
 			}
 			tags, known = append(tags, list.Tags...), true
-			next := nextPage(doc)
+			next, more := nextPage(doc)
 			if next == "" {
-				return tags, true, true, nil
+				return tags, !more, true, nil
 			}
 			s.URL = next
 		}
@@ -248,29 +249,31 @@ func (im image) upstreamTags(in *sdk.Input, from []sdk.Source) (tags []string, w
 	return nil, false, false, nil
 }
 
+// link is one of a Link header: its target, and its parameters (RFC 8288, section 3).
+var link = regexp.MustCompile(`<([^>]*)>([^<]*)`)
+
 // nextPage is where upstream has more of a list, below its own address, which may
-// have a path; empty: there is no more.
-func nextPage(doc *sdk.Doc) string {
-	for part := range strings.SplitSeq(doc.Header["link"], ",") {
-		target, params, _ := strings.Cut(strings.TrimSpace(part), ">")
-		if !strings.HasPrefix(target, "<") || !strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
+// have a path, and whether there is more; empty: it says so, but not at itself.
+func nextPage(doc *sdk.Doc) (next string, more bool) {
+	for _, l := range link.FindAllStringSubmatch(doc.Header["link"], -1) {
+		if !strings.Contains(strings.ReplaceAll(strings.ToLower(l[2]), `"`, ""), "rel=next") {
 			continue
 		}
 		base, err := url.Parse(doc.URL)
 		if err != nil {
-			return ""
+			return "", true
 		}
-		next, err := base.Parse(target[1:])
+		next, err := base.Parse(l[1])
 		if err != nil || next.Host != base.Host {
-			return ""
+			return "", true
 		}
 		asked, _, _ := strings.Cut(doc.Source.URL, "?")
 		if own, ok := strings.CutSuffix(base.EscapedPath(), asked); ok && strings.HasPrefix(next.RequestURI(), own+"/") {
-			return strings.TrimPrefix(next.RequestURI(), own)
+			return strings.TrimPrefix(next.RequestURI(), own), true
 		}
-		return next.RequestURI()
+		return next.RequestURI(), true
 	}
-	return ""
+	return "", false
 }
 
 // planCatalog lists the repositories that are here (Docker Registry HTTP API V2,

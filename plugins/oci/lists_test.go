@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/entrepot-registry/entrepot/sdk"
@@ -49,10 +50,14 @@ func TestNextPage(t *testing.T) {
 		`</v2/a/tags/list?last=b`:                                           "",
 		`/v2/a/tags/list?last=b; rel="next"`:                                "",
 		`<http://[::1>; rel="next"`:                                         "",
+		`</v2/a/tags/list?last=a,b>; Rel="Next"`:                            "/v2/a/tags/list?last=a,b",
 	} {
 		doc := &sdk.Doc{Source: sdk.Source{URL: "/v2/a/tags/list?n=1000"}, URL: "https://main.example.com/v2/a/tags/list?n=1000", Header: map[string]string{"link": link}}
-		if got := nextPage(doc); got != want {
+		if got, _ := nextPage(doc); got != want {
 			t.Errorf("%s leads to %q, want %q", link, got, want)
+		}
+		if _, more := nextPage(doc); more != (strings.Contains(link, "<") && strings.Contains(link, ">") && strings.Contains(strings.ToLower(link), "next")) {
+			t.Errorf("%s says that there is more: %v", link, more)
 		}
 	}
 }
@@ -69,7 +74,7 @@ func TestNextPageBelowAPath(t *testing.T) {
 		`</hubs/v2/a/tags/list?last=b>; rel="next"`:                        "/hubs/v2/a/tags/list?last=b",
 	} {
 		doc := &sdk.Doc{Source: sdk.Source{URL: "/v2/a/tags/list?n=1000"}, URL: "https://main.example.com/hub/v2/a/tags/list?n=1000", Header: map[string]string{"link": link}}
-		if got := nextPage(doc); got != want {
+		if got, _ := nextPage(doc); got != want {
 			t.Errorf("%s leads to %q, want %q", link, got, want)
 		}
 	}

@@ -123,32 +123,56 @@ func referrersTag(d sdk.Digest) string {
 	return d.Algorithm + "-" + hex.EncodeToString(d.Sum)[:64]
 }
 
+// errUnheard says that upstream does not tell all referrers, so that nobody takes
+// what is missing for not being there.
+var errUnheard = errors.New("its registry could not be asked for all referrers")
+
 // theirs are those that upstream lists, or what it has under the tag that stands
-// in for the list where a registry has none ("Referrers Tag Schema").
+// in for the list where a registry has none ("Referrers Tag Schema"). They are all
+// of them: there is no part of the list.
 func (l referrers) theirs(in *sdk.Input) (map[string]descriptor, error) {
-	all := map[string]descriptor{}
 	tag := referrersTag(l.digest)
 	for _, s := range append(slices.Clone(l.from), l.sources("/manifests/"+tag, mediaIndex, countPulls)...) {
+		all, known, err := listed(in, s)
+		if known || err != nil {
+			return all, err
+		}
+	}
+	return nil, nil
+}
+
+// listed are the descriptors of a list and of the pages after it. Not known:
+// upstream has no such list.
+func listed(in *sdk.Input, s sdk.Source) (all map[string]descriptor, known bool, err error) {
+	all = map[string]descriptor{}
+	for range maxPages {
 		doc, ok := in.Doc(s)
 		if !ok {
-			return all, nil
+			return all, true, nil // run again with it
 		}
-		if doc.Status == 404 || doc.Status == 400 {
-			continue
+		if !known && (doc.Status == 404 || doc.Status == 400) {
+			return nil, false, nil
 		}
 		if !doc.OK() {
-			return nil, errors.New("its registry could not be asked for referrers")
+			return nil, false, errUnheard
 		}
 		var index struct{ Manifests []descriptor }
 		if err := json.Unmarshal(doc.Body, &index); err != nil {
-			return nil, fmt.Errorf("its registry lists referrers in no index: %w", err)
+			return nil, false, fmt.Errorf("its registry lists referrers in no index: %w", err)
 		}
 		for _, d := range index.Manifests {
 			if _, failure := parseDigest(d.Digest); failure == nil {
 				all[d.Digest] = d
 			}
 		}
-		return all, nil
+		next, more := nextPage(doc)
+		if !more {
+			return all, true, nil
+		}
+		if next == "" {
+			return nil, false, fmt.Errorf("%w: the rest of them is elsewhere", errUnheard)
+		}
+		known, s.URL = true, next
 	}
-	return all, nil
+	return nil, false, fmt.Errorf("%w: there are more than %d pages of them", errUnheard, maxPages)
 }
