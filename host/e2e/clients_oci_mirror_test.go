@@ -87,6 +87,10 @@ func TestOCIMirrorOfContainerd(t *testing.T) {
 			}
 		}
 	}
+	// What is not had from a registry is not taken from another.
+	if out, err := p.run(t, "ctr", "content", "fetch", "--hosts-dir", filepath.Join(p.root, "hosts"), "quay.example.com/library/tide:v1"); err == nil {
+		t.Errorf("an image of another registry is fetched:\n%s", out)
+	}
 }
 
 func TestOCIMirrorOfPodmanAndSkopeo(t *testing.T) {

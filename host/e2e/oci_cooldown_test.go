@@ -381,6 +381,79 @@ func TestOCIPartsOfIndexesInHeldIndexesAreHeldBack(t *testing.T) {
 	old.served(t, repository)
 }
 
+// TestOCIUntaggedIndexesFreeNothing has images that are held named by an index that
+// no tag leads to: one that a tag was moved to, and one in an index that a tag was.
+func TestOCIUntaggedIndexesFreeNothing(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	first, single, part := ociImage(t, "first", "amd64", 1000), ociImage(t, "single", "amd64", 1000), ociImage(t, "part", "amd64", 1000)
+	old := ociImage(t, "old", "amd64", 1000)
+	untagged := ociIndex(t, single, part, old)
+	g.put("acme/tide", first, "v1", "multi")
+	g.put("acme/tide", ociIndex(t, untagged))
+	h := ociCache(t, g, "7d", `ttl = "1ms"`)
+	repository := h.URL + "/v2/acme/tide"
+	answered(t, 200, repository+"/manifests/v1")
+	answered(t, 200, repository+"/manifests/multi")
+	g.put("acme/tide", single, "v1")
+	g.put("acme/tide", ociIndex(t, part), "multi")
+	held := func() {
+		t.Helper()
+		for _, c := range []*ociContent{single, part} {
+			answered(t, 403, repository+"/manifests/"+c.digest)
+		}
+	}
+	held()
+	for _, c := range []*ociContent{ociIndex(t, untagged), untagged, old} {
+		answered(t, 200, repository+"/manifests/"+c.digest)
+	}
+	held()
+}
+
+// TestOCIPartsOfServedIndexesStayServed has a tag appear for an image that an index
+// names which is served, also where that is in another.
+func TestOCIPartsOfServedIndexesStayServed(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	part, deep, first := ociImage(t, "part", "amd64", 1000), ociImage(t, "deep", "amd64", 1000), ociImage(t, "first", "amd64", 1000)
+	inner := ociIndex(t, deep)
+	g.put("acme/tide", ociIndex(t, part, inner), "v1")
+	g.put("acme/tide", first, "a", "b")
+	h := ociCache(t, g, "7d", `ttl = "1ms"`)
+	repository := h.URL + "/v2/acme/tide"
+	for _, reference := range []string{"v1", "a", "b", inner.digest} {
+		answered(t, 200, repository+"/manifests/"+reference)
+	}
+	parts := []*ociContent{part, deep}
+	served := func() {
+		t.Helper()
+		for _, c := range parts {
+			answered(t, 200, repository+"/manifests/"+c.digest)
+		}
+	}
+	move := func() {
+		t.Helper()
+		for i, tag := range []string{"a", "b"} {
+			g.put("acme/tide", parts[i], tag)
+			for range 2 { // seen, and judged by what was
+				answered(t, 200, repository+"/manifests/"+tag)
+			}
+		}
+	}
+	move()
+	served()
+	answered(t, 200, repository+"/manifests/v1")
+	served()
+	h = ociCache(t, g, "7d", `ttl = "1ms"`)
+	g.put("acme/tide", first, "a", "b")
+	repository = h.URL + "/v2/acme/tide"
+	for _, reference := range []string{"v1", "a", "b", inner.digest, part.digest, deep.digest} {
+		answered(t, 200, repository+"/manifests/"+reference)
+	}
+	move() // of what is kept
+	served()
+}
+
 // TestOCIDigestsThatNothingTellsOfWaitWhereTheyShall holds what is of unknown age
 // from when it was first asked for.
 func TestOCIDigestsThatNothingTellsOfWaitWhereTheyShall(t *testing.T) {

@@ -277,6 +277,30 @@ func TestOCIPushesTakeOverWhatUpstreamHas(t *testing.T) {
 	}
 }
 
+// TestOCIPublishersWithoutATokenAreToldWhatOthersAre looks for what is about to be
+// pushed while upstream cannot be reached, where anybody may publish and where not.
+func TestOCIPublishersWithoutATokenAreToldWhatOthersAre(t *testing.T) {
+	t.Parallel()
+	for anonymous, without := range map[string]int{`["read", "publish"]`: http.StatusNotFound, `["read"]`: http.StatusBadGateway} {
+		g := startOCIRegistry(t)
+		h := ociCache(t, g, "0", `hosted { any = true }`, `anonymous = `+anonymous)
+		g.Close()
+		digest := ociImage(t, "image", "amd64", 1000).digest
+		token := h.token(t, "joe", "--allow", "read,publish")
+		for _, path := range []string{"/manifests/v1", "/manifests/" + digest, "/tags/list"} {
+			for _, method := range []string{http.MethodHead, http.MethodGet} {
+				address := h.URL + "/v2/acme/tide" + path
+				if a := faultTry(t, method, address); a.Status != without {
+					t.Errorf("anonymous = %s: %s %s is answered with %d, want %d", anonymous, method, path, a.Status, without)
+				}
+				if a := ociSend(t, method, address, token, nil); a.Status != http.StatusNotFound {
+					t.Errorf("anonymous = %s: %s %s with a token is answered with %d", anonymous, method, path, a.Status)
+				}
+			}
+		}
+	}
+}
+
 // TestOCIOwnNamesAreNoRegistrys has a mirror's client say by which of our names it
 // knows us, which is not the one that it asks.
 func TestOCIOwnNamesAreNoRegistrys(t *testing.T) {

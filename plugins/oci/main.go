@@ -86,7 +86,7 @@ func open(o options) (sdk.Ecosystem, error) {
 		IncompleteListings: true,
 		Ungated: []sdk.Ungated{
 			{Route: "GET /{name...}/blobs/{digest}", Reason: "a blob is reached through a manifest, which is judged"},
-			{Route: "GET /{name...}/manifests/{reference}", Reason: "a digest is judged by the tags that stood for it, those that were asked for before being looked at first, and by the indexes that name it; one that neither leads to is served, as that of a new tag that nobody asked for yet, because a lock file may name an old image so, unless unknown = \"hold\" has it wait from when it is first asked for; a tag that is made of a digest, as sha256-….sig, is not judged, being a signature or an attestation of what is judged itself, or a list of such"},
+			{Route: "GET /{name...}/manifests/{reference}", Reason: "a digest is judged by the tags that stood for it, those that were asked for before being looked at first, and by the indexes that name it; one that neither leads to is served, as that of a new tag that nobody asked for yet, because a lock file may name an old image so, unless unknown = \"hold\" has it wait from when it is first asked for, and as an index frees nothing that is held; a tag that is made of a digest, as sha256-….sig, is not judged, being a signature or an attestation of what is judged itself, or a list of such"},
 			{Route: "GET /{name...}/tags/list", Reason: "a tag is a name: one that is new is left out unless it stands for an image that is not, and what it stands for is judged when it is asked for"},
 			{Route: "GET /{name...}/referrers/{digest}", Reason: "signatures and attestations of what is judged itself"},
 		},

@@ -18,27 +18,52 @@ import (
 )
 
 // A file may name others by their digests, so that who gets it asks for them next.
-// With one that is served they are served, whatever else is known of them, and with
-// one that is held back they are held back.
+// With one that is known to be old enough they are served, whatever else is known of
+// them, and with one that is held back they are held back.
 
 // servedWith is what is known of a file that a kept one names which is served; nil:
-// none does.
-func (c *Cache) servedWith(repo *Repository, plan *pb.Artifact) (*found, error) {
-	var broken error
-	naming, err := c.namedBy(repo, plan, func(path string, a *artifact) bool {
-		since, floored := a.Since, a.Floored
-		if since.IsZero() { // what was learnt since it was fetched counts
-			f, err := c.historyBelow(repo, folderOf(path), path)
-			if broken = errors.Join(broken, err); f != nil {
-				since, floored = f.since, f.floored
-			}
-		}
-		return !a.Withdrawn && !c.verdict(repo, a.Name, a.Version, path, since, floored).Held
-	})
-	if err = errors.Join(err, broken); naming == nil || err != nil {
+// none does. With told, only one counts that documents with a history told of, or
+// that is itself named by such a one, and so on: of another nobody knows whether it
+// should be served, so that it frees nothing.
+func (c *Cache) servedWith(repo *Repository, plan *pb.Artifact, told bool) (*found, error) {
+	left := maxLooks
+	served, err := c.namedByServed(repo, plan, told, &left)
+	if !served || err != nil {
 		return nil, err
 	}
 	return &found{fact: factOf(plan)}, nil
+}
+
+// namedByServed is [Cache.servedWith], by looking for what names at most so many
+// files.
+func (c *Cache) namedByServed(repo *Repository, plan *pb.Artifact, told bool, left *int) (bool, error) {
+	var broken error
+	naming, err := c.namedBy(repo, plan, func(path string, a *artifact) bool {
+		since, floored, known := a.Since, a.Floored, !a.Since.IsZero()
+		if !known { // what was learnt since it was fetched counts
+			f, err := c.historyBelow(repo, folderOf(path), path)
+			broken = errors.Join(broken, err)
+			if known = f != nil; known {
+				since, floored = f.since, f.floored
+			}
+		}
+		if a.Withdrawn || c.verdict(repo, a.Name, a.Version, path, since, floored).Held || broken != nil {
+			return false
+		}
+		if known || !told {
+			return true
+		}
+		if *left == 0 {
+			return false
+		}
+		*left--
+		above := proto.CloneOf(plan)
+		above.Path, above.Digest = path, digestIn(path)
+		served, err := c.namedByServed(repo, above, told, left)
+		broken = errors.Join(broken, err)
+		return served
+	})
+	return naming != nil, errors.Join(err, broken)
 }
 
 // heldWith is what is known of a file that one names which is held back, or that one
@@ -111,6 +136,13 @@ func (w *within) leads(ctx context.Context, path string) (bool, error) {
 // digestText is a digest as files name others by it.
 var digestText = regexp.MustCompile(`\b(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\b`)
 
+// digestIn is the digest in a path; without one it is empty.
+func digestIn(path string) *pb.Digest {
+	algorithm, text, _ := strings.Cut(digestText.FindString(path), ":")
+	sum, _ := hex.DecodeString(text) // it is hexadecimal
+	return &pb.Digest{Algorithm: algorithm, Sum: sum}
+}
+
 // names reports whether a file that one which is held back names may name others,
 // and is not served for another reason.
 func (w *within) names(ctx context.Context, path string) (bool, error) {
@@ -125,7 +157,7 @@ func (w *within) names(ctx context.Context, path string) (bool, error) {
 	if f, err := w.c.historyOf(w.repo, a); f != nil && !f.floored || err != nil {
 		return false, err
 	}
-	served, err := w.c.servedWith(w.repo, a)
+	served, err := w.c.servedWith(w.repo, a, true)
 	return served == nil, err
 }
 

@@ -21,7 +21,7 @@ func (c *Cache) heldByNow(ctx context.Context, repo *Repository, plan *pb.Artifa
 	if !a.Since.IsZero() || a.Withdrawn || rule == nil || rule.Window <= 0 || len(plan.GetFacts()) == 0 {
 		return nil
 	}
-	_, err := c.judgeKnown(ctx, repo, plan, base, c.historyOf)
+	_, err := c.judgeKnown(ctx, repo, plan, base, c.toldOf)
 	if f := (*Failure)(nil); errors.As(err, &f) && f.Kind == pb.ErrorKind_ERROR_KIND_HELD {
 		return f
 	}
@@ -399,15 +399,9 @@ func (c *Cache) about(ctx context.Context, repo *Repository, base string, v *pb.
 // known of it.
 func (c *Cache) judgeCold(ctx context.Context, repo *Repository, plan *pb.Artifact, base string) (*found, error) {
 	return c.judgeKnown(ctx, repo, plan, base, func(repo *Repository, plan *pb.Artifact) (*found, error) {
-		f, err := c.historyOf(repo, plan)
-		if f != nil && !f.floored || err != nil || !c.coolsDown(repo, plan.GetVersion().GetName()) {
+		f, err := c.toldOf(repo, plan)
+		if f != nil || err != nil || !c.coolsDown(repo, plan.GetVersion().GetName()) {
 			return f, err
-		}
-		if named, err := c.servedWith(repo, plan); named != nil || err != nil {
-			return named, err
-		}
-		if f != nil {
-			return f, nil
 		}
 		if err := c.lookAgain(ctx, repo, plan, base); err != nil {
 			return nil, err
@@ -418,8 +412,24 @@ func (c *Cache) judgeCold(ctx context.Context, repo *Repository, plan *pb.Artifa
 		if f, err = c.heldWith(ctx, repo, plan, base); f != nil || err != nil || !repo.HoldUnknown {
 			return f, err
 		}
+		if f, err = c.servedWith(repo, plan, false); f != nil || err != nil {
+			return f, err
+		}
 		return c.firstSight(ctx, repo, plan)
 	})
+}
+
+// toldOf is what is known of a file without asking upstream: what documents with a
+// history told of it or, before they hold it back, of what names it; nil: nothing.
+func (c *Cache) toldOf(repo *Repository, plan *pb.Artifact) (*found, error) {
+	f, err := c.historyOf(repo, plan)
+	if f != nil && !f.floored || err != nil || !c.coolsDown(repo, plan.GetVersion().GetName()) {
+		return f, err
+	}
+	if named, err := c.servedWith(repo, plan, true); named != nil || err != nil {
+		return named, err
+	}
+	return f, nil
 }
 
 // judgeKnown is [Cache.judgeCold] by a history of what no document lists.

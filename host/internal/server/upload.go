@@ -85,7 +85,7 @@ func (s *Server) mayChange(w *recorder, repo *cache.Repository, action access.Ac
 // they publish, and what is published here does not hang on upstream.
 func (s *Server) toPublishers(w *recorder, repo *cache.Repository, rt *route, err error) error {
 	f, names := cache.AsFailure(err), rt.needs.packages
-	if f == nil || f.Kind != pb.ErrorKind_ERROR_KIND_UPSTREAM || w.identity == nil || len(names) == 0 || rt.needs.action != access.Read {
+	if f == nil || f.Kind != pb.ErrorKind_ERROR_KIND_UPSTREAM || len(names) == 0 || rt.needs.action != access.Read {
 		return err
 	}
 	for _, name := range names {
