@@ -23,15 +23,15 @@ type anchor struct {
 
 // htmlPage is what an HTML page says.
 type htmlPage struct {
-	links    []anchor
 	metas    map[string]string // by name
 	headings []string          // texts of title and h1
 	base     *url.URL          // what links are relative to
 }
 
-// readHTML reads an HTML page. One that ends within a tag or a link was cut off,
-// which is an error. A document need not be closed (HTML, optional tags).
-func readHTML(address string, body []byte) (*htmlPage, error) {
+// readHTML reads an HTML page and tells of its links one by one, because there may be
+// very many; the page's base is known by then. One that ends within a tag or a link
+// was cut off, which is an error. A document need not be closed (HTML, optional tags).
+func readHTML(address string, body []byte, link func(*htmlPage, anchor)) (*htmlPage, error) {
 	base, err := url.Parse(address)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func readHTML(address string, body []byte) (*htmlPage, error) {
 				}
 			case "a":
 				if open != nil {
-					p.links = append(p.links, *open)
+					link(p, *open)
 					open = nil
 				}
 			}
@@ -136,20 +136,13 @@ type projectStatus struct {
 // PEPs 592, 658, 714, 740 and 792) into the page in JSON, addresses made
 // absolute. A page without a link to a file of the project must say what it is.
 func fromHTML(address, project string, body []byte) ([]byte, error) {
-	from, err := readHTML(address, body)
-	if err != nil {
-		return nil, err
-	}
 	p := oldPage{Files: []oldFile{}}
 	p.Meta.Version = "1.0"
-	if s := from.metas["pypi:project-status"]; s != "" {
-		p.Status = &projectStatus{s, from.metas["pypi:project-status-reason"]}
-	}
 	some := false // file of the project
-	for _, l := range from.links {
+	from, err := readHTML(address, body, func(from *htmlPage, l anchor) {
 		u, err := from.base.Parse(l.attributes["href"])
 		if err != nil {
-			continue
+			return
 		}
 		f := oldFile{
 			Filename: path.Base(u.Path),
@@ -181,6 +174,12 @@ func fromHTML(address, project string, body []byte) ([]byte, error) {
 		p.Files = append(p.Files, f)
 		_, ours := versionOf(f.Filename, project)
 		some = some || ours
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s := from.metas["pypi:project-status"]; s != "" {
+		p.Status = &projectStatus{s, from.metas["pypi:project-status-reason"]}
 	}
 	if !some && !from.listsFiles() {
 		return nil, errors.New("the page has no link to a file of " + project + ", and does not say that it is a page of an index")

@@ -65,19 +65,19 @@ func check(t *testing.T, r plugintest.Rendering) {
 	if err := json.Unmarshal(r.Outputs[outputJSON], &page); err != nil {
 		t.Fatalf("the page is no JSON: %v\n%s", err, r.Outputs[outputJSON])
 	}
-	listed, err := readHTML("http://entrepot/simple/demo/", r.Outputs[outputHTML])
-	if err != nil {
+	var links []anchor
+	if _, err := readHTML("http://entrepot/simple/demo/", r.Outputs[outputHTML], func(_ *htmlPage, l anchor) { links = append(links, l) }); err != nil {
 		t.Fatal(err)
 	}
-	if len(listed.links) != len(page.Files) {
-		t.Fatalf("%d files in HTML, %d in JSON", len(listed.links), len(page.Files))
+	if len(links) != len(page.Files) {
+		t.Fatalf("%d files in HTML, %d in JSON", len(links), len(page.Files))
 	}
 	for i, f := range page.Files {
 		place, ok := strings.CutPrefix(f.URL, "http://entrepot")
 		if !ok || !kept[place] {
 			t.Errorf("%q at %s is listed, but was not kept", f.Filename, f.URL)
 		}
-		href, _, _ := strings.Cut(listed.links[i].attributes["href"], "#")
+		href, _, _ := strings.Cut(links[i].attributes["href"], "#")
 		if href != f.URL {
 			t.Errorf("JSON has %s, HTML has %s", f.URL, href)
 		}

@@ -31,13 +31,12 @@ func renderProjects(in *sdk.Input) error {
 	doc := in.Docs()[0]
 	body := doc.Body
 	if !doc.OK() {
-		body = projectsJSON(nil)
+		body = []byte(`{"meta":{"api-version":"1.0"},"projects":[]}`)
 	} else if !isJSON(body) {
-		page, err := readHTML(doc.URL, body)
-		if err != nil {
+		var err error
+		if body, err = projectsJSON(doc.URL, body); err != nil {
 			return err
 		}
-		body = projectsJSON(page.links)
 	}
 	if !gjson.ValidBytes(body) {
 		return errors.New("the list of projects is cut off or no JSON")
@@ -107,17 +106,18 @@ func appendProject(list []byte, raw string) []byte {
 	return append(list, raw...)
 }
 
-// projectsJSON turns the links of an HTML list into the list in JSON (PEP 691,
-// project list).
-func projectsJSON(links []anchor) []byte {
+// projectsJSON turns a list in HTML into the list in JSON (PEP 691, project list).
+func projectsJSON(address string, list []byte) ([]byte, error) {
 	b := []byte(`{"meta":{"api-version":"1.0"},"projects":[`)
-	for i, l := range links {
-		if i > 0 {
+	first := true
+	_, err := readHTML(address, list, func(_ *htmlPage, l anchor) {
+		if !first {
 			b = append(b, ',')
 		}
+		first = false
 		b = append(b, `{"name":`...)
 		b = gjson.AppendJSONString(b, strings.TrimSpace(l.text))
 		b = append(b, '}')
-	}
-	return append(b, "]}"...)
+	})
+	return append(b, "]}"...), err
 }
