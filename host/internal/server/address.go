@@ -174,14 +174,18 @@ func (a *Address) of(r *http.Request, raw string) (base, stripped string, failur
 		}
 	}
 	base = scheme + "://" + host + prefix
-	others := &a.far
-	if addressIn(r.RemoteAddr).IsLoopback() {
-		others = &a.near
-	}
-	if (!listed || prefix != "") && !others.admits(base) {
+	if (!listed || prefix != "") && !a.unlisted(r).admits(base) {
 		return "", "", &cache.Failure{Kind: misdirected, Message: "we were reached at many addresses already that are not configured, and not at " + base + " (set base_url or hosts in config.hcl)"}
 	}
 	return base, strip(raw, prefix), nil
+}
+
+// unlisted are those among which the address of a request may be.
+func (a *Address) unlisted(r *http.Request) *unlisted {
+	if addressIn(r.RemoteAddr).IsLoopback() {
+		return &a.near
+	}
+	return &a.far
 }
 
 func strip(path, prefix string) string {
