@@ -57,7 +57,8 @@ func largeStore(dir string, up *registry) {
 	compare("the same 1000, 2 KB", up, both, 0, func(c *contestant) figures {
 		return runWrk(c, wrkScript(dir, c, format, few, false))
 	})
-	// Of most of the many there is no plan, which the plugin makes.
+	// The first request of each after a start does more than later ones: most of the
+	// many are asked for once.
 	compare("each its own, 2 KB", up, both, 0, func(c *contestant) figures {
 		return runWrk(c, wrkScript(dir, c, format, map[*contestant]int{lean: few, full: count}[c], false))
 	})

@@ -286,8 +286,8 @@ func TestOCITagOfASlowRegistryIsWhatItIsNow(t *testing.T) {
 		}
 		return fits
 	}
-	if !pulls(0) || !pulls(400*time.Millisecond) {
-		t.Error("the tag of a registry that takes 0.4 seconds is what it was")
+	if !pulls(0) || !pulls(350*time.Millisecond) {
+		t.Error("the tag of a registry that takes 0.35 seconds is what it was")
 	}
 	if pulls(3 * time.Second) {
 		t.Error("a client waited for three seconds")
@@ -300,11 +300,10 @@ func TestOCITagOfASlowRegistryIsWhatItIsNow(t *testing.T) {
 		}
 	}
 	// Who is always so slow is waited for, once that is known.
-	pulls(900 * time.Millisecond)
-	time.Sleep(2 * time.Second)
+	h.wait(t, "to be waited for", func() bool { return pulls(800 * time.Millisecond) })
 	for range 3 {
-		if !pulls(900 * time.Millisecond) {
-			t.Error("the tag of a registry that always takes 0.9 seconds is what it was")
+		if !pulls(800 * time.Millisecond) {
+			t.Error("the tag of a registry that always takes 0.8 seconds is what it was")
 		}
 	}
 }

@@ -335,10 +335,11 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 		h.Set(name, value)
 	}
 	h["Cache-Control"] = w.control(control)
+	stale := hit[0] == statusStale[0]
 	if f.Content != nil {
 		defer f.Content.Close()
 		w.cached = hit
-		if f.Landed && hit[0] != statusStale[0] {
+		if f.Landed && !stale {
 			w.cached = statusMiss
 		}
 		h["Cache-Status"] = w.cached
@@ -348,13 +349,16 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 		return nil
 	}
 	h["Content-Type"] = []string{f.Type}
-	w.cached = statusMiss
-	if hit[0] == statusStale[0] {
+	switch {
+	case stale:
 		w.cached = hit
-	}
-	if f.Flight == nil { // a HEAD of what is not kept
+	case f.Flight == nil:
 		w.cached = statusPass
-		h["Cache-Status"] = statusPass
+	default:
+		w.cached = statusMiss
+	}
+	h["Cache-Status"] = w.cached
+	if f.Flight == nil { // a HEAD of what is not kept
 		h["Accept-Ranges"] = acceptRanges
 		if f.Size >= 0 {
 			h["Content-Length"] = []string{strconv.FormatInt(f.Size, 10)}
@@ -362,7 +366,6 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	h["Cache-Status"] = w.cached
 	defer f.Flight.Close()
 	return follow(w, r, f)
 }
