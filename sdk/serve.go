@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -93,7 +94,9 @@ By itself it prints what it is ("%s describe"), or serves under a debugger ("%s 
 		os.Exit(1)
 	}
 	go dieWithParent(os.Getppid())
-	debug.SetGCPercent(frugal) // the host may run many plugins
+	// The host may run many plugins.
+	runtime.MemProfileRate = 0
+	debug.SetGCPercent(frugal)
 	plugin.Serve(serve)
 }
 

@@ -36,6 +36,9 @@ func main() {
 			fail(fmt.Errorf("%s is not installed (Debian has it)", program))
 		}
 	}
+	if err := os.Setenv("CGO_ENABLED", "0"); err != nil { // README builds so
+		fail(err)
+	}
 	dir, err := os.MkdirTemp("", "entrepot-bench-")
 	if err != nil {
 		fail(err)

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/maypok86/otter/v2"
+	"github.com/entrepot-registry/entrepot/host/internal/memory"
 )
 
 // Bounds of failures: more than these from one network within the time are too
@@ -23,7 +23,7 @@ const (
 // number of guesses finds 178 bits.
 type Limiter struct {
 	mu     sync.Mutex
-	counts *otter.Cache[string, *count]
+	counts *memory.Cache[*count]
 }
 
 type count struct {
@@ -32,9 +32,8 @@ type count struct {
 }
 
 // NewLimiter makes a limiter that has seen no failure.
-func NewLimiter() (*Limiter, error) {
-	counts, err := otter.New(&otter.Options[string, *count]{MaximumSize: maxNetworks})
-	return &Limiter{counts: counts}, err
+func NewLimiter() *Limiter {
+	return &Limiter{counts: memory.New(memory.Options[*count]{Size: maxNetworks})}
 }
 
 // Failed counts a failure and returns when the address may fail again; zero:
@@ -48,7 +47,7 @@ func (l *Limiter) Failed(from netip.Addr, now time.Time) time.Time {
 	network := prefix.String()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c, ok := l.counts.GetIfPresent(network)
+	c, ok := l.counts.Get(network)
 	if !ok || now.Sub(c.began) >= failuresTime {
 		c = &count{began: now}
 		l.counts.Set(network, c)

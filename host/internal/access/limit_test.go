@@ -8,10 +8,7 @@ import (
 
 func TestFailuresAreBoundedByAddress(t *testing.T) {
 	t.Parallel()
-	l, err := NewLimiter()
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := NewLimiter()
 	now := time.Now()
 	here, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	for i := range maxFailures {
@@ -32,10 +29,7 @@ func TestFailuresAreBoundedByAddress(t *testing.T) {
 
 func TestAddressesOfOneNetworkShareTheirFailures(t *testing.T) {
 	t.Parallel()
-	l, err := NewLimiter()
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := NewLimiter()
 	now := time.Now()
 	addr := netip.MustParseAddr("2001:db8:0:1::1")
 	for range maxFailures {

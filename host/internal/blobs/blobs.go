@@ -26,8 +26,8 @@ import (
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/maypok86/otter/v2"
 
+	"github.com/entrepot-registry/entrepot/host/internal/memory"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 )
 
@@ -36,6 +36,9 @@ type Digest [sha256.Size]byte
 
 // String is the digest in hex.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// name is what it goes by in memory.
+func (d Digest) name() string { return string(d[:]) }
 
 // Zero reports whether there is no digest.
 func (d Digest) Zero() bool { return d == Digest{} }
@@ -71,9 +74,9 @@ type Store struct {
 	holds holds
 	// whole are those whose digest was seen to be right, and when their file had
 	// last changed then, in Unix nanoseconds: it is written once and never again.
-	whole *otter.Cache[Digest, int64]
+	whole *memory.Cache[int64]
 	// synced are some that survive a power failure, likewise.
-	synced *otter.Cache[Digest, int64]
+	synced *memory.Cache[int64]
 	files  *filePool
 }
 
@@ -97,13 +100,8 @@ func Open(d *store.Dir, o Options, log hclog.Logger) (*Store, error) {
 		pinned: o.Pinned,
 		kick:   make(chan struct{}, 1),
 		files:  newFilePool(512),
-	}
-	var err error
-	if s.whole, err = otter.New(&otter.Options[Digest, int64]{MaximumSize: 200_000}); err != nil {
-		return nil, err
-	}
-	if s.synced, err = otter.New(&otter.Options[Digest, int64]{MaximumSize: 10_000}); err != nil {
-		return nil, err
+		whole:  memory.New(memory.Options[int64]{Size: 200_000}),
+		synced: memory.New(memory.Options[int64]{Size: 10_000}),
 	}
 	s.SetLimits(o.Limit, o.Reserve)
 	if err := os.RemoveAll(s.tmp); err != nil {
@@ -227,7 +225,7 @@ func (s *Store) Open(d Digest, size int64) (*File, error) {
 // start or since its file has changed, so that what rotted on the disk is fetched
 // again.
 func (s *Store) check(d Digest, f *os.File, changed int64) error {
-	if at, ok := s.whole.GetIfPresent(d); ok && at == changed {
+	if at, ok := s.whole.Get(d.name()); ok && at == changed {
 		return nil
 	}
 	h := sha256.New()
@@ -237,7 +235,7 @@ func (s *Store) check(d Digest, f *os.File, changed int64) error {
 	if Digest(h.Sum(nil)) != d {
 		return s.damaged(d)
 	}
-	s.whole.Set(d, changed)
+	s.whole.Set(d.name(), changed)
 	_, err := f.Seek(0, io.SeekStart)
 	return err
 }
@@ -277,13 +275,13 @@ func (s *Store) Read(d Digest, size int64) ([]byte, error) {
 	}
 	body = body[:n:n]
 	changed := info.ModTime().UnixNano()
-	at, known := s.whole.GetIfPresent(d)
+	at, known := s.whole.Get(d.name())
 	known = known && at == changed
 	if int64(n) != size || !known && sha256.Sum256(body) != d {
 		return nil, s.damaged(d, "size", n, "expected", size)
 	}
 	if !known {
-		s.whole.Set(d, changed)
+		s.whole.Set(d.name(), changed)
 	}
 	s.Touch(d)
 	return body, nil
@@ -323,7 +321,7 @@ func (s *Store) lock(d Digest) *sync.Mutex { return &s.changing[int(d[0])%len(s.
 func (s *Store) remove(d Digest) {
 	err := os.Remove(s.path(d))
 	s.files.drop(d)
-	s.synced.Invalidate(d)
+	s.synced.Drop(d.name())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Error("cached body cannot be removed", "digest", d.String(), "error", err)
 		return

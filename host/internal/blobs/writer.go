@@ -182,7 +182,7 @@ func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
 	// What is there without a record may be what a failed commit left, and what is
 	// there with one was perhaps never synced, or has rotted.
 	there := s.Has(d)
-	_, synced := s.synced.GetIfPresent(d)
+	_, synced := s.synced.Get(d.name())
 	_, err := s.db.Get(blobKey + d.String())
 	fresh := errors.Is(err, fs.ErrNotExist)
 	if fresh {
@@ -200,7 +200,7 @@ func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
 	if err != nil {
 		if fresh && !there {
 			os.Remove(s.path(d)) // without a record nobody would ever count it
-			s.synced.Invalidate(d)
+			s.synced.Drop(d.name())
 		}
 		return d, noSpace(err)
 	}
@@ -236,9 +236,9 @@ func (w *Writer) publish(d Digest, durable bool) error {
 		return err
 	}
 	changed := info.ModTime().UnixNano()
-	w.store.whole.Set(d, changed)
+	w.store.whole.Set(d.name(), changed)
 	if durable {
-		w.store.synced.Set(d, changed)
+		w.store.synced.Set(d.name(), changed)
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func decodeArtifact(b []byte) (*artifact, error) {
 }
 
 func (c *Cache) knownArtifact(repo *Repository, name string) *artifact {
-	if a, ok := c.artifacts.GetIfPresent(name); ok {
+	if a, ok := c.artifacts.Get(name); ok {
 		return a
 	}
 	// Not while the record is being changed: what was read before would be
@@ -147,7 +147,7 @@ func (c *Cache) changeArtifact(repo *Repository, path string, change func(*artif
 	if err := c.dir.Cache.Apply(store.Change{name: a.encode()}); err != nil {
 		return err
 	}
-	c.artifacts.Invalidate(name)
+	c.artifacts.Drop(name)
 	return nil
 }
 
@@ -158,7 +158,7 @@ func (c *Cache) dropArtifact(repo *Repository, path string) error {
 	mu.Lock()
 	defer mu.Unlock()
 	err := c.dir.Cache.Apply(store.Change{name: nil})
-	c.artifacts.Invalidate(name)
+	c.artifacts.Drop(name)
 	return err
 }
 
@@ -234,7 +234,7 @@ func (c *Cache) Head(ctx context.Context, repo *Repository, plan *pb.Artifact, b
 			return f, err
 		}
 	}
-	if failed, ok := c.missing.GetIfPresent(name); ok && time.Now().Before(failed.until) {
+	if failed, ok := c.missing.Get(name); ok && time.Now().Before(failed.until) {
 		return nil, failed.Failure
 	}
 	v, err := c.shared(ctx, key("head", name), func(ctx context.Context) (any, error) {
@@ -398,7 +398,7 @@ func (c *Cache) dropRendering(name string) {
 	if err := c.dir.Cache.Apply(store.Change{name: nil}); err != nil {
 		c.log.Warn("rendering cannot be dropped", "error", err)
 	}
-	c.renderings.Invalidate(name)
+	c.renderings.Drop(name)
 }
 
 // found is what facts say of a file that is asked for.

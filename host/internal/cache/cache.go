@@ -29,7 +29,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
@@ -37,6 +36,7 @@ import (
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
 	"github.com/entrepot-registry/entrepot/host/internal/catalog"
 	"github.com/entrepot-registry/entrepot/host/internal/config"
+	"github.com/entrepot-registry/entrepot/host/internal/memory"
 	"github.com/entrepot-registry/entrepot/host/internal/plugins"
 	"github.com/entrepot-registry/entrepot/host/internal/policy"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
@@ -161,15 +161,15 @@ type Cache struct {
 	policy  *policy.Engine
 	log     hclog.Logger
 
-	sources    *otter.Cache[string, *source]
-	renderings *otter.Cache[string, *Rendering]
-	readers    *otter.Cache[string, *Rendering] // whose main output clients got lately
-	factSets   *otter.Cache[string, *factSet]
-	artifacts  *otter.Cache[string, *artifact]
-	small      *otter.Cache[blobs.Digest, *smallContent]
-	missing    *otter.Cache[string, *missed]
-	oversized  *otter.Cache[string, *oversize]
-	snapshots  *otter.Cache[string, *snapshot]
+	sources    *memory.Cache[*source]
+	renderings *memory.Cache[*Rendering]
+	readers    *memory.Cache[*Rendering] // whose main output clients got lately
+	factSets   *memory.Cache[*factSet]
+	artifacts  *memory.Cache[*artifact]
+	small      *memory.Cache[*smallContent]
+	missing    *memory.Cache[*missed]
+	oversized  *memory.Cache[*oversize]
+	snapshots  *memory.Cache[*snapshot]
 	shown      sync.Map // list of parts of the state whose root clients got last, by the snapshot's name
 
 	prepared sync.Map // what of a snapshot was prepared last, by its name
@@ -224,48 +224,22 @@ func New(o Options) (*Cache, error) {
 		slots:   semaphore.NewWeighted(renderBudget),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	var err error
-	if c.catalog, err = catalog.New(o.Dir.Keep); err != nil {
-		return nil, err
-	}
-	if c.sources, err = otter.New(&otter.Options[string, *source]{
-		MaximumSize: 20_000, ExpiryCalculator: otter.ExpiryAccessing[string, *source](askedFor),
-	}); err != nil {
-		return nil, err
-	}
-	if c.renderings, err = otter.New(&otter.Options[string, *Rendering]{MaximumSize: 20_000}); err != nil {
-		return nil, err
-	}
-	if c.readers, err = otter.New(&otter.Options[string, *Rendering]{
-		MaximumSize: 20_000, ExpiryCalculator: otter.ExpiryWriting[string, *Rendering](readingTime + noteAgain),
-	}); err != nil {
-		return nil, err
-	}
-	if c.artifacts, err = otter.New(&otter.Options[string, *artifact]{MaximumSize: 50_000}); err != nil {
-		return nil, err
-	}
-	if c.missing, err = otter.New(&otter.Options[string, *missed]{MaximumSize: 20_000}); err != nil {
-		return nil, err
-	}
-	if c.oversized, err = otter.New(&otter.Options[string, *oversize]{MaximumSize: 1000}); err != nil {
-		return nil, err
-	}
-	if c.snapshots, err = otter.New(&otter.Options[string, *snapshot]{MaximumSize: 200}); err != nil {
-		return nil, err
-	}
-	if c.factSets, err = otter.New(&otter.Options[string, *factSet]{
-		MaximumWeight:    factMemory,
-		Weigher:          func(_ string, f *factSet) uint32 { return f.weight() },
-		ExpiryCalculator: otter.ExpiryAccessing[string, *factSet](askedFor),
-	}); err != nil {
-		return nil, err
-	}
-	if c.small, err = otter.New(&otter.Options[blobs.Digest, *smallContent]{
-		MaximumWeight: uint64(max(o.Memory, 1<<20)),
-		Weigher:       func(_ blobs.Digest, s *smallContent) uint32 { return uint32(len(s.data)) + 128 },
-	}); err != nil {
-		return nil, err
-	}
+	c.catalog = catalog.New(o.Dir.Keep)
+	c.sources = memory.New(memory.Options[*source]{Size: 20_000, Unread: askedFor})
+	c.renderings = memory.New(memory.Options[*Rendering]{Size: 20_000})
+	c.readers = memory.New(memory.Options[*Rendering]{Size: 20_000, Unwritten: readingTime + noteAgain})
+	c.artifacts = memory.New(memory.Options[*artifact]{Size: 50_000})
+	c.missing = memory.New(memory.Options[*missed]{Size: 20_000})
+	c.oversized = memory.New(memory.Options[*oversize]{Size: 1000})
+	c.snapshots = memory.New(memory.Options[*snapshot]{Size: 200})
+	c.factSets = memory.New(memory.Options[*factSet]{
+		Weight: factMemory, Weigh: func(_ string, f *factSet) uint32 { return f.weight() },
+		Unread: askedFor,
+	})
+	c.small = memory.New(memory.Options[*smallContent]{
+		Weight: uint64(max(o.Memory, 1<<20)),
+		Weigh:  func(_ string, s *smallContent) uint32 { return uint32(len(s.data)) + 128 },
+	})
 	return c, nil
 }
 

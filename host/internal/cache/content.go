@@ -68,14 +68,15 @@ func (c *Content) Close() {
 // Open opens a kept body; fs.ErrNotExist: it was evicted.
 func (c *Cache) Open(b Body) (*Content, error) {
 	if b.Size <= smallBody {
-		small, ok := c.small.GetIfPresent(b.Digest)
+		key := string(b.Digest[:])
+		small, ok := c.small.Get(key)
 		if !ok {
 			data, err := c.blobs.Read(b.Digest, b.Size)
 			if err != nil {
 				return nil, err
 			}
 			small = &smallContent{data: data}
-			c.small.Set(b.Digest, small)
+			c.small.Set(key, small)
 		}
 		if now := time.Now().Unix(); now-small.used.Load() >= noteUseAgain {
 			small.used.Store(now)

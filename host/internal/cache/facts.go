@@ -67,7 +67,7 @@ func factsName(repo *Repository, path string) string { return key(factsKey+repo.
 // knownFacts returns the facts of a document if they are kept.
 func (c *Cache) knownFacts(repo *Repository, path string) *factSet {
 	name := factsName(repo, path)
-	return remembered(c.factSets, name, func() (*factSet, bool) {
+	return c.factSets.Find(name, func() (*factSet, bool) {
 		value, err := c.dir.Cache.Get(name)
 		if err != nil {
 			return nil, false
@@ -122,7 +122,7 @@ func (c *Cache) putFacts(repo *Repository, path string, facts []*pb.Fact, floors
 	c.factSets.Set(name, set)
 	for _, f := range facts { // what is listed now is no longer missing
 		if f.Path != "" && (old == nil || old.path(f.Path) == nil) {
-			c.missing.Invalidate(artifactName(repo, f.Path))
+			c.missing.Drop(artifactName(repo, f.Path))
 		}
 	}
 	return c.pushFacts(repo, old, set, floors)

@@ -105,7 +105,7 @@ func (f *flight) show(there int64) {
 // fetchArtifact joins the flight of a file, or begins it, and waits for its
 // first bytes or its failure.
 func (c *Cache) fetchArtifact(ctx context.Context, repo *Repository, plan *pb.Artifact, base, name string) (*File, error) {
-	if failed, ok := c.missing.GetIfPresent(name); ok && !failed.wrong && time.Now().Before(failed.until) {
+	if failed, ok := c.missing.Get(name); ok && !failed.wrong && time.Now().Before(failed.until) {
 		return nil, failed.Failure
 	}
 	f := c.join(repo, plan, base, name)

@@ -22,7 +22,7 @@ func (c *Cache) missed(repo *Repository, s *snapshot, f *pb.Fact) (*missed, bool
 	if err != nil {
 		return nil, false
 	}
-	return c.missing.GetIfPresent(artifactName(repo, plan.GetPath()))
+	return c.missing.Get(artifactName(repo, plan.GetPath()))
 }
 
 // settle notes which parts that clients asked for in vain are kept by now, and

@@ -125,7 +125,7 @@ func TestAFileThatNoListingHasIsRefused(t *testing.T) {
 			t.Errorf("the file of version %s is unlisted: %t", version, got)
 		}
 	}
-	c.factSets.InvalidateAll() // as after a start
+	c.factSets.Clear() // as after a start
 	two := planOf("/2", "2")
 	f, err := c.kept(t.Context(), repo, two, "", c.knownArtifact(repo, artifactName(repo, "/2")))
 	if f != nil || refusedAs(err) != pb.ErrorKind_ERROR_KIND_REFUSED {
@@ -162,7 +162,7 @@ func TestFactsInMemoryAreThoseThatWerePutLast(t *testing.T) {
 	c, repo := newCache(t), newRepository()
 	round := 0
 	whileReading(t, func() {
-		c.factSets.InvalidateAll()
+		c.factSets.Clear()
 	}, func() { c.knownFacts(repo, "/listing") }, func() {
 		round++
 		putFacts(t, c, repo, &pb.Fact{Name: "p", Version: "1", Path: "/1", Url: fmt.Sprint(round)})
@@ -240,7 +240,7 @@ func TestAnEncodingDoesNotReplaceANewerRendering(t *testing.T) {
 		}
 		content.Close()
 	}
-	c.renderings.InvalidateAll()
+	c.renderings.Clear()
 	r := c.knownRendering(name)
 	if r.Plugin != "new" || r.Outputs[""].Gzip.Load() == nil {
 		t.Errorf("the kept record is the %s one, its encoding %v", r.Plugin, r.Outputs[""].Gzip.Load())

@@ -34,7 +34,7 @@ func TestALostBodyCostsASnapshotOneState(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.blobs.Remove(s.States[left].Parts.Digest)
-		c.snapshots.InvalidateAll() // as after a start
+		c.snapshots.Clear() // as after a start
 		got, err := c.snapshotAt(repo, path)
 		if err != nil || (got != nil) != (left > 0) || got != nil && len(got.States) != left {
 			t.Fatalf("with %d lists there are the states %v, %v", left, got, err)

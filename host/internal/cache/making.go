@@ -145,7 +145,7 @@ func (m *making) forget() error {
 			if err := m.c.dir.Cache.Apply(store.Change{name: nil}); err != nil {
 				return err
 			}
-			m.c.sources.Invalidate(name)
+			m.c.sources.Drop(name)
 			continue
 		}
 		if err := m.c.putSource(name, before); err != nil {

@@ -135,16 +135,16 @@ func (c *Cache) dropAll(keys []string) error {
 	for _, k := range keys {
 		switch {
 		case strings.HasPrefix(k, artifactKey):
-			c.artifacts.Invalidate(k)
+			c.artifacts.Drop(k)
 		case strings.HasPrefix(k, sourceKey):
-			c.sources.Invalidate(k)
+			c.sources.Drop(k)
 			change[absentPlace(k)] = nil
 		case strings.HasPrefix(k, renderingKey):
-			c.renderings.Invalidate(k)
+			c.renderings.Drop(k)
 		case strings.HasPrefix(k, factsKey):
-			c.factSets.Invalidate(k)
+			c.factSets.Drop(k)
 		}
 	}
-	c.missing.InvalidateAll()
+	c.missing.Clear()
 	return nil
 }

@@ -271,7 +271,7 @@ func (c *Cache) shownRendering(repo *Repository, d *pb.Document, base string) *R
 	if !d.GetBeside() {
 		return nil
 	}
-	r, ok := c.readers.GetIfPresent(renderingName(repo, d.GetPath(), base))
+	r, ok := c.readers.Get(renderingName(repo, d.GetPath(), base))
 	if !ok || r.Outputs[d.GetOutput()] == nil || !repo.made(r.Plugin) || r.Policy != c.policyKey(repo, r.Names) || !c.bodiesThere(r) {
 		return nil
 	}
@@ -320,7 +320,7 @@ func (c *Cache) rendering(ctx context.Context, repo *Repository, d *pb.Document,
 
 // Reconsider has every rendering looked at anew, because times to live may
 // have changed.
-func (c *Cache) Reconsider() { c.renderings.InvalidateAll() }
+func (c *Cache) Reconsider() { c.renderings.Clear() }
 
 // revalidated asks upstream whether a rendering still holds. Clients wait a
 // moment; then they get it as it is.
@@ -378,7 +378,7 @@ func (c *Cache) complain(repo *Repository, d *pb.Document, old *Rendering, err e
 }
 
 func (c *Cache) knownRendering(name string) *Rendering {
-	return remembered(c.renderings, name, func() (*Rendering, bool) {
+	return c.renderings.Find(name, func() (*Rendering, bool) {
 		r := &Rendering{}
 		value, err := c.dir.Cache.Get(name)
 		return r, err == nil && json.Unmarshal(value, &r.renderingRecord) == nil

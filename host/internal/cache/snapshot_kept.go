@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
@@ -33,12 +31,7 @@ func (c *Cache) snapshotAt(repo *Repository, path string) (*snapshot, error) {
 // all of them are lost. Nil: it was never seen.
 func (c *Cache) keptSnapshot(repo *Repository, path string) (*snapshot, error) {
 	name := snapshotName(repo, path)
-	if s, ok := c.snapshots.GetIfPresent(name); ok {
-		return s, nil
-	}
-	s, err := c.snapshots.Get(context.Background(), name, otter.LoaderFunc[string, *snapshot](func(context.Context, string) (*snapshot, error) {
-		return c.readSnapshot(repo, path)
-	}))
+	s, err := c.snapshots.Load(name, func() (*snapshot, error) { return c.readSnapshot(repo, path) })
 	if lost(err) {
 		return nil, nil
 	}

@@ -117,7 +117,7 @@ func upstreamFailed(err error) bool {
 var errGone = errors.New("a document went from the cache while it was needed")
 
 func (c *Cache) knownSource(name string) *source {
-	return remembered(c.sources, name, func() (*source, bool) {
+	return c.sources.Find(name, func() (*source, bool) {
 		value, err := c.dir.Cache.Get(name)
 		if err != nil {
 			s := c.knownAbsent(name)
@@ -140,7 +140,7 @@ type oversize struct {
 
 // fetchSource asks upstream, conditionally where a body is kept.
 func (c *Cache) fetchSource(ctx context.Context, repo *Repository, s *pb.Source, name string) (*source, error) {
-	if o, ok := c.oversized.GetIfPresent(name); ok && time.Now().Before(o.until) {
+	if o, ok := c.oversized.Get(name); ok && time.Now().Before(o.until) {
 		return nil, o.err
 	}
 	r := upstream.Request{Source: s}

@@ -214,6 +214,6 @@ func (c *Cache) fromAside(repo *Repository, plan *pb.Artifact, known *found, nam
 	if err := c.dir.Cache.Apply(store.Change{name: a.encode()}); err != nil {
 		return Body{}, false, err
 	}
-	c.artifacts.Invalidate(name)
+	c.artifacts.Drop(name)
 	return a.Body, true, nil
 }

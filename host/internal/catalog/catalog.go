@@ -22,9 +22,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/maypok86/otter/v2"
-
 	"github.com/entrepot-registry/entrepot/host/internal/blobs"
+	"github.com/entrepot-registry/entrepot/host/internal/memory"
 	"github.com/entrepot-registry/entrepot/host/internal/store"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -109,7 +108,7 @@ type Catalog struct {
 	Freed func(blobs.Digest)
 
 	db       *store.DB
-	packages *otter.Cache[string, *Package]
+	packages *memory.Cache[*Package]
 	locks    [64]sync.Mutex // of packages, by name
 	epochs   sync.Map       // repository → *atomic.Uint64
 	rooms    sync.Map       // repository → *room
@@ -119,14 +118,10 @@ type Catalog struct {
 }
 
 // New makes a catalogue of what is in a store.
-func New(db *store.DB) (*Catalog, error) {
-	c := &Catalog{db: db}
-	var err error
-	c.packages, err = otter.New(&otter.Options[string, *Package]{
-		MaximumWeight: 128 << 20,
-		Weigher:       func(_ string, p *Package) uint32 { return p.weight() },
-	})
-	return c, err
+func New(db *store.DB) *Catalog {
+	return &Catalog{db: db, packages: memory.New(memory.Options[*Package]{
+		Weight: 128 << 20, Weigh: func(_ string, p *Package) uint32 { return p.weight() },
+	})}
 }
 
 func (p *Package) weight() uint32 {
@@ -168,7 +163,7 @@ func (c *Catalog) advance(repository string, now time.Time, records store.Change
 // Package returns a package; nil: there is none.
 func (c *Catalog) Package(repository, name string) (*Package, error) {
 	id := key(packageKey+repository, name)
-	if p, ok := c.packages.GetIfPresent(id); ok {
+	if p, ok := c.packages.Get(id); ok {
 		if p.Revision == 0 {
 			return nil, nil
 		}

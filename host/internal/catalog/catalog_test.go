@@ -39,9 +39,7 @@ func (s *shelf) open(t *testing.T) {
 	if s.dir, err = store.Open(s.path, hclog.NewNullLogger()); err != nil {
 		t.Fatal(err)
 	}
-	if s.Catalog, err = New(s.dir.Keep); err != nil {
-		t.Fatal(err)
-	}
+	s.Catalog = New(s.dir.Keep)
 }
 
 // reopen is what a restart does.

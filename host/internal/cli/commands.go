@@ -37,6 +37,7 @@ func (serveCommand) Run(e *env) error {
 		return err
 	}
 	os.Stdin = null
+	runtime.MemProfileRate = 0 // nobody reads the profile, and it takes memory
 	limitMemory(c)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()

@@ -23,7 +23,7 @@ func limitMemory(c *config.Config) {
 // use, but not so little that it runs all the time. Of a busy host it may be as
 // much as is in use, within bounds, so that it runs every two seconds.
 const (
-	leastGarbage = 6 << 20
+	leastGarbage = 3 << 20
 	mostGarbage  = 64 << 20 // for being busy
 	lookAtHeap   = time.Second
 	looksToRest  = 10 // in a row, with less than the least garbage made

@@ -11,8 +11,8 @@ func TestGarbage(t *testing.T) {
 	t.Parallel()
 	const mib = 1 << 20
 	for _, c := range []struct{ besides, allocated, want uint64 }{
-		{0, 0, 6 * mib}, {4 * mib, 0, 6 * mib}, {12 * mib, 0, 6 * mib}, {100 * mib, 0, 50 * mib}, {1000 * mib, 0, 500 * mib},
-		{10 * mib, mib, 6 * mib}, {30 * mib, 10 * mib, 20 * mib}, {30 * mib, 500 * mib, 30 * mib}, {100 * mib, 10 * mib, 50 * mib}, {100 * mib, 500 * mib, 64 * mib},
+		{0, 0, 3 * mib}, {4 * mib, 0, 3 * mib}, {6 * mib, 0, 3 * mib}, {100 * mib, 0, 50 * mib}, {1000 * mib, 0, 500 * mib},
+		{6 * mib, mib, 3 * mib}, {5 * mib, 2 * mib, 4 * mib}, {30 * mib, 10 * mib, 20 * mib}, {30 * mib, 500 * mib, 30 * mib}, {100 * mib, 10 * mib, 50 * mib}, {100 * mib, 500 * mib, 64 * mib},
 	} {
 		live := store.Reserved + c.besides
 		got := uint64(garbage(live, c.allocated)) * live / 100

@@ -47,10 +47,7 @@ func newTree(t testing.TB, match ...string) *tree {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := catalog.New(dir.Keep)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := catalog.New(dir.Keep)
 	tr := &tree{t: t, root: t.TempDir(), clock: time.Now().Add(-time.Hour)}
 	tr.Scanner = New(c, bodies, dir.Keep, hclog.New(&hclog.LoggerOptions{Output: &tr.log, DisableTime: true}))
 	tr.inspect = func(_ context.Context, _ *cache.Repository, file *pb.PackageFile, _ []wire.Member, _ ...*pb.Measured) (*pb.InspectResponse, error) {

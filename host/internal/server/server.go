@@ -83,10 +83,8 @@ type Options struct {
 // New makes a server without a site; [Server.Use] gives it one.
 func New(o Options) (*Server, error) {
 	s := &Server{cache: o.Cache, publisher: o.Publisher, log: o.Log, access: o.Access, metrics: o.Metrics, ready: o.Ready, ids: newRequestIDs(), tokens: o.Tokens, events: o.Audit}
+	s.failures = access.NewLimiter()
 	var err error
-	if s.failures, err = access.NewLimiter(); err != nil {
-		return nil, err
-	}
 	s.routes, err = otter.New(&otter.Options[routeKey, *route]{
 		MaximumWeight: maxRoutes,
 		Weigher:       func(k routeKey, rt *route) uint32 { return k.weight() + rt.weight() },

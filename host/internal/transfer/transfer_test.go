@@ -30,10 +30,7 @@ func shelf(t *testing.T, paths ...string) Source {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dir.Close() })
-	c, err := catalog.New(dir.Keep)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := catalog.New(dir.Keep)
 	ch := catalog.Change{Repository: "r", Now: time.Now(), Blind: true}
 	for i, path := range paths {
 		d := blobs.Digest(sha256.Sum256([]byte(path)))
