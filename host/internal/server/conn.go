@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync/atomic"
 )
 
 // conn is a connection on which an answer's head can be sent with its body.
@@ -16,6 +17,9 @@ type conn struct {
 	first   []byte // written while joining, not sent yet
 	pieces  [2][]byte
 	buffers net.Buffers
+
+	near  bool          // the client is on this machine
+	large *atomic.Int32 // how many connections are sent large files
 }
 
 // longestFirst is how large a first piece may be, in bytes: net/http's buffer.
@@ -67,16 +71,20 @@ func Joining(s *http.Server, l net.Listener) net.Listener {
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)
 	}
-	return joining{l}
+	return &joining{Listener: l}
 }
 
-type joining struct{ net.Listener }
+type joining struct {
+	net.Listener
+	large atomic.Int32
+}
 
 // Accept waits for a connection.
-func (l joining) Accept() (net.Conn, error) {
+func (l *joining) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok {
-		return &conn{TCPConn: tcp}, err
+		from, ok := tcp.RemoteAddr().(*net.TCPAddr)
+		return &conn{TCPConn: tcp, near: ok && from.IP.IsLoopback(), large: &l.large}, err
 	}
 	return c, err
 }
