@@ -175,7 +175,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 	if !ok {
 		return status.Errorf(codes.Internal, "plugin %s: %s is no document: a Document's Path must plan to that document", r.Name, start.GetPath())
 	}
-	in := &Input{request: req, policy: policyFromWire(start.GetPolicy(), r.Names), docs: map[Source]*Doc{}, hosted: map[string]*HostedPackage{}, ours: start.GetOurs(), several: document.Name == "", first: document.From, known: knownFromWire(start.GetKnown())}
+	in := &Input{request: req, policy: policyFromWire(start.GetPolicy(), r.Names), docs: map[Source]*Doc{}, hosted: map[string]*HostedPackage{}, ours: start.GetOurs(), serveRemoved: start.GetServeRemoved(), several: document.Name == "", first: document.From, known: knownFromWire(start.GetKnown())}
 	defer in.over.Store(true)
 	for {
 		if err := in.receive(stream); err != nil {

@@ -112,6 +112,12 @@ func (x registry) resolve(in *sdk.Input, im image, tag string, from []sdk.Source
 		return im.answer(in, ours[tag], sdk.Head{}, false)
 	}
 	digest, head, err := im.current(in, tag, from)
+	var absent sdk.Failure // upstream has no such tag
+	if errors.As(err, &absent) && in.ServesRemoved() {
+		if last := lastKept(in.Earlier()); last != "" {
+			digest, err = last, nil
+		}
+	}
 	if digest == "" || err != nil {
 		return err
 	}
@@ -154,6 +160,20 @@ func turnsOf(earlier []sdk.Known, now string) map[string]int {
 		turns[now] = last + 1
 	}
 	return turns
+}
+
+// lastKept is the digest that a tag stood for last of those that are kept here;
+// empty: none is.
+func lastKept(earlier []sdk.Known) (last string) {
+	turns := turnsOf(earlier, "")
+	turns[""] = 0 // it stands for nothing now
+	for _, k := range earlier {
+		// Upstream's manifests are told of without digests.
+		if digest := k.Version.Version; len(k.File.Digests) > 0 && turns[digest] > turns[last] {
+			last = digest
+		}
+	}
+	return last
 }
 
 func (im image) version(digest string, turn int) (sdk.Version, sdk.File) {

@@ -148,7 +148,7 @@ func (m *making) tellsAllOf(observed string) bool {
 }
 
 func (m *making) start(p *cooldown.Policy) *pb.RenderStart {
-	start := &pb.RenderStart{Repository: m.repo.wire(m.base), Path: m.d.GetPath(), Policy: policy.Wire(p)}
+	start := &pb.RenderStart{Repository: m.repo.wire(m.base), Path: m.d.GetPath(), Policy: policy.Wire(p), ServeRemoved: m.repo.ServeRemoved && !m.own}
 	if m.d.GetHistory() {
 		start.Known = m.history()
 	}

@@ -167,14 +167,19 @@ func renderingName(repo *Repository, path, base string) string {
 }
 
 // generation is what renderings and plans of a repository depend on besides what
-// was asked: the plugin's binary, its options, and whether reading takes a token.
+// was asked: the plugin's binary, its options, whether reading takes a token, and
+// whether what upstream no longer has is served.
 func (r *Repository) generation() string { return r.Ecosystem.Sum() + r.mark() + r.Options }
 
 func (r *Repository) mark() string {
+	mark := " "
 	if r.loginRequired() {
-		return " login "
+		mark += "login "
 	}
-	return " "
+	if r.ServeRemoved {
+		mark += "removed "
+	}
+	return mark
 }
 
 // made reports whether something is of the repository's generation.

@@ -3430,7 +3430,9 @@ type RenderStart struct {
 	Known []*Known `protobuf:"bytes,4,rep,name=known,proto3" json:"known,omitempty"`
 	// Patterns of the names that are ours: what upstream says of them does not
 	// count.
-	Ours          []string `protobuf:"bytes,5,rep,name=ours,proto3" json:"ours,omitempty"`
+	Ours []string `protobuf:"bytes,5,rep,name=ours,proto3" json:"ours,omitempty"`
+	// Whether what upstream no longer has is served on while it is kept.
+	ServeRemoved  bool `protobuf:"varint,6,opt,name=serve_removed,json=serveRemoved,proto3" json:"serve_removed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3498,6 +3500,13 @@ func (x *RenderStart) GetOurs() []string {
 		return x.Ours
 	}
 	return nil
+}
+
+func (x *RenderStart) GetServeRemoved() bool {
+	if x != nil {
+		return x.ServeRemoved
+	}
+	return false
 }
 
 // Known is a fact that was seen at an earlier time.
@@ -5871,7 +5880,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05piece\x18\x03 \x01(\fH\x00R\x05piece\x124\n" +
 	"\x03run\x18\x04 \x01(\v2 .entrepot.ecosystem.v1.RenderRunH\x00R\x03run\x12>\n" +
 	"\x06hosted\x18\x05 \x01(\v2$.entrepot.ecosystem.v1.HostedPackageH\x00R\x06hostedB\t\n" +
-	"\amessage\"\xe3\x01\n" +
+	"\amessage\"\x88\x02\n" +
 	"\vRenderStart\x12A\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\v2!.entrepot.ecosystem.v1.RepositoryR\n" +
@@ -5879,7 +5888,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x125\n" +
 	"\x06policy\x18\x03 \x01(\v2\x1d.entrepot.ecosystem.v1.PolicyR\x06policy\x122\n" +
 	"\x05known\x18\x04 \x03(\v2\x1c.entrepot.ecosystem.v1.KnownR\x05known\x12\x12\n" +
-	"\x04ours\x18\x05 \x03(\tR\x04ours\"S\n" +
+	"\x04ours\x18\x05 \x03(\tR\x04ours\x12#\n" +
+	"\rserve_removed\x18\x06 \x01(\bR\fserveRemoved\"S\n" +
 	"\x05Known\x12/\n" +
 	"\x04fact\x18\x01 \x01(\v2\x1b.entrepot.ecosystem.v1.FactR\x04fact\x12\x19\n" +
 	"\bfirst_ms\x18\x02 \x01(\x03R\afirstMs\"\v\n" +
