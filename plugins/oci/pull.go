@@ -21,6 +21,9 @@ const (
 	mediaList     = "application/vnd.docker.distribution.manifest.list.v2+json"
 	mediaManifest = "application/vnd.oci.image.manifest.v1+json"
 	mediaDocker   = "application/vnd.docker.distribution.manifest.v2+json"
+	mediaConfig   = "application/vnd.oci.image.config.v1+json"
+
+	mediaDockerConfig = "application/vnd.docker.container.image.v1+json"
 )
 
 // planBlob serves a blob (distribution specification, "Pulling blobs").
