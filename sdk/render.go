@@ -64,6 +64,8 @@ type Input struct {
 	// several is whether the document has no name, so that upstream was asked
 	// whatever names are ours.
 	several bool
+	// empty is what Empty was called for.
+	empty bool
 	// serveRemoved is what ServesRemoved tells.
 	serveRemoved bool
 	// over is whether Render has returned.
@@ -203,6 +205,10 @@ func (in *Input) Earlier() []Known { return in.known }
 // served on while it is kept (removed = "serve"): a document with a history that
 // upstream does not have at all can then be what [Input.Earlier] tells.
 func (in *Input) ServesRemoved() bool { return in.serveRemoved }
+
+// Empty says that upstream shows the whole of a list, see [Document.Listing], and
+// that there is nothing in it of which Keep would be told.
+func (in *Input) Empty() { in.empty = true }
 
 // Part names a file of a snapshot: its Path, and its digests, of which one is a
 // sha256, and size. Its URL is where upstream has it by its content; without, or

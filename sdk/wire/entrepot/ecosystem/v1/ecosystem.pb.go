@@ -2276,7 +2276,8 @@ type Document struct {
 	// upstream has it: when that was seen without it, what a document with a
 	// history tells at its first look was not there by then. Without listed: of
 	// the document of which this query tells all facts, so that it is a look at
-	// that too. Empty: none.
+	// that too. Its own path: it is such a document, of which also counts that
+	// upstream had it not, or empty. Empty: none.
 	Listing string `protobuf:"bytes,12,opt,name=listing,proto3" json:"listing,omitempty"`
 	// The version of that fact.
 	Listed string `protobuf:"bytes,13,opt,name=listed,proto3" json:"listed,omitempty"`
@@ -4175,7 +4176,9 @@ type RenderDone struct {
 	// The state that a snapshot is in.
 	State *State `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// How long logs are that facts name.
-	Logs          []*LogHead `protobuf:"bytes,4,rep,name=logs,proto3" json:"logs,omitempty"`
+	Logs []*LogHead `protobuf:"bytes,4,rep,name=logs,proto3" json:"logs,omitempty"`
+	// Whether upstream shows the whole list, and nothing is in it.
+	Empty         bool `protobuf:"varint,5,opt,name=empty,proto3" json:"empty,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4236,6 +4239,13 @@ func (x *RenderDone) GetLogs() []*LogHead {
 		return x.Logs
 	}
 	return nil
+}
+
+func (x *RenderDone) GetEmpty() bool {
+	if x != nil {
+		return x.Empty
+	}
+	return false
 }
 
 // LogHead says how long an append-only log is.
@@ -5947,13 +5957,14 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05index\x18\r \x01(\tR\x05index\x12\x18\n" +
 	"\aclaimed\x18\x0e \x01(\bR\aclaimed\x12\x10\n" +
 	"\x03log\x18\x0f \x01(\tR\x03log\x12\x14\n" +
-	"\x05entry\x18\x10 \x01(\x03R\x05entry\"\xeb\x01\n" +
+	"\x05entry\x18\x10 \x01(\x03R\x05entry\"\x81\x02\n" +
 	"\n" +
 	"RenderDone\x128\n" +
 	"\afailure\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\x12;\n" +
 	"\x06answer\x18\x02 \x01(\v2#.entrepot.ecosystem.v1.PlanResponseR\x06answer\x122\n" +
 	"\x05state\x18\x03 \x01(\v2\x1c.entrepot.ecosystem.v1.StateR\x05state\x122\n" +
-	"\x04logs\x18\x04 \x03(\v2\x1e.entrepot.ecosystem.v1.LogHeadR\x04logs\"/\n" +
+	"\x04logs\x18\x04 \x03(\v2\x1e.entrepot.ecosystem.v1.LogHeadR\x04logs\x12\x14\n" +
+	"\x05empty\x18\x05 \x01(\bR\x05empty\"/\n" +
 	"\aLogHead\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\"c\n" +
