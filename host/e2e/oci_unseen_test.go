@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -99,6 +100,40 @@ func TestOCITagsOfListsThatWereEmptyAreHeldBack(t *testing.T) {
 		return false
 	})
 	answered(t, 200, repository("unlisted")+"/manifests/v1")
+}
+
+// TestOCIWhatTheAnonymousDidNotSeeIsNotNew has an upstream hide a repository from who
+// has no credentials, until the configuration has some.
+func TestOCIWhatTheAnonymousDidNotSeeIsNotNew(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	first, second := ociImage(t, "first", "amd64", 1000), ociImage(t, "second", "amd64", 1000)
+	g.put("acme/tide", first, "v1")
+	g.breaks(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Authorization") != "Bearer sesame" {
+			ociFailure(w, "NAME_UNKNOWN")
+			return true
+		}
+		return false
+	})
+	h := startHost(t, ociConfig("7d", ociFrom("sea.example.com", g.URL)))
+	repository := h.URL + "/v2/acme/tide"
+	paths := []string{"/manifests/v1", "/manifests/" + first.digest, "/blobs/" + first.blobs[1].digest, "/tags/list"}
+	for _, path := range paths {
+		answered(t, 404, repository+path)
+	}
+	known := func(lines ...string) string {
+		return ociConfig("7d", append(lines, fmt.Sprintf("upstream \"sea.example.com\" {\n url = %q\n token = \"sesame\"\n}", g.URL))...)
+	}
+	h.Configure(t, known())
+	for _, path := range paths {
+		answered(t, 200, repository+path)
+	}
+	// What is missing with credentials is.
+	answered(t, 404, repository+"/manifests/v2")
+	h.Configure(t, known(`negative_ttl = "1ms"`, `ttl = "1ms"`))
+	g.put("acme/tide", second, "v2")
+	answered(t, 403, repository+"/manifests/v2")
 }
 
 // TestOCITagsThatMoveToKnownImages moves a tag to an image that another one stood

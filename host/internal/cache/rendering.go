@@ -323,9 +323,12 @@ func (c *Cache) rendering(ctx context.Context, repo *Repository, d *pb.Document,
 	return fresh, fresh.unconfirmed.Load(), false, nil
 }
 
-// Reconsider has every rendering looked at anew, because times to live may
-// have changed.
-func (c *Cache) Reconsider() { c.renderings.InvalidateAll() }
+// Reconsider has every rendering looked at anew, and what upstream did not have,
+// because times to live or upstreams may have changed.
+func (c *Cache) Reconsider() {
+	c.renderings.InvalidateAll()
+	c.missing.InvalidateAll()
+}
 
 // revalidated asks upstream whether a rendering still holds. Clients wait a
 // moment; then they get it as it is.

@@ -27,13 +27,13 @@ func (s *sightings) unseen() bool { return s != nil && s.First.IsZero() }
 // unseenAt reports whether the upstreams that a document is asked of now were asked
 // for it and never had it. That others did not have it says nothing.
 func (s *sightings) unseenAt(repo *Repository, d *pb.Document) bool {
-	return s.unseen() && s.Asked == askedOf(repo, d)
+	return s.unseen() && s.Asked == askedOf(repo, d.GetSources()...)
 }
 
-// askedOf are the upstreams that a document is asked of.
-func askedOf(repo *Repository, d *pb.Document) string {
+// askedOf are the upstreams that sources are asked of.
+func askedOf(repo *Repository, sources ...*pb.Source) string {
 	var all []string
-	for _, s := range d.GetSources() {
+	for _, s := range sources {
 		all = append(all, repo.Upstreams.Of(s.GetRole())...)
 	}
 	return key(all...)
@@ -114,7 +114,7 @@ func (c *Cache) putUnseen(repo *Repository, d *pb.Document, at time.Time) error 
 	if err := c.dir.Keep.Apply(store.Change{place: []byte(name)}); err != nil {
 		return err
 	}
-	return c.changeUnseen(name, &sightings{Last: at, Asked: askedOf(repo, d)})
+	return c.changeUnseen(name, &sightings{Last: at, Asked: askedOf(repo, d.GetSources()...)})
 }
 
 // changeUnseen replaces what is remembered under a name, or removes it, unless
