@@ -143,7 +143,8 @@ type Document struct {
 	// that was seen without it, what a document with a History tells at its first
 	// look was not there by then. Without Listed it is the path of the document of
 	// which this one, a Query, tells Keep all: each rendering is a look at that.
-	// Empty: none.
+	// Its own Path: it is such a list, of which also counts that upstream had it
+	// not, or [Input.Empty]. Empty: none.
 	Listing, Listed string
 	// Probe is [Artifact.Probe], and LookedUp [Artifact.LookedUp], which the
 	// artifact that it ends in has too.

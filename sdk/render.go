@@ -64,6 +64,10 @@ type Input struct {
 	// several is whether the document has no name, so that upstream was asked
 	// whatever names are ours.
 	several bool
+	// empty is what Empty was called for.
+	empty bool
+	// serveRemoved is what ServesRemoved tells.
+	serveRemoved bool
 	// over is whether Render has returned.
 	over atomic.Bool
 }
@@ -196,6 +200,15 @@ type Known struct {
 // there are none. Those that are served again are to be told to
 // Keep again. How many are remembered is bounded by the host.
 func (in *Input) Earlier() []Known { return in.known }
+
+// ServesRemoved reports whether the configuration has what upstream no longer has
+// served on while it is kept (removed = "serve"): a document with a history that
+// upstream does not have at all can then be what [Input.Earlier] tells.
+func (in *Input) ServesRemoved() bool { return in.serveRemoved }
+
+// Empty says that upstream shows the whole of a list, see [Document.Listing], and
+// that there is nothing in it of which Keep would be told.
+func (in *Input) Empty() { in.empty = true }
 
 // Part names a file of a snapshot: its Path, and its digests, of which one is a
 // sha256, and size. Its URL is where upstream has it by its content; without, or

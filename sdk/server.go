@@ -175,14 +175,14 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 	if !ok {
 		return status.Errorf(codes.Internal, "plugin %s: %s is no document: a Document's Path must plan to that document", r.Name, start.GetPath())
 	}
-	in := &Input{request: req, policy: policyFromWire(start.GetPolicy(), r.Names), docs: map[Source]*Doc{}, hosted: map[string]*HostedPackage{}, ours: start.GetOurs(), several: document.Name == "", first: document.From, known: knownFromWire(start.GetKnown())}
+	in := &Input{request: req, policy: policyFromWire(start.GetPolicy(), r.Names), docs: map[Source]*Doc{}, hosted: map[string]*HostedPackage{}, ours: start.GetOurs(), serveRemoved: start.GetServeRemoved(), several: document.Name == "", first: document.From, known: knownFromWire(start.GetKnown())}
 	defer in.over.Store(true)
 	for {
 		if err := in.receive(stream); err != nil {
 			return err
 		}
 		out := &sender{stream: stream}
-		in.missing, in.facts, in.held, in.out, in.mistake, in.answer, in.state, in.logs = nil, nil, hold{}, out, "", nil, nil, nil
+		in.missing, in.facts, in.held, in.out, in.mistake, in.answer, in.state, in.logs, in.empty = nil, nil, hold{}, out, "", nil, nil, nil, false
 		for _, s := range in.first {
 			if in.docs[s] == nil {
 				return status.Errorf(codes.Internal, "plugin %s: %s plans to other sources than it was asked for: a plan must be a pure function of the canonical address", r.Name, start.GetPath())
@@ -206,7 +206,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 }
 
 func finish(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.RenderResponse], in *Input, out *sender, failed error) error {
-	done := &pb.RenderDone{Answer: in.answer, State: in.state, Logs: in.logs}
+	done := &pb.RenderDone{Answer: in.answer, State: in.state, Logs: in.logs, Empty: in.empty}
 	if failed != nil {
 		var f Failure
 		if !errors.As(failed, &f) {

@@ -52,6 +52,13 @@ func (u *Unpacking) Measure(name, encoding string) (size int64, digests []Digest
 	return 0, nil, false
 }
 
+// Content tells the digests of what a part that was measured holds, which one in an
+// encoding has before the host compresses it. Nil: it was compressed before, which
+// is not undone to tell, or is not measured yet; some algorithms may be missing.
+func (u *Unpacking) Content(name, encoding string) []Digest {
+	return digestsFromWire(u.measured[encoding+" "+name].GetContent())
+}
+
 // StoreFile stores the file itself as an entry. What lies in a directory by
 // itself comes before the same of another file.
 func (u *Unpacking) StoreFile(e Entry) {

@@ -315,3 +315,29 @@ func TestOCIArchivesOfOtherRegistries(t *testing.T) {
 	h = startHostIn(t, h.Dir, config(ociFrom("quay.example.com", g.URL)))
 	serves(map[string]int{plain: 404, named: 200, mirrored: 200})
 }
+
+// TestOCIArchivesWhoseLayersDoNotFit leaves out images whose layers are not those
+// that their configuration names, and says so once.
+func TestOCIArchivesWhoseLayersDoNotFit(t *testing.T) {
+	t.Parallel()
+	tree := t.TempDir()
+	boat, raft := ociImage(t, "boat", "amd64", 5000), ociImage(t, "raft", "amd64", 5000)
+	swapped := *boat
+	swapped.blobs = []*ociContent{boat.blobs[0], raft.blobs[1]}
+	swapped.tarSaved(t, filepath.Join(tree, "boat.tar"), "acme/boat:v1")
+	raft.tarSaved(t, filepath.Join(tree, "raft.tar"), "acme/raft:v1")
+	h := startHost(t, ociConfig("7d", ociOurs, `directory "`+tree+`" {}`))
+	eventually(t, "to serve what fits", func() bool {
+		return faultTry(t, "GET", h.URL+"/v2/acme/raft/manifests/v1").Status == 200
+	})
+	const reason = "its configuration names sha256:"
+	eventually(t, "to say what is not served", func() bool { return strings.Contains(h.log.String(), reason) })
+	answered(t, 404, h.URL+"/v2/acme/boat/manifests/v1")
+	boat.tarSaved(t, filepath.Join(tree, "boat.tar"), "acme/boat:v1")
+	eventually(t, "to serve the image once it fits", func() bool {
+		return faultTry(t, "GET", h.URL+"/v2/acme/boat/manifests/v1").Status == 200
+	})
+	if n := strings.Count(h.log.String(), reason); n != 1 {
+		t.Errorf("it is said %d times", n)
+	}
+}

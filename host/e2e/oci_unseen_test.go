@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +47,93 @@ func TestOCITagsThatWereMissingAreHeldBack(t *testing.T) {
 	h.Stop()
 	h = startHostIn(t, h.Dir, ociConfig("7d", append(settings, ociFrom("sea.example.com", other.URL))...))
 	answered(t, 200, h.URL+"/v2/acme/boat/manifests/v1")
+}
+
+// TestOCITagsOfListsThatWereEmptyAreHeldBack has tags appear in repositories whose list
+// upstream answered as empty, or with 404, before.
+func TestOCITagsOfListsThatWereEmptyAreHeldBack(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	first, second, third := ociImage(t, "first", "amd64", 1000), ociImage(t, "second", "amd64", 1000), ociImage(t, "third", "amd64", 1000)
+	g.put("acme/empty", first)
+	h := ociCache(t, g, "7d", `ttl = "1s"`, `negative_ttl = "1s"`)
+	repository := func(name string) string { return h.URL + "/v2/acme/" + name }
+	answered(t, 404, repository("missing")+"/tags/list")
+	answered(t, 404, repository("listed")+"/tags/list?n=5")
+	answered(t, 404, repository("unlisted")+"/tags/list")
+	if tags := ociTags(t, repository("empty")+"/tags/list"); len(tags) > 0 {
+		t.Fatalf("the tags are %v", tags)
+	}
+	h.Stop()
+	h = startHostIn(t, h.Dir, ociConfig("7d", `ttl = "1s"`, `negative_ttl = "1s"`, ociFrom("sea.example.com", g.URL)))
+	g.put("acme/empty", second, "v1")
+	g.put("acme/missing", second, "v1")
+	g.put("acme/listed", third, "v1", "latest")
+	g.put("acme/unlisted", third, "v1")
+	held := func(address string) {
+		t.Helper()
+		if a := answered(t, 403, address); !strings.Contains(string(a.Body), "is held back until") {
+			t.Errorf("%s is refused so: %s", address, a.Body)
+		}
+	}
+	for _, name := range []string{"empty", "missing"} {
+		held(repository(name) + "/manifests/v1")
+		held(repository(name) + "/manifests/" + second.digest)
+	}
+	// So they are where the list is looked at first, or a page of it.
+	for _, page := range []string{"?n=5", ""} {
+		eventually(t, "to see that there are tags", func() bool {
+			a := faultTry(t, "GET", repository("listed")+"/tags/list"+page)
+			return a.Status == 200
+		})
+		if tags := ociTags(t, repository("listed")+"/tags/list"+page); len(tags) > 0 {
+			t.Errorf("new tags are listed: %v", tags)
+		}
+	}
+	held(repository("listed") + "/manifests/latest")
+	// A list that never has what is there tells nothing.
+	g.breaks(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/unlisted/tags/list") {
+			ociFailure(w, "UNSUPPORTED")
+			return true
+		}
+		return false
+	})
+	answered(t, 200, repository("unlisted")+"/manifests/v1")
+}
+
+// TestOCIWhatTheAnonymousDidNotSeeIsNotNew has an upstream hide a repository from who
+// has no credentials, until the configuration has some.
+func TestOCIWhatTheAnonymousDidNotSeeIsNotNew(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	first, second := ociImage(t, "first", "amd64", 1000), ociImage(t, "second", "amd64", 1000)
+	g.put("acme/tide", first, "v1")
+	g.breaks(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Authorization") != "Bearer sesame" {
+			ociFailure(w, "NAME_UNKNOWN")
+			return true
+		}
+		return false
+	})
+	h := startHost(t, ociConfig("7d", ociFrom("sea.example.com", g.URL)))
+	repository := h.URL + "/v2/acme/tide"
+	paths := []string{"/manifests/v1", "/manifests/" + first.digest, "/blobs/" + first.blobs[1].digest, "/tags/list"}
+	for _, path := range paths {
+		answered(t, 404, repository+path)
+	}
+	known := func(lines ...string) string {
+		return ociConfig("7d", append(lines, fmt.Sprintf("upstream \"sea.example.com\" {\n url = %q\n token = \"sesame\"\n}", g.URL))...)
+	}
+	h.Configure(t, known())
+	for _, path := range paths {
+		answered(t, 200, repository+path)
+	}
+	// What is missing with credentials is.
+	answered(t, 404, repository+"/manifests/v2")
+	h.Configure(t, known(`negative_ttl = "1ms"`, `ttl = "1ms"`))
+	g.put("acme/tide", second, "v2")
+	answered(t, 403, repository+"/manifests/v2")
 }
 
 // TestOCITagsThatMoveToKnownImages moves a tag to an image that another one stood

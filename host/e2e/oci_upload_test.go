@@ -7,9 +7,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // ociSend sends a request with a token; headers are names and values in turn.
@@ -292,4 +296,52 @@ func TestOCIUnknownUploadsAreNamedSo(t *testing.T) {
 			t.Errorf("%s answers %d %s", method, a.Status, a.Body)
 		}
 	}
+}
+
+// TestOCIUploadsUnderWayKeepTheirRoom publishes at once, by each way there is,
+// while an upload in several requests has taken most of what is left.
+func TestOCIUploadsUnderWayKeepTheirRoom(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, ociConfig("0", "hosted {\n names = [\"*\"]\n quota = \"100000\"\n}"))
+	token := h.token(t, "joe", "--allow", "read,publish,delete")
+	repository := h.URL + "/v2/acme/tide"
+	small := newOCIContent("", faultBytes(1, 20_000))
+	blob, large := newOCIContent("", faultBytes(2, 70_000)), newOCIContent("", faultBytes(3, 50_000))
+	takes := func(what string, want int, a faultAnswer) faultAnswer {
+		t.Helper()
+		if a.Status != want {
+			t.Errorf("%s is answered with %d %s, want %d", what, a.Status, a.Body, want)
+		}
+		return a
+	}
+	post := func(repository string, c *ociContent) faultAnswer {
+		return ociSend(t, http.MethodPost, repository+"/blobs/uploads/?digest="+c.digest, token, c.body)
+	}
+	takes("a blob that fits", http.StatusCreated, post(repository, small))
+	at := takes("an upload", http.StatusAccepted, ociSend(t, http.MethodPost, repository+"/blobs/uploads/", token, nil)).Header.Get("Location")
+	at = takes("most of a blob", http.StatusAccepted, ociSend(t, http.MethodPatch, at, token, blob.body[:65_000])).Header.Get("Location")
+
+	if a := takes("a blob at once", http.StatusRequestEntityTooLarge, post(repository, large)); !strings.Contains(string(a.Body), "its quota is 100000") {
+		t.Errorf("it is refused so: %s", a.Body)
+	}
+	takes("a blob of another repository", http.StatusRequestEntityTooLarge, ociSend(t, http.MethodPost, h.URL+"/v2/acme/boat/blobs/uploads/?mount="+small.digest+"&from=acme/tide", token, nil))
+	config := newOCIContent("application/vnd.oci.image.config.v1+json", small.body)
+	image := manifestOf(t, config, nil, map[string]any{"annotations": map[string]string{"filler": strings.Repeat("x", 40_000)}})
+	takes("a manifest", http.StatusRequestEntityTooLarge, ociPut(t, repository+"/manifests/v1", token, image))
+
+	takes("the rest of the blob", http.StatusCreated, ociSend(t, http.MethodPut, at+"?digest="+blob.digest, token, blob.body[65_000:]))
+	takes("what fits after it", http.StatusCreated, post(repository, newOCIContent("", faultBytes(4, 10_000))))
+	takes("one byte more", http.StatusRequestEntityTooLarge, post(repository, newOCIContent("", []byte("x"))))
+
+	// Uploads of clients that seem to be gone make place.
+	takes("a deletion", http.StatusAccepted, ociSend(t, http.MethodDelete, repository+"/blobs/"+blob.digest, token, nil))
+	at = takes("another upload", http.StatusAccepted, ociSend(t, http.MethodPost, repository+"/blobs/uploads/", token, nil)).Header.Get("Location")
+	at = takes("most of it", http.StatusAccepted, ociSend(t, http.MethodPatch, at, token, blob.body[:65_000])).Header.Get("Location")
+	takes("a blob at once", http.StatusRequestEntityTooLarge, post(repository, large))
+	then := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(h.Dir, "data", "uploads", path.Base(at)), then, then); err != nil {
+		t.Fatal(err)
+	}
+	takes("a blob at once, in the room of who is gone", http.StatusCreated, post(repository, large))
+	takes("what made place", http.StatusNotFound, ociSend(t, http.MethodGet, at, token, nil))
 }

@@ -58,6 +58,18 @@ func (w *withdrawal) gone(tag string) {
 	})
 }
 
+// unseen waits until upstream was asked for a tag once more, and again, so that
+// what it said first counts.
+func (w *withdrawal) unseen(tag string) {
+	w.t.Helper()
+	head := "HEAD /v2/" + w.name + "/manifests/" + tag
+	before := w.g.Asked(head)
+	eventually(w.t, "to look at "+tag+" again", func() bool {
+		faultTry(w.t, http.MethodGet, w.h.URL+"/v2/"+w.name+"/manifests/"+tag)
+		return w.g.Asked(head) > before+1
+	})
+}
+
 // held waits until a reference is held back.
 func (w *withdrawal) held(reference string) {
 	w.t.Helper()
@@ -124,10 +136,50 @@ func TestOCITagsThatWereWithdrawn(t *testing.T) {
 	t.Run("as another image, where what was removed is served", func(t *testing.T) {
 		w := start(t, `removed = "serve"`)
 		w.g.remove(w.name, "v1")
-		w.gone("v1")
-		w.g.put(w.name, second, "v1")
+		w.unseen("v1")
 		w.is("v1", first)
+		w.g.put(w.name, second, "v1")
 		w.held(second.digest)
+		w.is("v1", first)
+	})
+	t.Run("with their repository, where what was removed is served", func(t *testing.T) {
+		w := start(t, `removed = "serve"`)
+		first.served(t, w.h.URL+"/v2/"+w.name)
+		w.g.breaks(func(w http.ResponseWriter, _ *http.Request) bool {
+			ociFailure(w, "NAME_UNKNOWN")
+			return true
+		})
+		w.unseen("v1")
+		w.is("v1", first)
+		// Nor is it forgotten over a restart; what nobody asked for cannot be had.
+		restart := func(settings ...string) {
+			w.h.Stop()
+			w.h = startHostIn(t, w.h.Dir, ociConfig("7d", append(settings, `ttl = "1ms"`, `negative_ttl = "1ms"`, ociFrom("sea.example.com", w.g.URL))...))
+		}
+		restart(`removed = "serve"`)
+		w.unseen("v1")
+		w.is("v1", first)
+		first.served(t, w.h.URL+"/v2/"+w.name)
+		w.gone("v2")
+		restart() // with the setting changed
+		w.gone("v1")
+		restart(`removed = "serve"`)
+		w.is("v1", first)
+	})
+	t.Run("after they moved to and fro, where what was removed is served", func(t *testing.T) {
+		w := start(t, `removed = "serve"`)
+		if out, err := w.h.Run(t, "exempt", "pkg:docker/acme/tide@"+second.digest, "--reason", "a test"); err != nil {
+			t.Fatalf("exempt: %v %s", err, out)
+		}
+		for _, c := range []*ociContent{second, first} {
+			w.g.put(w.name, c, "v1")
+			w.is("v1", c)
+		}
+		w.g.put(w.name, third, "v1") // held, and never fetched
+		w.held(third.digest)
+		w.g.remove(w.name, "v1")
+		w.unseen("v1")
+		w.is("v1", first)
 	})
 	t.Run("as one that cannot be had", func(t *testing.T) {
 		w := start(t)

@@ -105,9 +105,8 @@ func (x registry) tagList(im image, p page) sdk.Document {
 		Header: im.header(),
 		Render: func(in *sdk.Input) error { return x.listTags(in, im, p, from) },
 	}
-	if d.Path != im.tagsPath() {
-		d.Query, d.Listing = true, im.tagsPath()
-	}
+	d.Listing = im.tagsPath()
+	d.Query = d.Path != d.Listing
 	return d
 }
 
@@ -169,6 +168,9 @@ func (x registry) listTags(in *sdk.Input, im image, p page, from []sdk.Source) e
 	}
 	if ours == nil && !known {
 		return sdk.Failure{Kind: sdk.KindNotFound, Code: "NAME_UNKNOWN", Message: fmt.Sprintf("there is no repository %s", im.name)}
+	}
+	if known && whole && len(theirs) == 0 {
+		in.Empty()
 	}
 	var fresh []string
 	for _, tag := range theirs {

@@ -21,6 +21,9 @@ const (
 	mediaList     = "application/vnd.docker.distribution.manifest.list.v2+json"
 	mediaManifest = "application/vnd.oci.image.manifest.v1+json"
 	mediaDocker   = "application/vnd.docker.distribution.manifest.v2+json"
+	mediaConfig   = "application/vnd.oci.image.config.v1+json"
+
+	mediaDockerConfig = "application/vnd.docker.container.image.v1+json"
 )
 
 // planBlob serves a blob (distribution specification, "Pulling blobs").
@@ -112,6 +115,12 @@ func (x registry) resolve(in *sdk.Input, im image, tag string, from []sdk.Source
 		return im.answer(in, ours[tag], sdk.Head{}, false)
 	}
 	digest, head, err := im.current(in, tag, from)
+	var absent sdk.Failure // upstream has no such tag
+	if errors.As(err, &absent) && in.ServesRemoved() {
+		if last := lastKept(in.Earlier()); last != "" {
+			digest, err = last, nil
+		}
+	}
 	if digest == "" || err != nil {
 		return err
 	}
@@ -154,6 +163,20 @@ func turnsOf(earlier []sdk.Known, now string) map[string]int {
 		turns[now] = last + 1
 	}
 	return turns
+}
+
+// lastKept is the digest that a tag stood for last of those that are kept here;
+// empty: none is.
+func lastKept(earlier []sdk.Known) (last string) {
+	turns := turnsOf(earlier, "")
+	turns[""] = 0 // it stands for nothing now
+	for _, k := range earlier {
+		// Upstream's manifests are told of without digests.
+		if digest := k.Version.Version; len(k.File.Digests) > 0 && turns[digest] > turns[last] {
+			last = digest
+		}
+	}
+	return last
 }
 
 func (im image) version(digest string, turn int) (sdk.Version, sdk.File) {

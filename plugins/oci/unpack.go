@@ -149,6 +149,9 @@ func (w walked) manifest(digest string) error {
 			return err
 		}
 	}
+	if err := w.fits(m); err != nil {
+		return err
+	}
 	for _, child := range m.Manifests {
 		if c, failure := parseDigest(child.Digest); failure == nil {
 			if _, digests, ok := w.u.Measure(member(c), ""); ok && digests == nil {
@@ -161,6 +164,59 @@ func (w walked) manifest(digest string) error {
 	}
 	w.u.Store(member(d), "", entry)
 	return w.check(d)
+}
+
+// fits says what of an image's layers is not what its configuration names; nil:
+// nothing. Other artifacts have neither.
+func (w walked) fits(m *manifest) error {
+	if m.Config == nil || m.Config.MediaType != mediaConfig && m.Config.MediaType != mediaDockerConfig {
+		return nil
+	}
+	d, failure := parseDigest(m.Config.Digest)
+	if failure != nil {
+		return failure
+	}
+	config, ok := w.u.Body(member(d))
+	if !ok {
+		return nil // run again with it
+	}
+	var layers [][]sdk.Digest
+	for _, l := range m.Layers {
+		d, failure := parseDigest(l.Digest)
+		if failure != nil {
+			return failure
+		}
+		if !strings.HasPrefix(l.MediaType, "application/vnd.oci.image.layer.") && !strings.HasPrefix(l.MediaType, "application/vnd.docker.image.rootfs.") {
+			return nil
+		}
+		layers = append(layers, w.u.Content(member(d), ""))
+	}
+	return fit(config, layers)
+}
+
+// fit says which layers, by the digests of their content, are not those that an
+// image's configuration names (image specification, "Image Configuration"); nil:
+// none. Of one without digests nothing is known, as of one that was compressed
+// before: clients unpack it, and would be told.
+func fit(config []byte, layers [][]sdk.Digest) error {
+	var c struct {
+		RootFS struct {
+			DiffIDs []string `json:"diff_ids"`
+		}
+	}
+	if json.Unmarshal(config, &c) != nil || c.RootFS.DiffIDs == nil {
+		return nil // it says nothing
+	}
+	if len(layers) != len(c.RootFS.DiffIDs) {
+		return fmt.Errorf("its configuration names %d layers, and it has %d", len(c.RootFS.DiffIDs), len(layers))
+	}
+	for i, want := range c.RootFS.DiffIDs {
+		algorithm, _, _ := strings.Cut(want, ":")
+		if got := digestOf(layers[i], algorithm); got != "" && got != want {
+			return fmt.Errorf("its layer %d is %s, and its configuration names %s", i+1, got, want)
+		}
+	}
+	return nil
 }
 
 // guess is the type of a manifest that does not say it.
@@ -270,15 +326,23 @@ func (im image) storeSaved(u *sdk.Unpacking, s saved) (digest string, err error)
 		Config        descriptor   `json:"config"`
 		Layers        []descriptor `json:"layers"`
 	}{SchemaVersion: 2, MediaType: mediaDocker, Layers: []descriptor{}}
-	if m.Config, err = im.part(u, s.Config, "", "application/vnd.docker.container.image.v1+json"); err != nil {
+	if m.Config, err = im.part(u, s.Config, "", mediaDockerConfig); err != nil {
 		return "", err
 	}
+	config, known := u.Body(path.Clean(s.Config))
+	var layers [][]sdk.Digest
 	for _, layer := range s.Layers {
 		d, err := im.part(u, layer, sdk.Gzip, "application/vnd.docker.image.rootfs.diff.tar.gzip")
 		if err != nil {
 			return "", err
 		}
 		m.Layers = append(m.Layers, d)
+		layers = append(layers, u.Content(path.Clean(layer), sdk.Gzip))
+	}
+	if known {
+		if err := fit(config, layers); err != nil {
+			return "", err
+		}
 	}
 	body, err := json.MarshalIndent(m, "", "   ")
 	if err != nil {

@@ -1,8 +1,10 @@
 package plugintest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -85,6 +87,9 @@ func (h *host) inspect(f *scriptFile, name string, unpack bool) (said *pb.Inspec
 			m := &pb.Measured{Part: p}
 			if body, ok := f.part(p); ok {
 				m.Size, m.Digests = int64(len(body)), digestsOf(body)
+				if member := f.member(path.Clean(p.GetName())); !bytes.HasPrefix(member.Body, []byte{0x1f, 0x8b}) {
+					m.Content = digestsOf(member.Body)
+				}
 			}
 			measured = append(measured, m)
 		}

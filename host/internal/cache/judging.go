@@ -105,7 +105,7 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 		return shown(p, facts), err
 	}
 	before := seen
-	if seen.unseen() {
+	if seen.unseen() && !((isList(m.d) || m.tellsAllOf(observed)) && seen.unseenAt(m.repo, m.d)) {
 		seen = nil
 	}
 	next, fresh := seen.observe(facts, m.c.look(m.repo, m.checked()))
@@ -135,7 +135,7 @@ func (m *making) judge(ctx context.Context, p *cooldown.Policy, observed string,
 		return true, nil
 	}
 	// Names that do not exist are without end, and nothing is known of them.
-	if m.stale != nil || m.without != nil || seen == nil && len(facts) == 0 {
+	if m.stale != nil || m.without != nil || (before == nil || before.unseen()) && len(facts) == 0 {
 		return false, nil
 	}
 	return false, m.c.putSightings(m.repo, observed, next, fresh)
@@ -148,7 +148,7 @@ func (m *making) tellsAllOf(observed string) bool {
 }
 
 func (m *making) start(p *cooldown.Policy) *pb.RenderStart {
-	start := &pb.RenderStart{Repository: m.repo.wire(m.base), Path: m.d.GetPath(), Policy: policy.Wire(p)}
+	start := &pb.RenderStart{Repository: m.repo.wire(m.base), Path: m.d.GetPath(), Policy: policy.Wire(p), ServeRemoved: m.repo.ServeRemoved && !m.own}
 	if m.d.GetHistory() {
 		start.Known = m.history()
 	}

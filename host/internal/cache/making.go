@@ -336,6 +336,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 		return nil, fmt.Errorf("reading what was seen before: %w", err)
 	}
 	m.known = seen
+	m.c.lookAtEmpty(ctx, m.repo, m.d, m.base, seen)
 	floors := seen.floors()
 	hostedKey, err := m.c.hostedKey(m.repo, m.d.GetNames(), m.d.GetHosted())
 	if err != nil {
@@ -407,7 +408,7 @@ func (m *making) render(ctx context.Context) (*Rendering, error) {
 			floors = p.Floors
 			continue
 		}
-		if err := m.noteLacking(failure); err != nil { // as on a full disk
+		if err := m.noteLacking(failure, done.GetEmpty()); err != nil { // as on a full disk
 			m.c.log.Warn("that upstream has no such document is not noted: when it has, what it is then or was before counts as known", "repository", m.repo.Name, "document", m.d.GetPath(), "error", err)
 		}
 		if err := m.observeLogs(done.GetLogs()); err != nil {

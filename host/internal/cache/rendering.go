@@ -167,14 +167,19 @@ func renderingName(repo *Repository, path, base string) string {
 }
 
 // generation is what renderings and plans of a repository depend on besides what
-// was asked: the plugin's binary, its options, and whether reading takes a token.
+// was asked: the plugin's binary, its options, whether reading takes a token, and
+// whether what upstream no longer has is served.
 func (r *Repository) generation() string { return r.Ecosystem.Sum() + r.mark() + r.Options }
 
 func (r *Repository) mark() string {
+	mark := " "
 	if r.loginRequired() {
-		return " login "
+		mark += "login "
 	}
-	return " "
+	if r.ServeRemoved {
+		mark += "removed "
+	}
+	return mark
 }
 
 // made reports whether something is of the repository's generation.
@@ -318,9 +323,12 @@ func (c *Cache) rendering(ctx context.Context, repo *Repository, d *pb.Document,
 	return fresh, fresh.unconfirmed.Load(), false, nil
 }
 
-// Reconsider has every rendering looked at anew, because times to live may
-// have changed.
-func (c *Cache) Reconsider() { c.renderings.Clear() }
+// Reconsider has every rendering looked at anew, and what upstream did not have,
+// because times to live or upstreams may have changed.
+func (c *Cache) Reconsider() {
+	c.renderings.Clear()
+	c.missing.Clear()
+}
 
 // revalidated asks upstream whether a rendering still holds. Clients wait a
 // moment; then they get it as it is.

@@ -224,7 +224,10 @@ func (s *sightings) observe(facts []*pb.Fact, l look) (*sightings, bool) {
 	next := &sightings{First: at, Last: at}
 	known := map[[knownSize]byte]bool{}
 	if s != nil {
-		next.First, next.Digest, next.Size = s.First, s.Digest, s.Size
+		next.Digest, next.Size = s.Digest, s.Size
+		if !s.unseen() {
+			next.First = s.First
+		}
 		if s.Last.After(at) {
 			next.Last = s.Last
 		}

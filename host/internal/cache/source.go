@@ -42,6 +42,8 @@ type source struct {
 	// Head says that the body was not asked for; Digest is that of what is known
 	// of it.
 	Head bool `json:",omitempty"`
+	// Asked are the upstreams that did not have it, where there is none.
+	Asked string `json:",omitempty"`
 	// Unframed says that nobody could tell whether the body was whole.
 	Unframed bool `json:",omitempty"`
 }
@@ -94,6 +96,9 @@ func (c *Cache) keptSource(s *source) bool {
 func (c *Cache) source(ctx context.Context, repo *Repository, s *pb.Source, accept func(*source) bool) (got *source, stale error, err error) {
 	name := sourceName(repo, s)
 	old := c.knownSource(name)
+	if old != nil && !old.found() && old.Asked != askedOf(repo, s) {
+		old = nil // they are others, or asked with other credentials
+	}
 	if old != nil && accept(old) && c.keptSource(old) {
 		return old, nil, nil
 	}
@@ -186,6 +191,7 @@ func (c *Cache) readSource(ctx context.Context, repo *Repository, r upstream.Req
 	case resp.Closed && old != nil && old.found(): // which it was not before
 		return nil, &upstream.Error{Upstream: resp.URL, Status: http.StatusForbidden, Err: errors.New("it refuses what it gave before")}
 	case resp.Missing():
+		got.Asked = askedOf(repo, r.Source)
 		if old != nil && old.found() {
 			return got, c.putSource(name, got)
 		}

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -26,13 +27,13 @@ func (s *sightings) unseen() bool { return s != nil && s.First.IsZero() }
 // unseenAt reports whether the upstreams that a document is asked of now were asked
 // for it and never had it. That others did not have it says nothing.
 func (s *sightings) unseenAt(repo *Repository, d *pb.Document) bool {
-	return s.unseen() && s.Asked == askedOf(repo, d)
+	return s.unseen() && s.Asked == askedOf(repo, d.GetSources()...)
 }
 
-// askedOf are the upstreams that a document is asked of.
-func askedOf(repo *Repository, d *pb.Document) string {
+// askedOf are the upstreams that sources are asked of.
+func askedOf(repo *Repository, sources ...*pb.Source) string {
 	var all []string
-	for _, s := range d.GetSources() {
+	for _, s := range sources {
 		all = append(all, repo.Upstreams.Of(s.GetRole())...)
 	}
 	return key(all...)
@@ -48,19 +49,50 @@ func (m *making) lacking() bool {
 	return len(m.used) > 0 && m.lack == nil && m.stale == nil && m.without == nil
 }
 
-// noteLacking remembers that upstream does not have the document: what it was is
-// withdrawn or, where nothing else was seen of it, what it will be is new.
-func (m *making) noteLacking(failure *pb.Failure) error {
-	if failure.GetKind() != pb.ErrorKind_ERROR_KIND_NOT_FOUND || !m.d.GetHistory() || len(m.d.GetNames()) != 1 || !m.lacking() {
+// noteLacking remembers that upstream does not have the document, or a list empty:
+// what it was is withdrawn or, where nothing else was seen of it, what it will be is
+// new.
+func (m *making) noteLacking(failure *pb.Failure, empty bool) error {
+	list := isList(m.d)
+	lacking := failure.GetKind() == pb.ErrorKind_ERROR_KIND_NOT_FOUND && m.lacking()
+	empty = empty && list && !m.own && m.stale == nil && m.without == nil
+	if !lacking && !empty || !list && !m.d.GetHistory() || len(m.d.GetNames()) != 1 {
 		return nil
 	}
 	if m.known != nil && !m.known.unseen() {
+		if list {
+			return nil
+		}
 		return m.c.withdrawAll(m.repo, m.d)
 	}
 	if m.known.unseenAt(m.repo, m.d) || !m.c.coolsDown(m.repo, m.d.GetNames()[0]) {
 		return nil
 	}
 	return m.c.putUnseen(m.repo, m.d, m.checked())
+}
+
+// isList reports whether a document lists what documents with a history are.
+func isList(d *pb.Document) bool { return d.GetListing() == d.GetPath() && !d.GetQuery() }
+
+// lookAtEmpty looks once more at a list that was missing or empty, before a document
+// that may be in it is looked at first: one that lists it then was without it before,
+// and one that still does not is none that tells of it.
+func (c *Cache) lookAtEmpty(ctx context.Context, repo *Repository, d *pb.Document, base string, seen *sightings) {
+	if !d.GetHistory() || d.GetListing() == "" || seen != nil && !seen.unseen() {
+		return
+	}
+	list, err := c.sightings(repo, d.GetListing())
+	if err != nil || !list.unseen() {
+		return
+	}
+	since := time.Now()
+	plan, err := c.Plan(ctx, repo, base, &pb.Request{Method: http.MethodGet, Path: d.GetListing()})
+	if of := plan.GetDocument(); err == nil && of != nil {
+		_, err = c.remake(ctx, repo, of, base, renderingName(repo, of.GetPath(), base), func(kept *source) bool { return kept.Checked.After(since) })
+	}
+	if err != nil {
+		c.log.Debug("a list that was empty cannot be looked at again", "repository", repo.Name, "document", d.GetListing(), "error", err)
+	}
 }
 
 // putUnseen is not synced: who loses it is where a fresh install is.
@@ -82,7 +114,7 @@ func (c *Cache) putUnseen(repo *Repository, d *pb.Document, at time.Time) error 
 	if err := c.dir.Keep.Apply(store.Change{place: []byte(name)}); err != nil {
 		return err
 	}
-	return c.changeUnseen(name, &sightings{Last: at, Asked: askedOf(repo, d)})
+	return c.changeUnseen(name, &sightings{Last: at, Asked: askedOf(repo, d.GetSources()...)})
 }
 
 // changeUnseen replaces what is remembered under a name, or removes it, unless

@@ -374,7 +374,7 @@ func folderOf(path string) string { return path[:strings.LastIndexByte(path, '/'
 // Listed says that it was in the list from the first look on.
 func (c *Cache) listedSince(repo *Repository, d *pb.Document, at time.Time) (since time.Time, listed bool, err error) {
 	list, err := c.sightings(repo, d.GetListing())
-	if list == nil || err != nil || len(d.GetNames()) != 1 {
+	if list == nil || list.unseen() || err != nil || len(d.GetNames()) != 1 {
 		return time.Time{}, false, err
 	}
 	f := &pb.Fact{Name: d.GetNames()[0], Version: d.GetListed(), Path: d.GetPath()}

@@ -55,6 +55,8 @@ type Change struct {
 	Overwrite bool
 	// Quota is how many bytes what is published in the repository may take; 0: any.
 	Quota int64
+	// Underway is how many bytes of that are taken by what is yet to be published.
+	Underway int64
 	// Records are written along with it.
 	Records store.Change
 	// Blind allows packages to be changed that nobody looked at, because what is

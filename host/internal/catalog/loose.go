@@ -188,7 +188,7 @@ func (c *Catalog) rewrite(repository, name string, now time.Time, change func(*P
 func (e *edit) write() error {
 	c := e.catalog
 	advanced := c.advance(e.Repository, e.Now, e.records)
-	done, err := c.take(e.Repository, e.added, e.Quota)
+	done, err := c.take(e.Repository, e.added, e.Quota, e.Underway)
 	if err != nil {
 		return err
 	}

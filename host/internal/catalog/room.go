@@ -18,7 +18,7 @@ type room struct {
 type QuotaError struct {
 	// Repository that is full.
 	Repository string
-	// Used is how many bytes it has, Added how many there would be besides, and
+	// Used is how many bytes it has, with uploads under way, Added how many there would be besides, and
 	// Quota how many it may have.
 	Used, Added, Quota int64
 }
@@ -84,16 +84,16 @@ func (p *Package) Room() (n int64) {
 
 // take takes room for a change before it is written, so that two of them cannot
 // share what is left. What a change gives back is given once it is written: done
-// is called with whether it was.
-func (c *Catalog) take(repository string, added, quota int64) (done func(written bool), err error) {
+// is called with whether it was. Underway are bytes that others have taken.
+func (c *Catalog) take(repository string, added, quota, underway int64) (done func(written bool), err error) {
 	r := c.room(repository)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.count(c, repository); err != nil {
 		return nil, err
 	}
-	if quota > 0 && added > 0 && r.used+added > quota {
-		return nil, &QuotaError{repository, r.used, added, quota}
+	if quota > 0 && added > 0 && r.used+underway+added > quota {
+		return nil, &QuotaError{repository, r.used + underway, added, quota}
 	}
 	if added > 0 {
 		r.used += added

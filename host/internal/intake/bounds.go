@@ -20,11 +20,23 @@ func (s *Session) grow(n int64, b Bounds) error {
 		return fmt.Errorf("%w: the file has more than %d bytes (max_artifact)", ErrTooLarge, b.File)
 	}
 	err := s.count(n, b)
-	if err != nil {
-		s.all.sweep(time.Now(), roomIdle, func(other *Session) bool { return other.About.Repository == s.About.Repository })
+	if err != nil && s.all.MakeRoom(s.About.Repository) {
 		err = s.count(n, b)
 	}
 	return err
+}
+
+// MakeRoom ends uploads of a repository to which nothing was added for a while,
+// and reports whether there were any.
+func (s *Sessions) MakeRoom(repository string) bool {
+	return s.sweep(time.Now(), roomIdle, func(other *Session) bool { return other.About.Repository == repository }) > 0
+}
+
+// Underway is how many bytes uploads of a repository have that are under way.
+func (s *Sessions) Underway(repository string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bytes[repository]
 }
 
 func (s *Session) count(n int64, b Bounds) error {

@@ -3,6 +3,7 @@ package intake
 import (
 	"archive/tar"
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -41,6 +42,8 @@ type Taken struct {
 	Size int64
 	// Digests by algorithm; nil: there is no such member.
 	Digests map[string][]byte
+	// Content are the digests of what it holds; nil: it was compressed before.
+	Content map[string][]byte
 	// Offset is where it begins in the file, when it lies there as it is.
 	Offset int64
 	// Source is the file of a folder that it is, as it was at Modified; empty: it
@@ -111,15 +114,24 @@ func (p *Parts) Take(members []string, parts []*pb.Part) ([]wire.Member, []*pb.M
 			t = &Taken{}
 			p.known[partKey(part)] = t
 		}
-		m := &pb.Measured{Part: part, Size: t.Size}
-		for _, algorithm := range []string{"sha512", "sha256"} {
-			if sum := t.Digests[algorithm]; sum != nil {
-				m.Digests = append(m.Digests, &pb.Digest{Algorithm: algorithm, Sum: sum})
-			}
-		}
-		measured = append(measured, m)
+		measured = append(measured, &pb.Measured{Part: part, Size: t.Size, Digests: told(t.Digests), Content: told(t.Content)})
 	}
 	return out, measured, nil
+}
+
+func told(sums map[string][]byte) (digests []*pb.Digest) {
+	for _, algorithm := range []string{"sha512", "sha256"} {
+		if sum := sums[algorithm]; sum != nil {
+			digests = append(digests, &pb.Digest{Algorithm: algorithm, Sum: sum})
+		}
+	}
+	return digests
+}
+
+// compressed reports whether something begins as what is compressed by gzip or
+// Zstandard (RFC 1952, section 2.3.1; RFC 8878, section 3.1).
+func compressed(head []byte) bool {
+	return bytes.HasPrefix(head, []byte("\x1f\x8b")) || bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd"))
 }
 
 // taking is one way through an archive.
@@ -247,10 +259,11 @@ func (w *taking) member(name string, size, offset int64, in io.Reader) error {
 	var sinks []io.Writer
 	var ends []func() error
 	start := bufio.NewReader(in)
-	magic, _ := start.Peek(2)
+	magic, _ := start.Peek(4) // which holds until something is read
+	packed := compressed(magic)
 	in = start
 	for _, part := range parts {
-		plain := part.GetEncoding() == "" || string(magic) == "\x1f\x8b"
+		plain := part.GetEncoding() == "" || bytes.HasPrefix(magic, []byte("\x1f\x8b"))
 		sink, end, err := w.take(part, plain, size, offset)
 		if err != nil {
 			return err
@@ -263,6 +276,11 @@ func (w *taking) member(name string, size, offset int64, in io.Reader) error {
 	}
 	for _, end := range ends {
 		err = errors.Join(err, end())
+	}
+	for _, part := range parts {
+		if t := w.Get(part); t.Content == nil && !packed {
+			t.Content = t.Digests
+		}
 	}
 	return err
 }
@@ -293,7 +311,11 @@ func (w *taking) take(part *pb.Part, plain bool, size, offset int64) (io.Writer,
 	if err != nil {
 		return nil, nil, err
 	}
-	return zip, func() error { return errors.Join(zip.Close(), done()) }, nil
+	content := sha256.New()
+	return io.MultiWriter(content, zip), func() error {
+		t.Content = map[string][]byte{"sha256": content.Sum(nil)}
+		return errors.Join(zip.Close(), done())
+	}, nil
 }
 
 // sink is a function that takes what is written.

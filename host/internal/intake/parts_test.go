@@ -7,8 +7,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +27,7 @@ func tarFile(t *testing.T, name string) string {
 		{"./one/layer.tar", strings.Repeat("layer one ", 1000), ""},
 		{"two/layer.tar", "", "../one/layer.tar"},
 		{"packed", string(zipped(t, []byte("packed before"))), ""},
+		{"large", string(zipped(t, incompressible())), ""},
 	} {
 		h := &tar.Header{Name: m.name, Mode: 0o644, Size: int64(len(m.body)), Typeflag: tar.TypeReg}
 		if m.link != "" {
@@ -47,6 +50,13 @@ func tarFile(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// incompressible are more bytes than are read at once.
+func incompressible() []byte {
+	b := make([]byte, 100_000)
+	rand.NewChaCha8([32]byte{}).Read(b)
+	return b
 }
 
 // content is what a part comes to.
@@ -80,12 +90,12 @@ func TestParts(t *testing.T) {
 		p := NewParts(file, b)
 		defer p.Abort()
 		part := func(name, encoding string) *pb.Part { return &pb.Part{Name: name, Encoding: encoding} }
-		plain, small, linked, before, missing := part("one/layer.tar", ""), part("one/layer.tar", "gzip"), part("two/layer.tar", "gzip"), part("packed", "gzip"), part("three", "")
-		members, measured, err := p.Take([]string{"list.json"}, []*pb.Part{plain, small, linked, before, missing})
+		plain, small, linked, before, missing, large := part("one/layer.tar", ""), part("one/layer.tar", "gzip"), part("two/layer.tar", "gzip"), part("packed", "gzip"), part("three", ""), part("large", "")
+		members, measured, err := p.Take([]string{"list.json"}, []*pb.Part{plain, small, linked, before, missing, large})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(members) != 1 || string(members[0].Body) != "[]" || len(measured) != 5 || measured[4].GetDigests() != nil {
+		if len(members) != 1 || string(members[0].Body) != "[]" || len(measured) != 6 || measured[4].GetDigests() != nil {
 			t.Fatalf("%s: taken is %v %v", name, members, measured)
 		}
 		layer := strings.Repeat("layer one ", 1000)
@@ -104,6 +114,15 @@ func TestParts(t *testing.T) {
 		}
 		if p.Get(before).content(t, file) != string(zipped(t, []byte("packed before"))) {
 			t.Errorf("%s: what was compressed is compressed again", name)
+		}
+		sum := sha256.Sum256([]byte(layer))
+		for about, m := range map[string]*pb.Measured{"as it is": measured[0], "compressed": measured[1], "linked": measured[2]} {
+			if !slices.ContainsFunc(m.GetContent(), func(d *pb.Digest) bool { return d.GetAlgorithm() == "sha256" && string(d.GetSum()) == string(sum[:]) }) {
+				t.Errorf("%s: a member %s has the content %v", name, about, m.GetContent())
+			}
+		}
+		if measured[3].GetContent() != nil || measured[5].GetContent() != nil {
+			t.Errorf("%s: of what was compressed the content is told: %v", name, measured)
 		}
 		if inPlace := name == "a.tar"; (p.Get(plain).Copy == nil) != inPlace || (p.Get(before).Copy == nil) != inPlace {
 			t.Errorf("%s: what lies in the file as it is is copied, or what does not is not", name)

@@ -438,8 +438,9 @@ func (s *Sessions) Sweep(now time.Time) {
 	s.sweep(now, SessionIdle, func(*Session) bool { return true })
 }
 
-// sweep ends those of some uploads to which nothing was added for a time.
-func (s *Sessions) sweep(now time.Time, idle time.Duration, of func(*Session) bool) {
+// sweep ends those of some uploads to which nothing was added for a time, and
+// tells how many.
+func (s *Sessions) sweep(now time.Time, idle time.Duration, of func(*Session) bool) (ended int) {
 	s.mu.Lock()
 	all := make([]*Session, 0, len(s.open))
 	for _, session := range s.open {
@@ -455,7 +456,9 @@ func (s *Sessions) sweep(now time.Time, idle time.Duration, of func(*Session) bo
 		info, err := os.Stat(s.path(session.ID))
 		if errors.Is(err, fs.ErrNotExist) || err == nil && now.Sub(info.ModTime()) > idle {
 			s.End(session)
+			ended++
 		}
 		session.unlock()
 	}
+	return ended
 }

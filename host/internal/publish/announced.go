@@ -48,8 +48,11 @@ func (p *Publisher) announced(r Request) error {
 		}
 		left += known.Room()
 	}
-	if files > left {
-		full := &catalog.QuotaError{Repository: r.Repository.Name, Used: used, Added: files, Quota: h.Quota}
+	if files <= left && files > left-p.sessions.Underway(r.Repository.Name) {
+		p.sessions.MakeRoom(r.Repository.Name)
+	}
+	if underway := p.sessions.Underway(r.Repository.Name); files > left-underway {
+		full := &catalog.QuotaError{Repository: r.Repository.Name, Used: used + underway, Added: files, Quota: h.Quota}
 		return &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_TOO_LARGE, Message: full.Error()}
 	}
 	return nil

@@ -246,10 +246,10 @@ func (m *importing) apply(operations []*pb.Operation, set *aside, gone catalog.G
 	if len(gone) > 0 {
 		graves = map[string]catalog.Graves{m.about.Name: gone}
 	}
-	return unapplied(m.p.cache.Catalog().Apply(catalog.Change{
+	return unapplied(m.p.apply(catalog.Change{
 		Repository: m.repo.Name, Operations: operations, Bodies: set.bodies, Published: m.published, Now: time.Now(),
 		Overwrite: m.repo.Hosted.Overwrite, Quota: m.repo.Hosted.Quota, Records: set.released(), Blind: true, Rules: m.repo.Names, Gone: graves,
-	}))
+	}, false))
 }
 
 // mark gives versions their marks, and the package its tags, owners and extra,

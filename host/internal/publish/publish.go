@@ -263,7 +263,7 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 		if err := p.putAside(set, body.Files[len(set.bodies)-set.mounted:]); err != nil {
 			return nil, err
 		}
-		err = p.cache.Catalog().Apply(catalog.Change{
+		err = p.apply(catalog.Change{
 			Repository: r.Repository.Name,
 			Operations: decision.GetOperations(),
 			Bodies:     set.bodies,
@@ -274,7 +274,7 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 			Quota:      r.Repository.Hosted.Quota,
 			Records:    set.released(),
 			Blind:      r.Plan.GetBlind(),
-		})
+		}, r.Plan.GetStep() == pb.Step_STEP_COMMIT)
 		if err == nil {
 			set.pins = nil
 			return decision.GetReply(), nil
@@ -284,6 +284,22 @@ func (p *Publisher) decide(ctx context.Context, r Request, body *intake.Body, fi
 		}
 	}
 	return nil, &cache.Failure{Kind: pb.ErrorKind_ERROR_KIND_CONFLICT, Message: "the package is being changed by others; try again"}
+}
+
+// apply makes a change, for which uploads of clients that seem to be gone make
+// place. Counted says that its bytes were held against the quota, with those of
+// other uploads, while they came.
+func (p *Publisher) apply(ch catalog.Change, counted bool) error {
+	for {
+		if ch.Quota > 0 && !counted {
+			ch.Underway = p.sessions.Underway(ch.Repository)
+		}
+		err := p.cache.Catalog().Apply(ch)
+		var full *catalog.QuotaError
+		if ch.Underway == 0 || !errors.As(err, &full) || !p.sessions.MakeRoom(ch.Repository) {
+			return err
+		}
+	}
 }
 
 // unapplied tells why a change cannot be made as the client gets to know it. What

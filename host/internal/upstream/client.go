@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -161,6 +162,8 @@ type client struct {
 	*http.Client
 	// stall is how long a body may make no progress.
 	stall time.Duration
+	// mark is that of its credentials, see markOf.
+	mark string
 }
 
 // longestStall is less than clients wait, as pip does for 15 seconds: a body that
@@ -200,6 +203,7 @@ func newClient(s *Set, g *guard, u *config.Upstream, agent string) (*client, err
 			CheckRedirect: checkRedirect,
 		},
 		stall: min(u.Timeout, longestStall),
+		mark:  markOf(u),
 	}, nil
 }
 
@@ -213,6 +217,17 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 		return fmt.Errorf("%w: redirect from https to %s", ErrBlocked, req.URL.Scheme)
 	}
 	return nil
+}
+
+// markOf tells an upstream's credentials from others, and tells nothing of them;
+// empty: there are none.
+func markOf(u *config.Upstream) string {
+	all := []string{u.Username, u.Password, u.Token, u.Header, u.Value}
+	if strings.Join(all, "") == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(strings.Join(all, "\x00")))
+	return fmt.Sprintf(" %x", sum[:2])
 }
 
 // credentials adds an upstream's credentials to requests below its base

@@ -295,8 +295,9 @@ func (s *Set) Role(role string) bool {
 // Roles are those that there is an upstream of, in order.
 func (s *Set) Roles() []string { return s.roles }
 
-// Of are the addresses of the upstreams that a source of a role is asked of, in
-// order.
+// Of are the upstreams that a source of a role is asked of, in order: their
+// addresses, with a mark of the credentials that they are asked with. What they do
+// not show to others they may have.
 func (s *Set) Of(role string) []string {
 	if role == "" {
 		role = s.main
@@ -304,7 +305,7 @@ func (s *Set) Of(role string) []string {
 	var out []string
 	for _, u := range s.registries {
 		if u.role == role {
-			out = append(out, u.base.String())
+			out = append(out, u.base.String()+u.client.mark)
 		}
 	}
 	return out

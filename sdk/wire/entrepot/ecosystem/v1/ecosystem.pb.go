@@ -2276,7 +2276,8 @@ type Document struct {
 	// upstream has it: when that was seen without it, what a document with a
 	// history tells at its first look was not there by then. Without listed: of
 	// the document of which this query tells all facts, so that it is a look at
-	// that too. Empty: none.
+	// that too. Its own path: it is such a document, of which also counts that
+	// upstream had it not, or empty. Empty: none.
 	Listing string `protobuf:"bytes,12,opt,name=listing,proto3" json:"listing,omitempty"`
 	// The version of that fact.
 	Listed string `protobuf:"bytes,13,opt,name=listed,proto3" json:"listed,omitempty"`
@@ -3430,7 +3431,9 @@ type RenderStart struct {
 	Known []*Known `protobuf:"bytes,4,rep,name=known,proto3" json:"known,omitempty"`
 	// Patterns of the names that are ours: what upstream says of them does not
 	// count.
-	Ours          []string `protobuf:"bytes,5,rep,name=ours,proto3" json:"ours,omitempty"`
+	Ours []string `protobuf:"bytes,5,rep,name=ours,proto3" json:"ours,omitempty"`
+	// Whether what upstream no longer has is served on while it is kept.
+	ServeRemoved  bool `protobuf:"varint,6,opt,name=serve_removed,json=serveRemoved,proto3" json:"serve_removed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3498,6 +3501,13 @@ func (x *RenderStart) GetOurs() []string {
 		return x.Ours
 	}
 	return nil
+}
+
+func (x *RenderStart) GetServeRemoved() bool {
+	if x != nil {
+		return x.ServeRemoved
+	}
+	return false
 }
 
 // Known is a fact that was seen at an earlier time.
@@ -4166,7 +4176,9 @@ type RenderDone struct {
 	// The state that a snapshot is in.
 	State *State `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// How long logs are that facts name.
-	Logs          []*LogHead `protobuf:"bytes,4,rep,name=logs,proto3" json:"logs,omitempty"`
+	Logs []*LogHead `protobuf:"bytes,4,rep,name=logs,proto3" json:"logs,omitempty"`
+	// Whether upstream shows the whole list, and nothing is in it.
+	Empty         bool `protobuf:"varint,5,opt,name=empty,proto3" json:"empty,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4227,6 +4239,13 @@ func (x *RenderDone) GetLogs() []*LogHead {
 		return x.Logs
 	}
 	return nil
+}
+
+func (x *RenderDone) GetEmpty() bool {
+	if x != nil {
+		return x.Empty
+	}
+	return false
 }
 
 // LogHead says how long an append-only log is.
@@ -4533,7 +4552,9 @@ type Measured struct {
 	// Size in bytes.
 	Size int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	// Digests, computed by the host.
-	Digests       []*Digest `protobuf:"bytes,3,rep,name=digests,proto3" json:"digests,omitempty"`
+	Digests []*Digest `protobuf:"bytes,3,rep,name=digests,proto3" json:"digests,omitempty"`
+	// Digests of what the part holds, where it was not compressed before.
+	Content       []*Digest `protobuf:"bytes,4,rep,name=content,proto3" json:"content,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4585,6 +4606,13 @@ func (x *Measured) GetSize() int64 {
 func (x *Measured) GetDigests() []*Digest {
 	if x != nil {
 		return x.Digests
+	}
+	return nil
+}
+
+func (x *Measured) GetContent() []*Digest {
+	if x != nil {
+		return x.Content
 	}
 	return nil
 }
@@ -5871,7 +5899,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05piece\x18\x03 \x01(\fH\x00R\x05piece\x124\n" +
 	"\x03run\x18\x04 \x01(\v2 .entrepot.ecosystem.v1.RenderRunH\x00R\x03run\x12>\n" +
 	"\x06hosted\x18\x05 \x01(\v2$.entrepot.ecosystem.v1.HostedPackageH\x00R\x06hostedB\t\n" +
-	"\amessage\"\xe3\x01\n" +
+	"\amessage\"\x88\x02\n" +
 	"\vRenderStart\x12A\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\v2!.entrepot.ecosystem.v1.RepositoryR\n" +
@@ -5879,7 +5907,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x125\n" +
 	"\x06policy\x18\x03 \x01(\v2\x1d.entrepot.ecosystem.v1.PolicyR\x06policy\x122\n" +
 	"\x05known\x18\x04 \x03(\v2\x1c.entrepot.ecosystem.v1.KnownR\x05known\x12\x12\n" +
-	"\x04ours\x18\x05 \x03(\tR\x04ours\"S\n" +
+	"\x04ours\x18\x05 \x03(\tR\x04ours\x12#\n" +
+	"\rserve_removed\x18\x06 \x01(\bR\fserveRemoved\"S\n" +
 	"\x05Known\x12/\n" +
 	"\x04fact\x18\x01 \x01(\v2\x1b.entrepot.ecosystem.v1.FactR\x04fact\x12\x19\n" +
 	"\bfirst_ms\x18\x02 \x01(\x03R\afirstMs\"\v\n" +
@@ -5928,13 +5957,14 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05index\x18\r \x01(\tR\x05index\x12\x18\n" +
 	"\aclaimed\x18\x0e \x01(\bR\aclaimed\x12\x10\n" +
 	"\x03log\x18\x0f \x01(\tR\x03log\x12\x14\n" +
-	"\x05entry\x18\x10 \x01(\x03R\x05entry\"\xeb\x01\n" +
+	"\x05entry\x18\x10 \x01(\x03R\x05entry\"\x81\x02\n" +
 	"\n" +
 	"RenderDone\x128\n" +
 	"\afailure\x18\x01 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\x12;\n" +
 	"\x06answer\x18\x02 \x01(\v2#.entrepot.ecosystem.v1.PlanResponseR\x06answer\x122\n" +
 	"\x05state\x18\x03 \x01(\v2\x1c.entrepot.ecosystem.v1.StateR\x05state\x122\n" +
-	"\x04logs\x18\x04 \x03(\v2\x1e.entrepot.ecosystem.v1.LogHeadR\x04logs\"/\n" +
+	"\x04logs\x18\x04 \x03(\v2\x1e.entrepot.ecosystem.v1.LogHeadR\x04logs\x12\x14\n" +
+	"\x05empty\x18\x05 \x01(\bR\x05empty\"/\n" +
 	"\aLogHead\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\"c\n" +
@@ -5951,11 +5981,12 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\amessage\"6\n" +
 	"\x04Part\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
-	"\bencoding\x18\x02 \x01(\tR\bencoding\"\x88\x01\n" +
+	"\bencoding\x18\x02 \x01(\tR\bencoding\"\xc1\x01\n" +
 	"\bMeasured\x12/\n" +
 	"\x04part\x18\x01 \x01(\v2\x1b.entrepot.ecosystem.v1.PartR\x04part\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x127\n" +
-	"\adigests\x18\x03 \x03(\v2\x1d.entrepot.ecosystem.v1.DigestR\adigests\"\xc9\x01\n" +
+	"\adigests\x18\x03 \x03(\v2\x1d.entrepot.ecosystem.v1.DigestR\adigests\x127\n" +
+	"\acontent\x18\x04 \x03(\v2\x1d.entrepot.ecosystem.v1.DigestR\acontent\"\xc9\x01\n" +
 	"\vPackageFile\x12A\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\v2!.entrepot.ecosystem.v1.RepositoryR\n" +
@@ -6250,48 +6281,49 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	50,  // 70: entrepot.ecosystem.v1.InspectRequest.measured:type_name -> entrepot.ecosystem.v1.Measured
 	49,  // 71: entrepot.ecosystem.v1.Measured.part:type_name -> entrepot.ecosystem.v1.Part
 	21,  // 72: entrepot.ecosystem.v1.Measured.digests:type_name -> entrepot.ecosystem.v1.Digest
-	15,  // 73: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
-	21,  // 74: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	54,  // 75: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
-	27,  // 76: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	61,  // 77: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	49,  // 78: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
-	19,  // 79: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
-	21,  // 80: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
-	71,  // 81: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
-	54,  // 82: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
-	57,  // 83: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
-	58,  // 84: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
-	59,  // 85: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
-	55,  // 86: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
-	15,  // 87: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	16,  // 88: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
-	21,  // 89: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	54,  // 90: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
-	27,  // 91: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
-	61,  // 92: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	25,  // 93: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	27,  // 94: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	2,   // 95: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
-	19,  // 96: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
-	49,  // 97: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
-	3,   // 98: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
-	12,  // 99: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
-	17,  // 100: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
-	35,  // 101: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
-	48,  // 102: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
-	56,  // 103: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
-	4,   // 104: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
-	13,  // 105: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
-	18,  // 106: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
-	40,  // 107: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
-	53,  // 108: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
-	60,  // 109: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
-	104, // [104:110] is the sub-list for method output_type
-	98,  // [98:104] is the sub-list for method input_type
-	98,  // [98:98] is the sub-list for extension type_name
-	98,  // [98:98] is the sub-list for extension extendee
-	0,   // [0:98] is the sub-list for field type_name
+	21,  // 73: entrepot.ecosystem.v1.Measured.content:type_name -> entrepot.ecosystem.v1.Digest
+	15,  // 74: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
+	21,  // 75: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	54,  // 76: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
+	27,  // 77: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	61,  // 78: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	49,  // 79: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
+	19,  // 80: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
+	21,  // 81: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
+	71,  // 82: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	54,  // 83: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
+	57,  // 84: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
+	58,  // 85: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
+	59,  // 86: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
+	55,  // 87: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
+	15,  // 88: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	16,  // 89: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
+	21,  // 90: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	54,  // 91: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
+	27,  // 92: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
+	61,  // 93: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	25,  // 94: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	27,  // 95: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	2,   // 96: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
+	19,  // 97: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
+	49,  // 98: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
+	3,   // 99: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
+	12,  // 100: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
+	17,  // 101: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
+	35,  // 102: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
+	48,  // 103: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
+	56,  // 104: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
+	4,   // 105: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
+	13,  // 106: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
+	18,  // 107: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
+	40,  // 108: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
+	53,  // 109: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
+	60,  // 110: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
+	105, // [105:111] is the sub-list for method output_type
+	99,  // [99:105] is the sub-list for method input_type
+	99,  // [99:99] is the sub-list for extension type_name
+	99,  // [99:99] is the sub-list for extension extendee
+	0,   // [0:99] is the sub-list for field type_name
 }
 
 func init() { file_entrepot_ecosystem_v1_ecosystem_proto_init() }
