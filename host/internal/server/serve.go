@@ -160,6 +160,9 @@ func send(w *recorder, r *http.Request, content *cache.Content, head *head) {
 		h["Accept-Ranges"] = acceptRanges
 		// Unknown range units are ignored (RFC 9110, section 14.2).
 		if ranges := r.Header.Get("Range"); strings.HasPrefix(ranges, "bytes=") || r.Header["If-Match"] != nil {
+			if ranges == "bytes=-0" { // it would be answered with 206
+				r.Header.Set("Range", "bytes="+head.fields[headLength]+"-")
+			}
 			http.ServeContent(w, r, "", time.Time{}, content.Reader())
 			whole(content)
 			return
