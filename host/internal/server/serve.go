@@ -29,11 +29,12 @@ var (
 )
 
 // staleWarning is the Warning header (RFC 7234, section 5.5) of what upstream
-// could not confirm.
-var staleWarning = []string{`110 entrepot "Response is Stale"`}
+// could not confirm, with the code and the agent that the OCI distribution
+// specification ("Warnings") has them all have.
+var staleWarning = []string{`299 - "Response is Stale"`}
 
 // partialWarning is the Warning header of a list without upstream's part.
-var partialWarning = []string{`199 entrepot "Upstream failed: only what is published here is listed"`}
+var partialWarning = []string{`299 - "Upstream failed: only what is published here is listed"`}
 
 // Bounds of relayed bodies, in bytes, and of the time that a client may take to
 // send one.
