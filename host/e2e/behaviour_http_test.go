@@ -77,7 +77,14 @@ func TestHeadNeverDownloadsAndSaysWhatGetSays(t *testing.T) {
 	})
 	faultGet(t, address, v.Body)
 	t.Run("warm file", func(t *testing.T) { same(t, address) })
-	t.Run("range of a warm file", func(t *testing.T) { same(t, address, "Range", "bytes=5-9") })
+	t.Run("range of a warm file", func(t *testing.T) {
+		for _, ranges := range []string{"bytes=5-9", "bytes=300000-"} { // which are for GET alone
+			a := faultTry(t, http.MethodHead, address, "Range", ranges)
+			if a.Status != http.StatusOK || a.Header.Get("Content-Length") != "300000" || a.Header.Get("Content-Range") != "" {
+				t.Errorf("HEAD of %s: %d %v", ranges, a.Status, a.Header)
+			}
+		}
+	})
 	for _, encoding := range []string{"identity", "gzip", "zstd"} {
 		faultTry(t, http.MethodGet, h.URL+"/npm/headed", "Accept-Encoding", encoding)
 		t.Run("document in "+encoding, func(t *testing.T) { same(t, h.URL+"/npm/headed", "Accept-Encoding", encoding) })
@@ -114,6 +121,7 @@ func TestWarmFileHasRangesAndConditions(t *testing.T) {
 				"last bytes":           {[]string{"Range", "bytes=-7"}, 206, v.Body[n-7:]},
 				"from the middle":      {[]string{"Range", fmt.Sprintf("bytes=%d-", n/2)}, 206, v.Body[n/2:]},
 				"beyond the end":       {[]string{"Range", fmt.Sprintf("bytes=%d-", n)}, 416, nil},
+				"last none":            {[]string{"Range", "bytes=-0"}, 416, nil},
 				"same by If-Range":     {[]string{"Range", "bytes=0-99", "If-Range", etag}, 206, v.Body[:100]},
 				"other by If-Range":    {[]string{"Range", "bytes=0-99", "If-Range", `"other"`}, 200, v.Body},
 				"weak by If-Range":     {[]string{"Range", "bytes=0-99", "If-Range", "W/" + etag}, 200, v.Body},
@@ -126,6 +134,9 @@ func TestWarmFileHasRangesAndConditions(t *testing.T) {
 				a := faultTry(t, http.MethodGet, address, test.headers...)
 				if a.Err != nil || a.Status != test.status || test.body != nil && !bytes.Equal(a.Body, test.body) {
 					t.Errorf("%s: %d with %d bytes (%v), want %d with %d", name, a.Status, len(a.Body), a.Err, test.status, len(test.body))
+				}
+				if got, want := a.Header.Get("Content-Range"), fmt.Sprintf("bytes */%d", n); test.status == 416 && got != want {
+					t.Errorf("%s: Content-Range %q, want %q", name, got, want)
 				}
 				if e := a.Header.Get("Content-Encoding"); e != "" {
 					t.Errorf("%s: Content-Encoding %q", name, e)

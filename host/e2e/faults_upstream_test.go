@@ -15,7 +15,7 @@ import (
 
 // stale reports whether an answer says that upstream could not confirm it.
 func (a faultAnswer) stale() bool {
-	return strings.Contains(a.Header.Get("Cache-Status"), "stale") && strings.HasPrefix(a.Header.Get("Warning"), "110 ")
+	return strings.Contains(a.Header.Get("Cache-Status"), "stale") && strings.HasPrefix(a.Header.Get("Warning"), "299 - ")
 }
 
 func has(a faultAnswer, version string) bool {

@@ -57,7 +57,7 @@ func TestListsOutliveUpstream(t *testing.T) {
 					if status != http.StatusOK || !strings.Contains(string(body), c.ours) {
 						t.Errorf("upstream %s: %s is answered with %d %s", reason, address, status, body)
 					}
-					if w := header.Get("Warning"); !strings.HasPrefix(w, "199 entrepot ") {
+					if w := header.Get("Warning"); !strings.HasPrefix(w, "299 - ") {
 						t.Errorf("upstream %s: %s has the warning %q", reason, address, w)
 					}
 				}

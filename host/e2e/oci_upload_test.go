@@ -247,6 +247,14 @@ func TestOCIChunksThatDoNotFitAreRefused(t *testing.T) {
 			if a := ociSend(t, http.MethodPatch, at, token, faultBytes(3, 50_000)); a.Status != http.StatusRequestEntityTooLarge {
 				t.Errorf("a chunk that does not: %d %s", a.Status, a.Body)
 			}
+			// It is over, and others have the room that it took.
+			if a := ociSend(t, http.MethodGet, at, token, nil); a.Status != http.StatusNotFound {
+				t.Errorf("an upload that was refused: %d %s", a.Status, a.Body)
+			}
+			other := newOCIContent("", faultBytes(4, 100_000))
+			if a := ociSend(t, http.MethodPost, repository+"/blobs/uploads/?digest="+other.digest, token, other.body); a.Status != http.StatusCreated {
+				t.Errorf("another blob that fits: %d %s", a.Status, a.Body)
+			}
 		})
 	}
 }

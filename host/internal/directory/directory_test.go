@@ -312,3 +312,30 @@ func TestPlan(t *testing.T) {
 		t.Error("a scan that failed is not repeated soon")
 	}
 }
+
+// TestArchivesThatLackATagAreLookedIntoOnce has archives that give one tag to
+// different versions, beside an upstream.
+func TestArchivesThatLackATagAreLookedIntoOnce(t *testing.T) {
+	t.Parallel()
+	tr := newTree(t)
+	var err error
+	if tr.repo.Upstreams, err = upstream.New(upstream.Options{Defaults: []*pb.Upstream{{Role: "sea", Url: "http://192.0.2.1"}}}); err != nil {
+		t.Fatal(err)
+	}
+	tr.repo.Describe.Capabilities = &pb.Capabilities{Unpack: true}
+	tr.inspect = func(_ context.Context, _ *cache.Repository, file *pb.PackageFile, _ []wire.Member, _ ...*pb.Measured) (*pb.InspectResponse, error) {
+		tr.inspects.Add(1)
+		v := &pb.Version{Name: "boat", Version: file.GetName()}
+		return &pb.InspectResponse{Operations: []*pb.Operation{
+			{Kind: pb.Operation_KIND_STORE, Version: v, Path: "/" + file.GetName(), Body: []byte(file.GetName())},
+			{Kind: pb.Operation_KIND_TAG, Version: v, Value: "latest"},
+		}}, nil
+	}
+	tr.write("one", "two")
+	tr.scans(Result{Files: 2, Added: 2})
+	looked := tr.inspects.Load()
+	tr.scans(Result{Files: 2})
+	if n := tr.inspects.Load(); n != looked {
+		t.Errorf("%d that did not change are looked into again", n-looked)
+	}
+}

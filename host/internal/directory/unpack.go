@@ -36,6 +36,7 @@ const unpackRounds = 32
 // of a file that holds no others, or says why it is none.
 func (w *walk) unpack(ctx context.Context, f *found, file *pb.PackageFile, members []wire.Member) (*pb.InspectResponse, error) {
 	file.Unpack = true
+	f.seen.Upstreams = rolesOf(w.repo)
 	parts := intake.NewParts(f.file, w.blobs)
 	if f.folder != "" {
 		parts = intake.NewFolder(f.folder, w.blobs)

@@ -240,7 +240,7 @@ func (w *walk) meet(f *found) error {
 	if _, unchanged := w.known.met(f.file, now); unchanged {
 		return nil
 	}
-	f.seen = seen{stamp: now, Upstreams: rolesOf(w.repo)}
+	f.seen.stamp = now
 	w.found = append(w.found, f)
 	if len(w.found) >= batch {
 		return w.flush()

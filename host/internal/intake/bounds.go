@@ -13,7 +13,7 @@ type Bounds struct {
 	All int64
 }
 
-// grow notes that an upload has some bytes more, or says why it may not. Uploads of
+// grow notes that an upload gets some bytes more, or says why it may not. Uploads of
 // clients that seem to be gone make place for it.
 func (s *Session) grow(n int64, b Bounds) error {
 	if s.Size()+n > b.File {

@@ -304,9 +304,10 @@ func (h hashes) write(p []byte) {
 func (s *Session) Size() int64 { return s.writer.Size() }
 
 // Append adds a body that stands at a range of the file, "FIRST-LAST", or, with
-// an empty one, at its end. Size is what the body is said to have; -1: nobody
-// says. What came of a body that breaks off stays. Interrupt has the body break
-// off, when another request wants the upload and nothing arrives; nil: it cannot.
+// an empty one, at its end. Size is what the body has, or less when it breaks off,
+// and is not read unless there is room for all of it; -1: nobody says. What came of
+// a body that breaks off stays. Interrupt has the body break off, when another
+// request wants the upload and nothing arrives; nil: it cannot.
 func (s *Session) Append(body io.Reader, at string, size int64, bounds Bounds, interrupt func()) error {
 	length := int64(-1)
 	if at != "" {
@@ -326,6 +327,12 @@ func (s *Session) Append(body io.Reader, at string, size int64, bounds Bounds, i
 	s.reads(interrupt)
 	defer s.reads(nil)
 	before := s.Size()
+	if size > 0 {
+		if err := s.grow(size, bounds); err != nil {
+			return err
+		}
+		defer func() { _ = s.count(s.Size()-before-size, bounds) }() // what did not come
+	}
 	buf := blobs.Buffer()
 	defer blobs.GiveBack(buf)
 	for {
@@ -333,8 +340,10 @@ func (s *Session) Append(body io.Reader, at string, size int64, bounds Bounds, i
 		if length >= 0 && s.Size()-before+int64(n) > length {
 			return fmt.Errorf("%w: the body has more than the %d bytes of its range", ErrMalformed, length)
 		}
-		if err := s.grow(int64(n), bounds); err != nil {
-			return err
+		if size < 0 {
+			if err := s.grow(int64(n), bounds); err != nil {
+				return err
+			}
 		}
 		s.hashes.write(buf[:n])
 		if _, err := s.writer.Write(buf[:n]); err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -304,6 +305,41 @@ func TestUploadsShareWhatIsLeft(t *testing.T) {
 	two.Release()
 	if len(s.bytes) != 1 {
 		t.Errorf("what is left is %v", s.bytes)
+	}
+}
+
+// TestUploadsThatSayHowLargeTheyAreTakeTheirRoomAtOnce adds bodies whose size is
+// known: one that does not fit is not read, and what does not come is given back.
+func TestUploadsThatSayHowLargeTheyAreTakeTheirRoomAtOnce(t *testing.T) {
+	t.Parallel()
+	b, dir := bodies(t)
+	s := openSessions(t, b, dir)
+	bounds := Bounds{File: 100, All: 10}
+	one, two := begin(t, s, About{Repository: "r"}), begin(t, s, About{Repository: "r"})
+	defer one.Release()
+	defer two.Release()
+	unread := iotest.ErrReader(errors.New("it is read"))
+	if err := one.Append(unread, "", 11, bounds, nil); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("more than there is room for: %v", err)
+	}
+	body, client := io.Pipe()
+	done := make(chan error)
+	go func() { done <- one.Append(body, "", 8, bounds, nil) }()
+	if _, err := client.Write([]byte("1234")); err != nil {
+		t.Fatal(err)
+	}
+	if err := two.Append(unread, "", 3, bounds, nil); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("what another has room for: %v", err)
+	}
+	client.CloseWithError(io.ErrUnexpectedEOF)
+	if err := <-done; !errors.Is(err, ErrMalformed) {
+		t.Errorf("a body that breaks off: %v", err)
+	}
+	if err := two.Append(strings.NewReader("123456"), "", 6, bounds, nil); err != nil {
+		t.Errorf("in the room of what did not come: %v", err)
+	}
+	if err := two.Append(unread, "", 1, bounds, nil); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("one byte more: %v", err)
 	}
 }
 

@@ -93,11 +93,11 @@ func (p *Publisher) Do(ctx context.Context, r Request) (*pb.Reply, error) {
 			return nil, f
 		}
 	}
-	if err := p.announced(r); err != nil {
-		return nil, err
-	}
 	if r.Plan.GetStep() != pb.Step_STEP_UNSPECIFIED {
 		return p.step(ctx, r)
+	}
+	if err := p.announced(r); err != nil {
+		return nil, err
 	}
 	limits := intake.Limits{File: r.Repository.MaxArtifact, Fields: maxFieldBytes}
 	if len(r.Plan.GetDigests()) > 0 {

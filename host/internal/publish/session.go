@@ -51,6 +51,9 @@ func (p *Publisher) step(ctx context.Context, r Request) (*pb.Reply, error) {
 		return nil, err
 	}
 	if err := session.Append(r.HTTP.Body, r.Plan.GetRange(), r.HTTP.ContentLength, bounds, r.Interrupt); err != nil {
+		if errors.Is(err, intake.ErrTooLarge) {
+			p.sessions.End(session) // it will not fit later either, and others need the room
+		}
 		return nil, asFailure(err)
 	}
 	if r.Plan.GetStep() == pb.Step_STEP_APPEND {

@@ -29,11 +29,12 @@ var (
 )
 
 // staleWarning is the Warning header (RFC 7234, section 5.5) of what upstream
-// could not confirm.
-var staleWarning = []string{`110 entrepot "Response is Stale"`}
+// could not confirm, with the code and the agent that the OCI distribution
+// specification ("Warnings") has them all have.
+var staleWarning = []string{`299 - "Response is Stale"`}
 
 // partialWarning is the Warning header of a list without upstream's part.
-var partialWarning = []string{`199 entrepot "Upstream failed: only what is published here is listed"`}
+var partialWarning = []string{`299 - "Upstream failed: only what is published here is listed"`}
 
 // Bounds of relayed bodies, in bytes, and of the time that a client may take to
 // send one.
@@ -160,6 +161,9 @@ func send(w *recorder, r *http.Request, content *cache.Content, head *head) {
 		h["Accept-Ranges"] = acceptRanges
 		// Unknown range units are ignored (RFC 9110, section 14.2).
 		if ranges := r.Header.Get("Range"); strings.HasPrefix(ranges, "bytes=") || r.Header["If-Match"] != nil {
+			if ranges == "bytes=-0" { // it would be answered with 206
+				r.Header.Set("Range", "bytes="+head.fields[headLength]+"-")
+			}
 			http.ServeContent(w, r, "", time.Time{}, content.Reader())
 			whole(content)
 			return

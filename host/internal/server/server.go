@@ -216,6 +216,7 @@ func (s *Server) serveRepository(w *recorder, r *http.Request, m *mount, base, t
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
+		r.Header.Del("Range") // which is for GET alone (RFC 9110, section 14.2)
 	}
 	w.Header()["X-Content-Type-Options"] = noSniffing
 	k := routeKey{repo: m.repo, base: base, method: method, target: target, vary: varyOf(m.repo, r)}
