@@ -30,6 +30,17 @@ func TestOCIRepositoriesBelowOthers(t *testing.T) {
 		}
 	}
 
+	// A token that some clients ask the service of the repository itself for: with the
+	// scope that they were challenged for, and with their own.
+	for scope, want := range map[string]int{
+		"repository:new:pull repository:team/new:pull,push": 202, "repository:team/new:pull,push": 202, "repository:new:pull,push": 202,
+		"repository:new:pull": 401, "repository:oci/new:pull,push": 401,
+	} {
+		if a := ociSend(t, http.MethodPost, below+"/new/blobs/uploads/", ociIssuedAt(t, below, all, scope), nil); a.Status != want {
+			t.Errorf("an upload with a token for %s: %d %s, want %d", scope, a.Status, a.Body, want)
+		}
+	}
+
 	lamp := h.token(t, "ann", "--allow", "read:team:library/lamp")
 	for _, scope := range []string{"team/lamp", "team/library/lamp"} {
 		token := ociIssued(t, h, lamp, "repository:"+scope+":pull")

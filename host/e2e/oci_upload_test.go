@@ -39,7 +39,13 @@ func ociSend(t testing.TB, method, address, token string, body []byte, headers .
 // ociIssued is a token for a scope, as a client that logs in asks for it.
 func ociIssued(t testing.TB, h *Host, token, scope string) string {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodGet, h.URL+"/v2/_token?scope="+url.QueryEscape(scope), nil)
+	return ociIssuedAt(t, h.URL+"/v2", token, scope)
+}
+
+// ociIssuedAt is one of the token service of a repository.
+func ociIssuedAt(t testing.TB, repository, token, scope string) string {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, repository+"/_token?scope="+url.QueryEscape(scope), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

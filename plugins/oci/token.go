@@ -63,7 +63,8 @@ var actions = map[string][]sdk.Action{
 
 // grants are what the scopes of a request stand for: repository:NAME:ACTIONS, or
 // registry:catalog:* (distribution, "Token Scope Documentation"). What cannot be
-// read is not granted.
+// read is not granted. Clients of a repository below another have its names from
+// their challenges, or call them by their whole paths.
 func (x registry) grants(r sdk.Request) []sdk.Grant {
 	var all []sdk.Grant
 	query, _ := url.ParseQuery(r.Query) // as far as it can be read
@@ -75,21 +76,25 @@ func (x registry) grants(r sdk.Request) []sdk.Grant {
 		}
 		name := rest[:at]
 		kind, _, _ = strings.Cut(kind, "(") // repository(plugin), as some say
-		canonical := ""
+		var canonical []string
 		switch kind {
 		case "repository":
-			im, failure := x.among(r.Upstreams()).image(name, "")
-			if failure != nil {
-				continue
+			called := []string{name}
+			if inside := strings.TrimPrefix(name, below(r.URL("/"))); inside != name {
+				called = append(called, inside)
 			}
-			canonical = im.name
+			for _, name := range called {
+				if im, failure := x.among(r.Upstreams()).image(name, ""); failure == nil {
+					canonical = append(canonical, im.name)
+				}
+			}
 		case "registry":
-			canonical = "*"
+			canonical = []string{"*"}
 		}
 		for action := range strings.SplitSeq(rest[at+1:], ",") {
 			for _, a := range actions[action] {
-				if canonical != "" {
-					all = append(all, sdk.Grant{Action: a, Name: canonical, Text: kind + ":" + name + ":" + action})
+				for _, c := range canonical {
+					all = append(all, sdk.Grant{Action: a, Name: c, Text: kind + ":" + name + ":" + action})
 				}
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -85,10 +86,16 @@ func (x registry) unpackLayout(u *sdk.Unpacking, index []byte) error {
 	if err := json.Unmarshal(index, &top); err != nil {
 		return fmt.Errorf("its index.json cannot be read: %w", err)
 	}
+	parts := map[string]bool{} // of the indexes that it names
 	for _, d := range top.Manifests {
-		reference := d.Annotations["io.containerd.image.name"]
-		if reference == "" {
-			reference = d.Annotations["org.opencontainers.image.ref.name"]
+		for _, child := range children(u, d.Digest) {
+			parts[child.Digest] = true
+		}
+	}
+	for _, d := range top.Manifests {
+		reference := cmp.Or(d.Annotations["io.containerd.image.name"], d.Annotations["org.opencontainers.image.ref.name"])
+		if reference == "" && parts[d.Digest] {
+			continue
 		}
 		im, tag, err := x.named(reference, u.Path)
 		if err != nil {
@@ -104,6 +111,21 @@ func (x registry) unpackLayout(u *sdk.Unpacking, index []byte) error {
 		return fmt.Errorf("its index.json names no image")
 	}
 	return nil
+}
+
+// children are those of an image index in an archive; nil: it is none, or is not
+// there yet.
+func children(u *sdk.Unpacking, digest string) []descriptor {
+	d, failure := parseDigest(digest)
+	if failure != nil {
+		return nil
+	}
+	body, _ := u.Body(member(d))
+	m, failure := readStored(body)
+	if failure != nil {
+		return nil
+	}
+	return m.Manifests
 }
 
 // walked is an image whose manifests are gone through.
@@ -131,11 +153,9 @@ func (w walked) manifest(digest string) error {
 	if !ok {
 		return nil // run again with it
 	}
-	m, failure := readManifest(body, "")
+	m, failure := readStored(body)
 	if failure != nil {
-		if m, failure = readManifest(body, guess(body)); failure != nil {
-			return failure
-		}
+		return failure
 	}
 	extra, err := json.Marshal(m.note())
 	if err != nil {
@@ -217,6 +237,15 @@ func fit(config []byte, layers [][]sdk.Digest) error {
 		}
 	}
 	return nil
+}
+
+// readStored reads a manifest that came without its type, which it need not say.
+func readStored(body []byte) (*manifest, *sdk.Failure) {
+	m, failure := readManifest(body, "")
+	if failure != nil {
+		return readManifest(body, guess(body))
+	}
+	return m, nil
 }
 
 // guess is the type of a manifest that does not say it.
