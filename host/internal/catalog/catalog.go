@@ -313,6 +313,23 @@ func (p *Package) Wire() *pb.HostedPackage {
 	return out
 }
 
+// Excerpt is what a plugin gets that asked for some of a package.
+func (p *Package) Excerpt(asked *pb.Excerpt) *pb.HostedPackage {
+	out := p.head()
+	out.Excerpt, out.Tags = asked, map[string]string{}
+	for _, path := range asked.GetPaths() {
+		if f := p.At(path); f != nil {
+			out.Entries = append(out.Entries, f.wire(p.Name))
+		}
+	}
+	for _, tag := range asked.GetTags() {
+		if version, there := p.Tags[tag]; there {
+			out.Tags[tag] = version
+		}
+	}
+	return out
+}
+
 func (p *Package) head() *pb.HostedPackage {
 	return &pb.HostedPackage{Name: p.Name, Revision: p.Revision, Owners: p.Owners, Extra: p.Extra}
 }

@@ -67,6 +67,10 @@ func TestFilesAreFound(t *testing.T) {
 		if is.At("/1") == one || is.At("/1") == nil || is.At("/2") != nil || is.At("/3") == nil || is.Has("2", "") || !is.Has("3", "") {
 			t.Error("a package is not as it was changed to be")
 		}
+		x := is.Excerpt(&pb.Excerpt{Name: "boat", Paths: []string{"/3", "/4"}, Tags: []string{"none"}})
+		if len(x.GetEntries()) != 1 || x.GetEntries()[0].GetPath() != "/3" || len(x.GetTags()) != 0 || x.GetRevision() != is.Revision {
+			t.Errorf("an excerpt is %v", x)
+		}
 		s.reopen(t)
 	}
 }
