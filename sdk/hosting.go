@@ -165,6 +165,8 @@ type HostedPackage struct {
 	Extra []byte
 	// Files in the order in which they were stored; nil: there are none.
 	Files []Hosted
+
+	asked *pb.Excerpt // what there is of it here; nil: all
 }
 
 // Versions are the files by version, in the order in which versions were

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
 )
@@ -47,7 +48,9 @@ type Publication struct {
 	request    Request
 	fields     map[string][]byte
 	packages   map[string]*HostedPackage
+	excerpts   []*HostedPackage
 	missing    []string
+	wanted     []*pb.Excerpt
 	operations []*pb.Operation
 }
 
@@ -71,6 +74,48 @@ func (p *Publication) Package(name string) *HostedPackage {
 		p.missing = append(p.missing, name)
 	}
 	return &HostedPackage{Name: name} // Accept is run again with its state
+}
+
+// Excerpt is the state of a package as [Publication.Package] has it, but with those
+// of its Files and Tags alone that stand at paths and have these names. It is for
+// packages that may have very many, in an upload that is [Upload.Blind].
+func (p *Publication) Excerpt(name string, paths, tags []string) *HostedPackage {
+	if whole, ok := p.packages[name]; ok {
+		return whole.excerpt(paths, tags)
+	}
+	asked := &pb.Excerpt{Name: name, Paths: paths, Tags: tags}
+	if known := p.excerptOf(asked); known != nil {
+		return known
+	}
+	p.wanted = append(p.wanted, asked)
+	return p.Package(name)
+}
+
+// excerptOf is what came of what was asked for; nil: nothing yet.
+func (p *Publication) excerptOf(asked *pb.Excerpt) *HostedPackage {
+	for _, known := range p.excerpts {
+		if proto.Equal(known.asked, asked) {
+			return known
+		}
+	}
+	return nil
+}
+
+// excerpt is what there is of a package at paths and under tags.
+func (p *HostedPackage) excerpt(paths, tags []string) *HostedPackage {
+	some := *p
+	some.Files, some.Tags = nil, map[string]string{}
+	for _, f := range p.Files {
+		if slices.Contains(paths, f.File.Path) {
+			some.Files = append(some.Files, f)
+		}
+	}
+	for _, tag := range tags {
+		if version, ok := p.Tags[tag]; ok {
+			some.Tags[tag] = version
+		}
+	}
+	return &some
 }
 
 func (p *Publication) order(o *pb.Operation) { p.operations = append(p.operations, o) }
@@ -181,7 +226,7 @@ func (s *server) Accept(stream grpc.ClientStreamingServer[pb.AcceptRequest, pb.A
 	reply, failed := upload.Accept(p)
 	switch {
 	case len(p.missing) > 0:
-		return stream.SendAndClose(&pb.AcceptResponse{Needed: p.missing})
+		return stream.SendAndClose(&pb.AcceptResponse{Needed: p.missing, Excerpts: p.wanted})
 	case failed != nil:
 		return stream.SendAndClose(&pb.AcceptResponse{Failure: refusal(failed).wire()})
 	}
@@ -211,11 +256,30 @@ func receivePublication(stream grpc.ClientStreamingServer[pb.AcceptRequest, pb.A
 		case *pb.AcceptRequest_File:
 			p.Files = append(p.Files, uploadedFile(m.File, int32(len(p.Files))))
 		case *pb.AcceptRequest_Package:
-			addHosted(p.packages, m.Package)
+			p.receive(m.Package)
 		}
 	}
 	p.User, p.Now = start.GetUser(), instant(start.GetNowMs())
 	return p, start, nil
+}
+
+// receive takes down a package, or more of its entries, or an excerpt of one.
+func (p *Publication) receive(m *pb.HostedPackage) {
+	if m.GetExcerpt() == nil {
+		addHosted(p.packages, m)
+		return
+	}
+	some := map[string]*HostedPackage{}
+	known := p.excerptOf(m.GetExcerpt())
+	if known != nil {
+		some[known.Name] = known
+	}
+	addHosted(some, m)
+	if known == nil {
+		known = some[m.GetName()]
+		known.asked = m.GetExcerpt()
+		p.excerpts = append(p.excerpts, known)
+	}
 }
 
 func uploadedFile(f *pb.UploadedFile, number int32) UploadedFile {

@@ -65,7 +65,7 @@ type Upload struct {
 	// sha1, md5 and blake2b-256; nil: sha512, sha1 and md5.
 	Digests []string
 	// Blind says that Accept does not look at packages, so that publications at
-	// the same time do not wait for each other.
+	// the same time do not wait for each other, or looks at parts of them only.
 	Blind bool
 	// Unread says that files are not inspected: [UploadedFile.Entry] is nil.
 	Unread bool

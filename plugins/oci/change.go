@@ -13,9 +13,8 @@ import (
 func (x registry) planDeleteManifest(im image, r sdk.Request) sdk.Plan {
 	reference := r.Get("reference")
 	return im.change(func(p *sdk.Publication) error {
-		ours := p.Package(im.name)
 		if !isDigest(reference) {
-			if ours.Tags[reference] == "" {
+			if p.Excerpt(im.name, nil, []string{reference}).Tags[reference] == "" {
 				return unknownManifest(im, reference)
 			}
 			if x.fixed(reference) {
@@ -24,6 +23,7 @@ func (x registry) planDeleteManifest(im image, r sdk.Request) sdk.Plan {
 			p.Untag(im.name, reference)
 			return nil
 		}
+		ours := p.Package(im.name) // any of its tags may stand for it
 		if !has(ours, im.manifestPath(reference)) {
 			return unknownManifest(im, reference)
 		}
@@ -52,7 +52,7 @@ func unknownManifest(im image, reference string) error {
 func planDeleteBlob(im image, r sdk.Request) sdk.Plan {
 	digest := r.Get("digest")
 	return im.change(func(p *sdk.Publication) error {
-		if !has(p.Package(im.name), im.blobPath(digest)) {
+		if !has(p.Excerpt(im.name, []string{im.blobPath(digest)}, nil), im.blobPath(digest)) {
 			return sdk.Failure{Kind: sdk.KindNotFound, Code: "BLOB_UNKNOWN", Message: fmt.Sprintf("%s was not pushed to %s", digest, im.name)}
 		}
 		p.DeleteFile(im.name, digest, im.blobPath(digest), false)
@@ -65,6 +65,7 @@ func (im image) change(do func(*sdk.Publication) error) sdk.Upload {
 	return sdk.Upload{
 		Action: sdk.ActionDelete,
 		Names:  []string{im.name},
+		Blind:  true,
 		Accept: func(p *sdk.Publication) (sdk.Reply, error) {
 			return sdk.Reply{Status: 202, Header: im.header()}, do(p)
 		},

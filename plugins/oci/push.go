@@ -142,7 +142,7 @@ func (x registry) planPush(im image, r sdk.Request) sdk.Plan {
 		}
 	}
 	return sdk.Upload{
-		Body: "bytes:" + manifestLimit, Names: []string{im.name}, Unread: true, Digests: []string{"sha512"},
+		Body: "bytes:" + manifestLimit, Names: []string{im.name}, Unread: true, Blind: true, Digests: []string{"sha512"},
 		Accept: func(p *sdk.Publication) (sdk.Reply, error) { return x.acceptManifest(p, im, digest, tags) },
 	}
 }
@@ -162,7 +162,7 @@ func (x registry) acceptManifest(p *sdk.Publication, im image, digest string, ta
 	if failure != nil {
 		return sdk.Reply{}, *failure
 	}
-	ours := p.Package(im.name)
+	ours := p.Excerpt(im.name, append(im.needs(m), im.manifestPath(got)), tags)
 	if failure := x.complete(im, m, ours); failure != nil {
 		return sdk.Reply{}, *failure
 	}
@@ -178,12 +178,7 @@ func (x registry) acceptManifest(p *sdk.Publication, im image, digest string, ta
 		Path:    im.manifestPath(got),
 		Extra:   extra,
 		Type:    m.MediaType,
-	}
-	for _, d := range m.blobs() {
-		entry.Needs = append(entry.Needs, im.blobPath(d.Digest))
-	}
-	for _, d := range m.Manifests { // which may have been pushed as blobs
-		entry.Needs = append(entry.Needs, im.manifestPath(d.Digest), im.blobPath(d.Digest))
+		Needs:   im.needs(m),
 	}
 	p.Store(file, entry, true)
 	for _, tag := range tags {
@@ -200,6 +195,18 @@ func (x registry) acceptManifest(p *sdk.Publication, im image, digest string, ta
 		more = append(more, "OCI-Tag", strings.Join(tags, ", "))
 	}
 	return im.created(r, im.manifestPath(got), got, more...), nil
+}
+
+// needs are the paths of what a manifest names.
+func (im image) needs(m *manifest) []string {
+	var all []string
+	for _, d := range m.blobs() {
+		all = append(all, im.blobPath(d.Digest))
+	}
+	for _, d := range m.Manifests { // which may have been pushed as blobs
+		all = append(all, im.manifestPath(d.Digest), im.blobPath(d.Digest))
+	}
+	return all
 }
 
 // retyped says that a manifest which is there is pushed as one of another type,

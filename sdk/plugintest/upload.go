@@ -3,9 +3,13 @@ package plugintest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/entrepot-registry/entrepot/sdk/wire"
 	pb "github.com/entrepot-registry/entrepot/sdk/wire/entrepot/ecosystem/v1"
@@ -202,13 +206,22 @@ func (h *host) decide(u *pb.Upload, e *exchange, p wire.Publication, files []*se
 	if u.GetBlind() {
 		needed = nil
 	}
+	var excerpts []*pb.Excerpt
 	for range 4 {
 		for _, name := range needed {
 			state := h.catalogue.packages[name]
 			if state == nil {
 				state = &pb.HostedPackage{Name: name}
 			}
-			p.Packages = append(p.Packages, state)
+			some := false
+			for _, asked := range excerpts {
+				if asked.GetName() == name {
+					p.Packages, some = append(p.Packages, excerpt(state, asked)), true
+				}
+			}
+			if !some {
+				p.Packages = append(p.Packages, state)
+			}
 		}
 		var said *pb.AcceptResponse
 		err := h.patiently(func(ctx context.Context) (err error) {
@@ -221,7 +234,7 @@ func (h *host) decide(u *pb.Upload, e *exchange, p wire.Publication, files []*se
 		if f := said.GetFailure(); f != nil {
 			return nil, failed(f)
 		}
-		if needed = said.GetNeeded(); len(needed) > 0 {
+		if needed, excerpts = said.GetNeeded(), said.GetExcerpts(); len(needed) > 0 {
 			continue
 		}
 		if err := h.change(ordered(said.GetOperations(), files)); err != nil {
@@ -230,6 +243,15 @@ func (h *host) decide(u *pb.Upload, e *exchange, p wire.Publication, files []*se
 		return reply(said.GetReply()), nil
 	}
 	return nil, fmt.Errorf("%s %s: Accept asks for packages again and again", e.method, e.path)
+}
+
+// excerpt is some of a package.
+func excerpt(whole *pb.HostedPackage, asked *pb.Excerpt) *pb.HostedPackage {
+	some := proto.CloneOf(whole)
+	some.Excerpt = asked
+	some.Entries = slices.DeleteFunc(some.Entries, func(e *pb.Entry) bool { return !slices.Contains(asked.GetPaths(), e.GetPath()) })
+	maps.DeleteFunc(some.Tags, func(tag, _ string) bool { return !slices.Contains(asked.GetTags(), tag) })
+	return some
 }
 
 // ordered are operations with the files that they store.

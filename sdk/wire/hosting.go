@@ -14,12 +14,12 @@ import (
 func batches(packages []*pb.HostedPackage) []*pb.HostedPackage {
 	var out []*pb.HostedPackage
 	for _, p := range packages {
-		head := &pb.HostedPackage{Name: p.GetName(), Revision: p.GetRevision(), Tags: p.GetTags(), Owners: p.GetOwners(), Extra: p.GetExtra()}
+		head := &pb.HostedPackage{Name: p.GetName(), Revision: p.GetRevision(), Tags: p.GetTags(), Owners: p.GetOwners(), Extra: p.GetExtra(), Excerpt: p.GetExcerpt()}
 		out = append(out, head)
 		size := 0
 		for _, e := range p.GetEntries() {
 			if size += 300 + len(e.GetExtra()); size > PieceSize && len(head.GetEntries()) > 0 {
-				head, size = &pb.HostedPackage{Name: p.GetName()}, 0
+				head, size = &pb.HostedPackage{Name: p.GetName(), Excerpt: p.GetExcerpt()}, 0
 				out = append(out, head)
 			}
 			head.Entries = append(head.Entries, e)

@@ -44,11 +44,11 @@ func (c *Catalog) Complete(repository, binary string, form func(path string) (st
 			continue
 		}
 		err = c.rewrite(repository, name, time.Now(), func(p *Package) {
-			for i, f := range p.Files {
+			for _, f := range p.Files {
 				if given := forms[f.Version]; given != "" && f.Canonical == "" {
 					formed := *f
 					formed.Canonical = given
-					p.Files[i] = &formed
+					p.put(&formed)
 				}
 			}
 		})

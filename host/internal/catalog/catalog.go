@@ -35,7 +35,7 @@ type Package struct {
 	// Revision grows with each change.
 	Revision uint64
 	// Tags are versions by tag.
-	Tags map[string]string `json:",omitempty"`
+	Tags map[string]string `json:"-"`
 	// Owners are users.
 	Owners []string `json:",omitempty"`
 	// Extra is the plugin's.
@@ -45,9 +45,10 @@ type Package struct {
 	// Files by number.
 	Files []*File `json:"-"`
 
-	paths    func() map[string]*File // made when first needed, as the others
-	versions func() map[string]bool
-	needs    func() map[string]bool
+	index index
+	few   map[string]string      // tags that stand in its record
+	moved map[string]bool        // tags that a change under way changes
+	needs func() map[string]bool // made when first needed
 }
 
 // File is a file of a hosted package, or a version without files.
@@ -162,11 +163,7 @@ func (c *Catalog) advance(repository string, now time.Time, records store.Change
 
 // Package returns a package; nil: there is none.
 func (c *Catalog) Package(repository, name string) (*Package, error) {
-	id := key(packageKey+repository, name)
-	if p, ok := c.packages.Get(id); ok {
-		if p.Revision == 0 {
-			return nil, nil
-		}
+	if p, known := c.remembered(repository, name); known {
 		return p, nil
 	}
 	// What is read while a change is written must not be kept.
@@ -174,20 +171,38 @@ func (c *Catalog) Package(repository, name string) (*Package, error) {
 	return c.load(repository, name)
 }
 
-// load reads a package of which the lock is held.
+// remembered is a package that is in memory, or nil where it is known there that
+// there is none.
+func (c *Catalog) remembered(repository, name string) (p *Package, known bool) {
+	p, known = c.packages.Get(key(packageKey+repository, name))
+	if known && p.Revision == 0 {
+		return nil, true
+	}
+	return p, known
+}
+
+// load is a package of which the lock is held, so that what is in memory is what
+// is written.
 func (c *Catalog) load(repository, name string) (*Package, error) {
+	if p, known := c.remembered(repository, name); known {
+		return p, nil
+	}
 	id := key(packageKey+repository, name)
 	value, err := c.db.Get(id)
 	if errors.Is(err, fs.ErrNotExist) {
-		c.packages.Set(id, &Package{Name: name}) // asked for again by every request
+		c.packages.Set(id, newPackage(name)) // asked for again by every request
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	p := &Package{}
-	if err := json.Unmarshal(value, p); err != nil {
+	p := newPackage(name)
+	r := record{Package: p}
+	if err := json.Unmarshal(value, &r); err != nil {
 		return nil, fmt.Errorf("package %s of %s: %w", name, repository, err)
+	}
+	if err := c.readTags(repository, r); err != nil {
+		return nil, fmt.Errorf("tags of %s in %s: %w", name, repository, err)
 	}
 	var broken error
 	err = c.db.Each(key(fileKey+repository, name, ""), false, func(k string, value []byte) bool {
@@ -196,7 +211,7 @@ func (c *Catalog) load(repository, name string) (*Package, error) {
 			return false
 		}
 		_, broken = fmt.Sscanf(k[strings.LastIndexByte(k, 0)+1:], "%x", &f.Number)
-		p.Files = append(p.Files, f)
+		p.put(f)
 		return broken == nil
 	})
 	if err = errors.Join(err, broken); err != nil {
@@ -208,20 +223,6 @@ func (c *Catalog) load(repository, name string) (*Package, error) {
 
 // remember keeps a package of which the lock is held in memory.
 func (c *Catalog) remember(repository string, p *Package) {
-	p.paths = sync.OnceValue(func() map[string]*File {
-		all := make(map[string]*File, len(p.Files))
-		for _, f := range p.Files {
-			all[f.Path] = f
-		}
-		return all
-	})
-	p.versions = sync.OnceValue(func() map[string]bool {
-		all := make(map[string]bool, len(p.Files))
-		for _, f := range p.Files {
-			all[f.Version], all[f.canonical()] = true, true
-		}
-		return all
-	})
 	p.needs = sync.OnceValue(p.needed)
 	c.packages.Set(key(packageKey+repository, p.Name), p)
 }
@@ -236,7 +237,7 @@ func (c *Catalog) Names(repository, pattern string) ([]string, error) {
 // it is a file of the package named, it is found in memory.
 func (c *Catalog) At(repository, path, name string) (*Package, *File, error) {
 	if name != "" {
-		if p, err := c.Package(repository, name); err != nil || p != nil && p.paths()[path] != nil {
+		if p, err := c.Package(repository, name); err != nil || p != nil && p.At(path) != nil {
 			return p, p.At(path), err
 		}
 	}
@@ -250,14 +251,6 @@ func (c *Catalog) At(repository, path, name string) (*Package, *File, error) {
 	owner, _, _ := strings.Cut(string(value), "\x00")
 	p, err := c.Package(repository, owner)
 	return p, p.At(path), err
-}
-
-// At is the file at a path; nil: there is none.
-func (p *Package) At(path string) *File {
-	if p == nil {
-		return nil
-	}
-	return p.paths()[path]
 }
 
 // Holders are the packages of a repository that have a file with a body, as
@@ -296,43 +289,10 @@ func (c *Catalog) owner(repository, path string) (string, error) {
 // canonical is what all spellings of the file's version have in common.
 func (f *File) canonical() string { return cmp.Or(f.Canonical, f.Version) }
 
-// Spelled is a version that is the same as another, of which the canonical form is
-// given as in a file, but spelled otherwise; empty: there is none.
-func (p *Package) Spelled(version, canonical string) string {
-	canonical = cmp.Or(canonical, version)
-	for _, f := range p.Files {
-		if f.Version != version && f.canonical() == canonical {
-			return f.Version
-		}
-	}
-	return ""
-}
-
-// Has reports whether a version is there, however it is spelled; its canonical
-// form is given as in a file. What has no version has none.
-func (p *Package) Has(version, canonical string) bool {
-	if p == nil || version == "" {
-		return false
-	}
-	all := p.versions()
-	return all[version] || all[cmp.Or(canonical, version)]
-}
-
-// versionOf are the files of a version.
-func (p *Package) versionOf(version string) []*File {
-	var all []*File
-	for _, f := range p.Files {
-		if f.Version == version {
-			all = append(all, f)
-		}
-	}
-	return all
-}
-
 // clone is a copy to be changed, whose files may be replaced but not changed.
 func (p *Package) clone() *Package {
 	next := *p
-	next.Tags = maps.Clone(p.Tags)
+	next.index = p.index.copy()
 	next.Owners = slices.Clone(p.Owners)
 	next.Files = slices.Clone(p.Files)
 	return &next
@@ -340,16 +300,42 @@ func (p *Package) clone() *Package {
 
 // Wire is a package as plugins get it.
 func (p *Package) Wire() *pb.HostedPackage {
-	out := &pb.HostedPackage{Name: p.Name, Revision: p.Revision, Tags: p.Tags, Owners: p.Owners, Extra: p.Extra}
+	out := p.head()
+	out.Tags = p.Tags
 	for _, f := range p.Files {
-		e := &pb.Entry{
-			Version: &pb.Version{Name: p.Name, Version: f.Version}, Path: f.Path, Extra: f.Extra, Size: f.Size,
-			PublishedMs: f.Published.UnixMilli(), Yanked: f.Yanked, Message: f.Message, ContentType: f.Type,
-		}
-		for _, algorithm := range slices.Sorted(maps.Keys(f.Digests)) {
-			e.Digests = append(e.Digests, &pb.Digest{Algorithm: algorithm, Sum: f.Digests[algorithm]})
-		}
-		out.Entries = append(out.Entries, e)
+		out.Entries = append(out.Entries, f.wire(p.Name))
 	}
 	return out
+}
+
+// Excerpt is what a plugin gets that asked for some of a package.
+func (p *Package) Excerpt(asked *pb.Excerpt) *pb.HostedPackage {
+	out := p.head()
+	out.Excerpt, out.Tags = asked, map[string]string{}
+	for _, path := range asked.GetPaths() {
+		if f := p.At(path); f != nil {
+			out.Entries = append(out.Entries, f.wire(p.Name))
+		}
+	}
+	for _, tag := range asked.GetTags() {
+		if version, there := p.Tags[tag]; there {
+			out.Tags[tag] = version
+		}
+	}
+	return out
+}
+
+func (p *Package) head() *pb.HostedPackage {
+	return &pb.HostedPackage{Name: p.Name, Revision: p.Revision, Owners: p.Owners, Extra: p.Extra}
+}
+
+func (f *File) wire(name string) *pb.Entry {
+	e := &pb.Entry{
+		Version: &pb.Version{Name: name, Version: f.Version}, Path: f.Path, Extra: f.Extra, Size: f.Size,
+		PublishedMs: f.Published.UnixMilli(), Yanked: f.Yanked, Message: f.Message, ContentType: f.Type,
+	}
+	for _, algorithm := range slices.Sorted(maps.Keys(f.Digests)) {
+		e.Digests = append(e.Digests, &pb.Digest{Algorithm: algorithm, Sum: f.Digests[algorithm]})
+	}
+	return e
 }

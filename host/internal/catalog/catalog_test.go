@@ -121,7 +121,7 @@ func (s *shelf) described(t *testing.T, name string) string {
 func (s *shelf) records(t *testing.T) []string {
 	t.Helper()
 	var all []string
-	for _, prefix := range []string{packageKey, fileKey, pathKey, pinKey} {
+	for _, prefix := range []string{packageKey, fileKey, pathKey, tagKey, pinKey} {
 		if err := s.dir.Keep.Each(prefix, true, func(k string, _ []byte) bool {
 			all = append(all, strings.ReplaceAll(k, "\x00", " "))
 			return true

@@ -109,7 +109,7 @@ func (c *Catalog) Apply(ch Change) error {
 			return err
 		}
 		if p == nil {
-			p = &Package{Name: name}
+			p = newPackage(name)
 		}
 		if revision != p.Revision {
 			return fmt.Errorf("%w: %s", ErrChanged, name)
@@ -126,7 +126,7 @@ func (c *Catalog) Apply(ch Change) error {
 				return err
 			}
 			if before[name] = p; p == nil {
-				before[name] = &Package{Name: name}
+				before[name] = newPackage(name)
 			}
 		}
 		e.packages[name] = before[name].clone()
@@ -211,10 +211,7 @@ func (e *edit) apply(o *pb.Operation) error {
 		if err := e.spare(p, o.GetValue(), at, version); err != nil {
 			return err
 		}
-		if p.Tags == nil {
-			p.Tags = map[string]string{}
-		}
-		p.Tags[o.GetValue()] = version
+		p.tag(o.GetValue(), version)
 	case pb.Operation_KIND_UNTAG:
 		if e.Scan && p.published(p.Tags[o.GetValue()]) {
 			return nil
@@ -222,7 +219,7 @@ func (e *edit) apply(o *pb.Operation) error {
 		if err := e.spare(p, o.GetValue(), p.Tags[o.GetValue()], ""); err != nil {
 			return err
 		}
-		delete(p.Tags, o.GetValue())
+		p.tag(o.GetValue(), "")
 	case pb.Operation_KIND_YANK:
 		return p.mark(version, func(f *File) { f.Yanked, f.Message = true, o.GetValue() })
 	case pb.Operation_KIND_UNYANK:
@@ -292,8 +289,8 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 	if of := p.versionOf(f.Version); len(of) > 0 {
 		f.Yanked, f.Message = of[0].Yanked, of[0].Message // which are the version's
 	}
-	for i, other := range p.Files {
-		if other.Version != f.Version || other.Path != f.Path {
+	for _, other := range p.versionOf(f.Version) {
+		if other.Path != f.Path {
 			continue
 		}
 		byItself := f.Source != "" && f.Archive == "" && other.Archive != ""
@@ -301,10 +298,10 @@ func (e *edit) store(p *Package, o *pb.Operation) error {
 			return &ExistsError{p.Name, f.Version, f.Path}
 		}
 		f.Number = other.Number
-		p.Files[i] = f
+		p.put(f)
 		return nil
 	}
-	p.Files = append(p.Files, f)
+	p.put(f)
 	p.Next++
 	return nil
 }
@@ -315,7 +312,7 @@ func (e *edit) owner(path string) (string, error) {
 		return name, nil
 	}
 	name, err := e.catalog.owner(e.Repository, path)
-	if p := e.packages[name]; p != nil && !slices.ContainsFunc(p.Files, func(f *File) bool { return f.Path == path }) {
+	if p := e.packages[name]; p != nil && p.At(path) == nil {
 		return "", err // it is given up here
 	}
 	return name, err
@@ -323,15 +320,13 @@ func (e *edit) owner(path string) (string, error) {
 
 // mark changes the files of a version.
 func (p *Package) mark(version string, change func(*File)) error {
-	found := false
-	for i, f := range p.Files {
-		if f.Version == version {
-			marked := *f
-			change(&marked)
-			p.Files[i], found = &marked, true
-		}
+	all := p.versionOf(version)
+	for _, f := range all {
+		marked := *f
+		change(&marked)
+		p.put(&marked)
 	}
-	if !found {
+	if len(all) == 0 {
 		return &MissingError{p.Name, version}
 	}
 	return nil
@@ -369,14 +364,22 @@ func (e *edit) remove(p *Package, version string, o *pb.Operation) error {
 			}
 		}
 	}
-	p.Files = slices.DeleteFunc(p.Files, goes)
+	touched := map[string]bool{}
+	p.drop(func(f *File) bool {
+		if !goes(f) {
+			return false
+		}
+		touched[f.Version] = true
+		return true
+	})
+	all := version == "" && path == ""
 	for tag, v := range p.Tags {
-		if len(p.versionOf(v)) == 0 {
-			delete(p.Tags, tag)
+		if all || touched[v] && len(p.versionOf(v)) == 0 {
+			p.tag(tag, "")
 		}
 	}
-	if version == "" && path == "" {
-		p.Tags, p.Owners, p.Extra = nil, nil, nil
+	if all {
+		p.Owners, p.Extra = nil, nil
 	}
 	return nil
 }
@@ -385,47 +388,41 @@ func (e *edit) remove(p *Package, version string, o *pb.Operation) error {
 func (e *edit) finish(before map[string]*Package) error {
 	for name, p := range e.packages {
 		p.noteFreed(before[name], e.Now)
-		old := map[uint64]*File{}
-		for _, f := range before[name].Files {
-			old[f.Number] = f
+		gone, fresh := differ(before[name].Files, p.Files)
+		for _, f := range gone {
+			e.added -= f.room()
+			e.forget(p, f)
+			if _, replaced := numbered(fresh, f.Number); !replaced {
+				e.depart(p, f)
+			}
 		}
-		for _, f := range p.Files {
-			if old[f.Number] == f {
-				delete(old, f.Number)
-				continue
-			}
-			if was := old[f.Number]; was != nil {
-				e.forget(p, was)
-				e.added -= was.room()
-				delete(old, f.Number)
-			}
+		for _, f := range fresh {
 			e.added += f.room()
 			if err := e.put(p, f); err != nil {
 				return err
 			}
 		}
-		for _, f := range old {
-			e.added -= f.room()
-			e.forget(p, f)
-			e.depart(p, f)
-		}
 		e.part(before[name], p)
-		if err := e.putPackage(p, before[name].Revision); err != nil {
+		if err := e.putPackage(before[name], p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *edit) putPackage(p *Package, revision uint64) error {
+func (e *edit) putPackage(before, p *Package) error {
 	id := key(packageKey+e.Repository, p.Name)
+	e.putTags(before, p)
 	if len(p.Files) == 0 && len(p.Owners) == 0 && len(p.Extra) == 0 {
 		e.records[id] = nil
+		for tag := range p.Tags {
+			e.putTag(p, tag, "")
+		}
 		p.Revision = 0
 		return nil
 	}
-	p.Revision = max(revision+1, uint64(e.Now.UnixNano())) // also after it was deleted
-	value, err := json.Marshal(p)
+	p.Revision = max(before.Revision+1, uint64(e.Now.UnixNano())) // also after it was deleted
+	value, err := json.Marshal(record{p, p.few, len(p.Tags) - len(p.few)})
 	e.records[id] = value
 	return err
 }

@@ -35,19 +35,17 @@ func (p *Package) reach(f *File, needed map[string]bool) {
 // noteFreed notes that loose files were needed until now by files that were
 // there before and are no more: they stay for as long as what is new.
 func (p *Package) noteFreed(before *Package, now time.Time) {
-	there := make(map[*File]bool, len(p.Files))
-	for _, f := range p.Files {
-		there[f] = true
+	gone, _ := differ(before.Files, p.Files)
+	if len(gone) == 0 {
+		return
 	}
 	freed := map[string]bool{}
-	for _, f := range before.Files {
-		if !there[f] {
-			before.reach(f, freed)
-		}
+	for _, f := range gone {
+		before.reach(f, freed)
 	}
-	for i, f := range p.Files {
-		if f.Loose && freed[f.Path] && f.Published.Before(now) {
-			p.Files[i] = f.usedAt(now)
+	for path := range freed {
+		if f := p.At(path); f != nil && f.Loose && f.Published.Before(now) {
+			p.put(f.usedAt(now))
 		}
 	}
 }
@@ -129,13 +127,7 @@ func (c *Catalog) sweep(repository, name string, since, now time.Time) (files in
 				}
 			}
 			swept = len(drop)
-			kept := p.Files[:0:0]
-			for _, f := range p.Files {
-				if !drop[f] {
-					kept = append(kept, f)
-				}
-			}
-			p.Files = kept
+			p.drop(func(f *File) bool { return drop[f] })
 		})
 		files += swept
 		if err != nil || swept < maxSwept {
@@ -152,10 +144,8 @@ func (c *Catalog) Use(repository, name, path string, now time.Time, ago time.Dur
 		return err
 	}
 	return c.rewrite(repository, name, now, func(p *Package) {
-		for i, f := range p.Files {
-			if f.Path == path && f.Loose {
-				p.Files[i] = f.usedAt(now)
-			}
+		if f := p.At(path); f != nil && f.Loose {
+			p.put(f.usedAt(now))
 		}
 	})
 }
@@ -169,7 +159,7 @@ func (c *Catalog) rewrite(repository, name string, now time.Time, change func(*P
 		return err
 	}
 	p := before.clone()
-	p.paths, p.needs = before.paths, before.needs // of what is still there
+	p.needs = before.needs // of what is still there
 	change(p)
 	e := edit{
 		Change:   Change{Repository: repository, Now: now},
@@ -195,6 +185,9 @@ func (e *edit) write() error {
 	err = c.db.Apply(e.records)
 	done(err == nil)
 	if err != nil {
+		for name := range e.packages { // nobody knows what is written
+			c.packages.Drop(key(packageKey+e.Repository, name))
+		}
 		return err
 	}
 	for _, p := range e.packages {

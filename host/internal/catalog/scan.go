@@ -118,12 +118,13 @@ func (f *File) isBeside(path, sum string) bool {
 // clear makes place for what is published in a version that is served from
 // directories: what is published is of one hand.
 func (e *edit) clear(p *Package, f *File) error {
-	if at := p.Placed(f.Version, f.Path, f.Body.String()); at != "" && !e.Overwrite {
+	at := p.Placed(f.Version, f.Path, f.Body.String())
+	if at != "" && !e.Overwrite {
 		return &DirectoryError{strings.TrimSpace(p.Name + " " + f.Version), at}
 	}
-	p.Files = slices.DeleteFunc(p.Files, func(other *File) bool {
-		return other.Version == f.Version && other.isBeside(f.Path, f.Body.String())
-	})
+	if at != "" {
+		p.drop(func(other *File) bool { return other.Version == f.Version && other.isBeside(f.Path, f.Body.String()) })
+	}
 	return nil
 }
 

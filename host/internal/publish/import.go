@@ -301,8 +301,17 @@ func (m *importing) mark(files []*transfer.File) error {
 	if err != nil || len(todo) == 0 && len(gone) == 0 {
 		return err
 	}
+	for len(todo) > maxMarks {
+		if err := m.apply(todo[:maxMarks], newAside(), nil); err != nil {
+			return err
+		}
+		todo = todo[maxMarks:]
+	}
 	return m.apply(todo, newAside(), gone)
 }
+
+// maxMarks is how many marks, tags and owners are given in one transaction.
+const maxMarks = 1000
 
 // gone are the files that were deleted for good where the package comes from.
 func (m *importing) gone() (catalog.Graves, error) {

@@ -128,6 +128,23 @@ func (s *shop) bodies(t *testing.T) (n int) {
 	return n
 }
 
+// TestImportOfVeryManyTags has more of them than fit one change.
+func TestImportOfVeryManyTags(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	tags := map[string]string{}
+	for i := range 30000 {
+		tags[fmt.Sprint("tag-", i)] = "1"
+	}
+	if _, err := s.imports(t, boat(tags), plain, exported("1")); err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.cache.Catalog().Package("r", "boat")
+	if err != nil || !maps.Equal(p.Tags, tags) || !slices.Equal(p.Owners, []string{"joe"}) {
+		t.Errorf("there are %d tags and the owners %v (%v)", len(p.Tags), p.Owners, err)
+	}
+}
+
 func TestImportTellsAllAndCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

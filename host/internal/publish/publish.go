@@ -346,21 +346,31 @@ func (p *Publisher) ask(ctx context.Context, r Request, question wire.Publicatio
 	if r.Plan.GetBlind() {
 		needed = nil
 	}
+	whole := map[string]bool{}
+	var excerpts []*pb.Excerpt
 	for range rounds {
 		for _, name := range needed {
-			if _, known := revisions[name]; known {
-				continue
-			}
 			known, err := p.cache.Catalog().Package(r.Repository.Name, name)
 			if err != nil {
 				return nil, nil, err
 			}
-			state := &pb.HostedPackage{Name: name}
-			if known != nil {
-				state = known.Wire()
+			if known == nil {
+				known = &catalog.Package{Name: name}
 			}
-			revisions[name] = state.GetRevision()
-			question.Packages = append(question.Packages, state)
+			if _, asked := revisions[name]; !asked { // whatever is said of it later must be of the same
+				revisions[name] = known.Revision
+			}
+			some := 0
+			for _, x := range excerpts {
+				if x.GetName() == name {
+					question.Packages = append(question.Packages, known.Excerpt(x))
+					some++
+				}
+			}
+			if some == 0 && !whole[name] {
+				whole[name] = true
+				question.Packages = append(question.Packages, known.Wire())
+			}
 		}
 		decision, err := r.Repository.Ecosystem.Accept(ctx, question)
 		if err != nil {
@@ -369,7 +379,7 @@ func (p *Publisher) ask(ctx context.Context, r Request, question wire.Publicatio
 		if f := decision.GetFailure(); f != nil {
 			return nil, nil, &cache.Failure{Kind: f.GetKind(), Message: f.GetMessage(), Code: f.GetCode()}
 		}
-		if needed = decision.GetNeeded(); len(needed) == 0 {
+		if needed, excerpts = decision.GetNeeded(), decision.GetExcerpts(); len(needed) == 0 {
 			return decision, revisions, nil
 		}
 	}

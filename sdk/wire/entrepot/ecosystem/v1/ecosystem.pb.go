@@ -269,7 +269,7 @@ func (x Operation_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Operation_Kind.Descriptor instead.
 func (Operation_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{58, 0}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{59, 0}
 }
 
 // DescribeRequest introduces the host.
@@ -2695,7 +2695,7 @@ type Upload struct {
 	// where there is none) are replaced.
 	Reply *Reply `protobuf:"bytes,9,opt,name=reply,proto3" json:"reply,omitempty"`
 	// Whether what Accept decides does not depend on the state of packages, so
-	// that it gets none.
+	// that it gets none, but for those that it says are needed.
 	Blind bool `protobuf:"varint,10,opt,name=blind,proto3" json:"blind,omitempty"`
 	// Whether files are not inspected.
 	Unread bool `protobuf:"varint,11,opt,name=unread,proto3" json:"unread,omitempty"`
@@ -4969,7 +4969,9 @@ type HostedPackage struct {
 	// What the plugin wants to find again of the package.
 	Extra []byte `protobuf:"bytes,5,opt,name=extra,proto3" json:"extra,omitempty"`
 	// Some of its files.
-	Entries       []*Entry `protobuf:"bytes,6,rep,name=entries,proto3" json:"entries,omitempty"`
+	Entries []*Entry `protobuf:"bytes,6,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Which of its files and tags there are here; absent: all of them.
+	Excerpt       *Excerpt `protobuf:"bytes,7,opt,name=excerpt,proto3" json:"excerpt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5046,6 +5048,77 @@ func (x *HostedPackage) GetEntries() []*Entry {
 	return nil
 }
 
+func (x *HostedPackage) GetExcerpt() *Excerpt {
+	if x != nil {
+		return x.Excerpt
+	}
+	return nil
+}
+
+// Excerpt is some of a package's files and tags.
+type Excerpt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the package.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Paths of its files.
+	Paths []string `protobuf:"bytes,2,rep,name=paths,proto3" json:"paths,omitempty"`
+	// Tags.
+	Tags          []string `protobuf:"bytes,3,rep,name=tags,proto3" json:"tags,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Excerpt) Reset() {
+	*x = Excerpt{}
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Excerpt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Excerpt) ProtoMessage() {}
+
+func (x *Excerpt) ProtoReflect() protoreflect.Message {
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Excerpt.ProtoReflect.Descriptor instead.
+func (*Excerpt) Descriptor() ([]byte, []int) {
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *Excerpt) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Excerpt) GetPaths() []string {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+func (x *Excerpt) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
 // AcceptRequest is one message about an upload or a change: a start, the fields
 // of the body with their pieces, the files put aside, and the packages that are
 // concerned.
@@ -5067,7 +5140,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5079,7 +5152,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5092,7 +5165,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{53}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AcceptRequest) GetMessage() isAcceptRequest_Message {
@@ -5203,7 +5276,7 @@ type AcceptStart struct {
 
 func (x *AcceptStart) Reset() {
 	*x = AcceptStart{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5215,7 +5288,7 @@ func (x *AcceptStart) String() string {
 func (*AcceptStart) ProtoMessage() {}
 
 func (x *AcceptStart) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5228,7 +5301,7 @@ func (x *AcceptStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptStart.ProtoReflect.Descriptor instead.
 func (*AcceptStart) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{54}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AcceptStart) GetRepository() *Repository {
@@ -5272,7 +5345,7 @@ type FieldHeader struct {
 
 func (x *FieldHeader) Reset() {
 	*x = FieldHeader{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5284,7 +5357,7 @@ func (x *FieldHeader) String() string {
 func (*FieldHeader) ProtoMessage() {}
 
 func (x *FieldHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[55]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5297,7 +5370,7 @@ func (x *FieldHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldHeader.ProtoReflect.Descriptor instead.
 func (*FieldHeader) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{55}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *FieldHeader) GetName() string {
@@ -5335,7 +5408,7 @@ type UploadedFile struct {
 
 func (x *UploadedFile) Reset() {
 	*x = UploadedFile{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[56]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5347,7 +5420,7 @@ func (x *UploadedFile) String() string {
 func (*UploadedFile) ProtoMessage() {}
 
 func (x *UploadedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[56]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5360,7 +5433,7 @@ func (x *UploadedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadedFile.ProtoReflect.Descriptor instead.
 func (*UploadedFile) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{56}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *UploadedFile) GetName() string {
@@ -5416,14 +5489,16 @@ type AcceptResponse struct {
 	// Why it is refused.
 	Failure *Failure `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
 	// Names of packages whose state is needed.
-	Needed        []string `protobuf:"bytes,4,rep,name=needed,proto3" json:"needed,omitempty"`
+	Needed []string `protobuf:"bytes,4,rep,name=needed,proto3" json:"needed,omitempty"`
+	// What is needed of those of which not all is.
+	Excerpts      []*Excerpt `protobuf:"bytes,5,rep,name=excerpts,proto3" json:"excerpts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[57]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5435,7 +5510,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[57]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5448,7 +5523,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{57}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *AcceptResponse) GetOperations() []*Operation {
@@ -5475,6 +5550,13 @@ func (x *AcceptResponse) GetFailure() *Failure {
 func (x *AcceptResponse) GetNeeded() []string {
 	if x != nil {
 		return x.Needed
+	}
+	return nil
+}
+
+func (x *AcceptResponse) GetExcerpts() []*Excerpt {
+	if x != nil {
+		return x.Excerpts
 	}
 	return nil
 }
@@ -5517,7 +5599,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[58]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5529,7 +5611,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[58]
+	mi := &file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5542,7 +5624,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{58}
+	return file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Operation) GetKind() Operation_Kind {
@@ -6015,17 +6097,22 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\fpublished_ms\x18\x06 \x01(\x03R\vpublishedMs\x12\x16\n" +
 	"\x06yanked\x18\a \x01(\bR\x06yanked\x12\x18\n" +
 	"\amessage\x18\b \x01(\tR\amessage\x12!\n" +
-	"\fcontent_type\x18\t \x01(\tR\vcontentType\"\xa2\x02\n" +
+	"\fcontent_type\x18\t \x01(\tR\vcontentType\"\xdc\x02\n" +
 	"\rHostedPackage\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12B\n" +
 	"\x04tags\x18\x03 \x03(\v2..entrepot.ecosystem.v1.HostedPackage.TagsEntryR\x04tags\x12\x16\n" +
 	"\x06owners\x18\x04 \x03(\tR\x06owners\x12\x14\n" +
 	"\x05extra\x18\x05 \x01(\fR\x05extra\x126\n" +
-	"\aentries\x18\x06 \x03(\v2\x1c.entrepot.ecosystem.v1.EntryR\aentries\x1a7\n" +
+	"\aentries\x18\x06 \x03(\v2\x1c.entrepot.ecosystem.v1.EntryR\aentries\x128\n" +
+	"\aexcerpt\x18\a \x01(\v2\x1e.entrepot.ecosystem.v1.ExcerptR\aexcerpt\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa7\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"G\n" +
+	"\aExcerpt\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05paths\x18\x02 \x03(\tR\x05paths\x12\x12\n" +
+	"\x04tags\x18\x03 \x03(\tR\x04tags\"\xa7\x02\n" +
 	"\rAcceptRequest\x12:\n" +
 	"\x05start\x18\x01 \x01(\v2\".entrepot.ecosystem.v1.AcceptStartH\x00R\x05start\x12:\n" +
 	"\x05field\x18\x02 \x01(\v2\".entrepot.ecosystem.v1.FieldHeaderH\x00R\x05field\x12\x16\n" +
@@ -6049,14 +6136,15 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x04size\x18\x03 \x01(\x03R\x04size\x127\n" +
 	"\adigests\x18\x04 \x03(\v2\x1d.entrepot.ecosystem.v1.DigestR\adigests\x122\n" +
 	"\x05entry\x18\x05 \x01(\v2\x1c.entrepot.ecosystem.v1.EntryR\x05entry\x128\n" +
-	"\afailure\x18\x06 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\"\xd8\x01\n" +
+	"\afailure\x18\x06 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\"\x94\x02\n" +
 	"\x0eAcceptResponse\x12@\n" +
 	"\n" +
 	"operations\x18\x01 \x03(\v2 .entrepot.ecosystem.v1.OperationR\n" +
 	"operations\x122\n" +
 	"\x05reply\x18\x02 \x01(\v2\x1c.entrepot.ecosystem.v1.ReplyR\x05reply\x128\n" +
 	"\afailure\x18\x03 \x01(\v2\x1e.entrepot.ecosystem.v1.FailureR\afailure\x12\x16\n" +
-	"\x06needed\x18\x04 \x03(\tR\x06needed\"\xde\x04\n" +
+	"\x06needed\x18\x04 \x03(\tR\x06needed\x12:\n" +
+	"\bexcerpts\x18\x05 \x03(\v2\x1e.entrepot.ecosystem.v1.ExcerptR\bexcerpts\"\xde\x04\n" +
 	"\tOperation\x129\n" +
 	"\x04kind\x18\x01 \x01(\x0e2%.entrepot.ecosystem.v1.Operation.KindR\x04kind\x128\n" +
 	"\aversion\x18\x02 \x01(\v2\x1e.entrepot.ecosystem.v1.VersionR\aversion\x12\x12\n" +
@@ -6132,7 +6220,7 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_rawDescGZIP() []byte {
 }
 
 var file_entrepot_ecosystem_v1_ecosystem_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(ErrorKind)(0),            // 0: entrepot.ecosystem.v1.ErrorKind
 	(Step)(0),                 // 1: entrepot.ecosystem.v1.Step
@@ -6190,22 +6278,23 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_goTypes = []any{
 	(*InspectResponse)(nil),   // 53: entrepot.ecosystem.v1.InspectResponse
 	(*Entry)(nil),             // 54: entrepot.ecosystem.v1.Entry
 	(*HostedPackage)(nil),     // 55: entrepot.ecosystem.v1.HostedPackage
-	(*AcceptRequest)(nil),     // 56: entrepot.ecosystem.v1.AcceptRequest
-	(*AcceptStart)(nil),       // 57: entrepot.ecosystem.v1.AcceptStart
-	(*FieldHeader)(nil),       // 58: entrepot.ecosystem.v1.FieldHeader
-	(*UploadedFile)(nil),      // 59: entrepot.ecosystem.v1.UploadedFile
-	(*AcceptResponse)(nil),    // 60: entrepot.ecosystem.v1.AcceptResponse
-	(*Operation)(nil),         // 61: entrepot.ecosystem.v1.Operation
-	nil,                       // 62: entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
-	nil,                       // 63: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	nil,                       // 64: entrepot.ecosystem.v1.ErrorFormat.CodesEntry
-	nil,                       // 65: entrepot.ecosystem.v1.Request.HeadersEntry
-	nil,                       // 66: entrepot.ecosystem.v1.Artifact.HeadersEntry
-	nil,                       // 67: entrepot.ecosystem.v1.Document.HeadersEntry
-	nil,                       // 68: entrepot.ecosystem.v1.Reply.HeadersEntry
-	nil,                       // 69: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	nil,                       // 70: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	nil,                       // 71: entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	(*Excerpt)(nil),           // 56: entrepot.ecosystem.v1.Excerpt
+	(*AcceptRequest)(nil),     // 57: entrepot.ecosystem.v1.AcceptRequest
+	(*AcceptStart)(nil),       // 58: entrepot.ecosystem.v1.AcceptStart
+	(*FieldHeader)(nil),       // 59: entrepot.ecosystem.v1.FieldHeader
+	(*UploadedFile)(nil),      // 60: entrepot.ecosystem.v1.UploadedFile
+	(*AcceptResponse)(nil),    // 61: entrepot.ecosystem.v1.AcceptResponse
+	(*Operation)(nil),         // 62: entrepot.ecosystem.v1.Operation
+	nil,                       // 63: entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
+	nil,                       // 64: entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	nil,                       // 65: entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	nil,                       // 66: entrepot.ecosystem.v1.Request.HeadersEntry
+	nil,                       // 67: entrepot.ecosystem.v1.Artifact.HeadersEntry
+	nil,                       // 68: entrepot.ecosystem.v1.Document.HeadersEntry
+	nil,                       // 69: entrepot.ecosystem.v1.Reply.HeadersEntry
+	nil,                       // 70: entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	nil,                       // 71: entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	nil,                       // 72: entrepot.ecosystem.v1.HostedPackage.TagsEntry
 }
 var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	6,   // 0: entrepot.ecosystem.v1.DescribeResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
@@ -6214,14 +6303,14 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	9,   // 3: entrepot.ecosystem.v1.DescribeResponse.errors:type_name -> entrepot.ecosystem.v1.ErrorFormat
 	10,  // 4: entrepot.ecosystem.v1.DescribeResponse.ungated:type_name -> entrepot.ecosystem.v1.Ungated
 	11,  // 5: entrepot.ecosystem.v1.DescribeResponse.capabilities:type_name -> entrepot.ecosystem.v1.Capabilities
-	62,  // 6: entrepot.ecosystem.v1.DescribeResponse.scopes:type_name -> entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
+	63,  // 6: entrepot.ecosystem.v1.DescribeResponse.scopes:type_name -> entrepot.ecosystem.v1.DescribeResponse.ScopesEntry
 	5,   // 7: entrepot.ecosystem.v1.DescribeResponse.names:type_name -> entrepot.ecosystem.v1.NameRules
-	63,  // 8: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
-	64,  // 9: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
+	64,  // 8: entrepot.ecosystem.v1.ErrorFormat.status:type_name -> entrepot.ecosystem.v1.ErrorFormat.StatusEntry
+	65,  // 9: entrepot.ecosystem.v1.ErrorFormat.codes:type_name -> entrepot.ecosystem.v1.ErrorFormat.CodesEntry
 	14,  // 10: entrepot.ecosystem.v1.ConfigureResponse.diagnostics:type_name -> entrepot.ecosystem.v1.Diagnostic
 	6,   // 11: entrepot.ecosystem.v1.ConfigureResponse.upstreams:type_name -> entrepot.ecosystem.v1.Upstream
 	5,   // 12: entrepot.ecosystem.v1.ConfigureResponse.names:type_name -> entrepot.ecosystem.v1.NameRules
-	65,  // 13: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
+	66,  // 13: entrepot.ecosystem.v1.Request.headers:type_name -> entrepot.ecosystem.v1.Request.HeadersEntry
 	15,  // 14: entrepot.ecosystem.v1.PlanRequest.repository:type_name -> entrepot.ecosystem.v1.Repository
 	16,  // 15: entrepot.ecosystem.v1.PlanRequest.request:type_name -> entrepot.ecosystem.v1.Request
 	19,  // 16: entrepot.ecosystem.v1.PlanRequest.about:type_name -> entrepot.ecosystem.v1.Version
@@ -6235,12 +6324,12 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	19,  // 24: entrepot.ecosystem.v1.Artifact.version:type_name -> entrepot.ecosystem.v1.Version
 	20,  // 25: entrepot.ecosystem.v1.Artifact.sources:type_name -> entrepot.ecosystem.v1.Source
 	21,  // 26: entrepot.ecosystem.v1.Artifact.digest:type_name -> entrepot.ecosystem.v1.Digest
-	66,  // 27: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
+	67,  // 27: entrepot.ecosystem.v1.Artifact.headers:type_name -> entrepot.ecosystem.v1.Artifact.HeadersEntry
 	27,  // 28: entrepot.ecosystem.v1.Artifact.missing:type_name -> entrepot.ecosystem.v1.Failure
 	23,  // 29: entrepot.ecosystem.v1.Artifact.head:type_name -> entrepot.ecosystem.v1.Head
 	20,  // 30: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
-	67,  // 31: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
-	68,  // 32: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
+	68,  // 31: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
+	69,  // 32: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
 	20,  // 33: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
 	0,   // 34: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
 	1,   // 35: entrepot.ecosystem.v1.Upload.step:type_name -> entrepot.ecosystem.v1.Step
@@ -6263,13 +6352,13 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	37,  // 52: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
 	44,  // 53: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
 	20,  // 54: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
-	69,  // 55: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	70,  // 55: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
 	41,  // 56: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
 	42,  // 57: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
 	43,  // 58: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
 	45,  // 59: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
 	20,  // 60: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
-	70,  // 61: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	71,  // 61: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
 	44,  // 62: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
 	21,  // 63: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
 	27,  // 64: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
@@ -6286,44 +6375,46 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	21,  // 75: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
 	54,  // 76: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
 	27,  // 77: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	61,  // 78: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	62,  // 78: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
 	49,  // 79: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
 	19,  // 80: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
 	21,  // 81: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
-	71,  // 82: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	72,  // 82: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
 	54,  // 83: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
-	57,  // 84: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
-	58,  // 85: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
-	59,  // 86: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
-	55,  // 87: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
-	15,  // 88: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	16,  // 89: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
-	21,  // 90: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	54,  // 91: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
-	27,  // 92: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
-	61,  // 93: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	25,  // 94: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	27,  // 95: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	2,   // 96: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
-	19,  // 97: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
-	49,  // 98: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
-	3,   // 99: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
-	12,  // 100: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
-	17,  // 101: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
-	35,  // 102: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
-	48,  // 103: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
-	56,  // 104: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
-	4,   // 105: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
-	13,  // 106: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
-	18,  // 107: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
-	40,  // 108: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
-	53,  // 109: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
-	60,  // 110: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
-	105, // [105:111] is the sub-list for method output_type
-	99,  // [99:105] is the sub-list for method input_type
-	99,  // [99:99] is the sub-list for extension type_name
-	99,  // [99:99] is the sub-list for extension extendee
-	0,   // [0:99] is the sub-list for field type_name
+	56,  // 84: entrepot.ecosystem.v1.HostedPackage.excerpt:type_name -> entrepot.ecosystem.v1.Excerpt
+	58,  // 85: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
+	59,  // 86: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
+	60,  // 87: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
+	55,  // 88: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
+	15,  // 89: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	16,  // 90: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
+	21,  // 91: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	54,  // 92: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
+	27,  // 93: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
+	62,  // 94: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	25,  // 95: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	27,  // 96: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	56,  // 97: entrepot.ecosystem.v1.AcceptResponse.excerpts:type_name -> entrepot.ecosystem.v1.Excerpt
+	2,   // 98: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
+	19,  // 99: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
+	49,  // 100: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
+	3,   // 101: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
+	12,  // 102: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
+	17,  // 103: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
+	35,  // 104: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
+	48,  // 105: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
+	57,  // 106: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
+	4,   // 107: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
+	13,  // 108: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
+	18,  // 109: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
+	40,  // 110: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
+	53,  // 111: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
+	61,  // 112: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
+	107, // [107:113] is the sub-list for method output_type
+	101, // [101:107] is the sub-list for method input_type
+	101, // [101:101] is the sub-list for extension type_name
+	101, // [101:101] is the sub-list for extension extendee
+	0,   // [0:101] is the sub-list for field type_name
 }
 
 func init() { file_entrepot_ecosystem_v1_ecosystem_proto_init() }
@@ -6364,7 +6455,7 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 		(*InspectRequest_Piece)(nil),
 		(*InspectRequest_Measured)(nil),
 	}
-	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[53].OneofWrappers = []any{
+	file_entrepot_ecosystem_v1_ecosystem_proto_msgTypes[54].OneofWrappers = []any{
 		(*AcceptRequest_Start)(nil),
 		(*AcceptRequest_Field)(nil),
 		(*AcceptRequest_Piece)(nil),
@@ -6377,7 +6468,7 @@ func file_entrepot_ecosystem_v1_ecosystem_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc), len(file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   69,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
