@@ -78,7 +78,7 @@ func (x registry) grants(r sdk.Request) []sdk.Grant {
 		canonical := ""
 		switch kind {
 		case "repository":
-			im, failure := x.among(r.Upstreams()).image(name, "")
+			im, failure := x.image(name, "")
 			if failure != nil {
 				continue
 			}
