@@ -29,6 +29,10 @@ type Ecosystem struct {
 	// a [Source] without a role asks; several of one role, with addresses of
 	// their own, are tried in order. Nil: nothing is asked of upstream.
 	Upstreams []Upstream
+	// Among makes it the ecosystem of a repository that has upstreams in these roles,
+	// in the order of the configuration, of which there is one at least; without it
+	// called, it is not known which. Nil: they make no difference.
+	Among func(roles []string) Ecosystem
 	// Mounts are absolute paths besides /Name, as "/v2/"; nil: none.
 	Mounts []string
 	// Routes are tried in order, of which one at least is required; the first that

@@ -310,7 +310,7 @@ func (s *server) Inspect(stream grpc.ClientStreamingServer[pb.InspectRequest, pb
 			measured = append(measured, m.Measured)
 		}
 	}
-	r, err := s.router(file.GetRepository().GetOptionsJson())
+	r, err := s.router(file.GetRepository())
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
@@ -320,7 +320,7 @@ func (s *server) Inspect(stream grpc.ClientStreamingServer[pb.InspectRequest, pb
 	members.Path, members.Size, members.Digests = file.GetName(), file.GetSize(), digestsFromWire(file.GetDigests())
 	members.Name = members.Path[strings.LastIndexByte(members.Path, '/')+1:]
 	if file.GetUnpack() && r.Package.Unpack != nil {
-		return stream.SendAndClose(unpack(r.Package, file.GetRepository(), members, measured))
+		return stream.SendAndClose(unpack(r.Package, members, measured))
 	}
 	e, failed := r.Package.Inspect(members)
 	if failed != nil {

@@ -213,7 +213,7 @@ func (s *server) Accept(stream grpc.ClientStreamingServer[pb.AcceptRequest, pb.A
 	if err != nil {
 		return err
 	}
-	r, err := s.router(start.GetRepository().GetOptionsJson())
+	r, err := s.router(start.GetRepository())
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}

@@ -20,7 +20,6 @@ type Request struct {
 
 	base     string
 	hosts    []string
-	roles    []string
 	login    bool
 	headers  map[string]string
 	captures map[string]string
@@ -33,7 +32,6 @@ func newRequest(repository *pb.Repository, r *pb.Request) Request {
 		Query:   r.GetQuery(),
 		base:    repository.GetBaseUrl(),
 		hosts:   repository.GetHosts(),
-		roles:   repository.GetUpstreams(),
 		login:   repository.GetLoginRequired(),
 		headers: r.GetHeaders(),
 	}
@@ -69,10 +67,6 @@ func (r Request) Header(name string) string { return r.headers[strings.ToLower(n
 // with a slash and has its escapes. Nothing is put between: without the slash the
 // address is wrong, and the empty path is the repository's own address.
 func (r Request) URL(path string) string { return r.base + path }
-
-// Upstreams returns the roles that upstreams are configured in; nil: it is not
-// known which.
-func (r Request) Upstreams() []string { return r.roles }
 
 // LoginRequired reports whether nothing is read from this repository without a
 // token. A protocol whose clients send theirs only where they are told to, as

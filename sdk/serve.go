@@ -152,7 +152,7 @@ func newServer[C any](open func(C) (Ecosystem, error)) (*server, error) {
 		return nil, fmt.Errorf("plugin %s: %w", nameOf(open), err)
 	}
 	s := &server{options: options}
-	s.open = func(optionsJSON string) (*router, error) {
+	s.open = func(optionsJSON string, upstreams []string) (*router, error) {
 		var c C
 		if err := decodeOptions(reflect.ValueOf(&c).Elem(), options, optionsJSON); err != nil {
 			return nil, err
@@ -161,12 +161,15 @@ func newServer[C any](open func(C) (Ecosystem, error)) (*server, error) {
 		if err != nil {
 			return nil, err
 		}
+		if e.Among != nil && len(upstreams) > 0 {
+			e = e.Among(upstreams)
+		}
 		if e.Version == "" {
 			e.Version = buildVersion()
 		}
 		return newRouter(e)
 	}
-	if s.defaults, err = s.open(""); err != nil {
+	if s.defaults, err = s.open("", nil); err != nil {
 		if strings.HasPrefix(err.Error(), "plugin ") {
 			return nil, err
 		}

@@ -22,32 +22,39 @@ import (
 type server struct {
 	pb.UnimplementedEcosystemServiceServer
 	options  []*pb.Option
-	open     func(optionsJSON string) (*router, error)
+	open     func(optionsJSON string, upstreams []string) (*router, error)
 	defaults *router
 	log      hclog.Logger // gets panics; nil: only whoever asks is told
 	debugged bool         // breakpoints are for requests, and not for what is tried
 
 	mu      sync.Mutex
-	routers map[string]*router // by options: opening is pure, so this is no state
+	routers map[string]*router // by options and upstreams: opening is pure, so this is no state
 }
 
 // maxRouters bounds what is remembered of configurations that are gone.
 const maxRouters = 256
 
-func (s *server) router(optionsJSON string) (*router, error) {
+// configured is what a router is of.
+type configured interface {
+	GetOptionsJson() string
+	GetUpstreams() []string
+}
+
+func (s *server) router(c configured) (*router, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r, ok := s.routers[optionsJSON]; ok {
+	key := strings.Join(append([]string{c.GetOptionsJson()}, c.GetUpstreams()...), "\x00")
+	if r, ok := s.routers[key]; ok {
 		return r, nil
 	}
-	r, err := s.open(optionsJSON)
+	r, err := s.open(c.GetOptionsJson(), c.GetUpstreams())
 	if err != nil {
 		return nil, err
 	}
 	if s.routers == nil || len(s.routers) >= maxRouters {
 		s.routers = map[string]*router{}
 	}
-	s.routers[optionsJSON] = r
+	s.routers[key] = r
 	return r, nil
 }
 
@@ -109,7 +116,7 @@ func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 // Configure opens the ecosystem with a repository's options, and tries what it
 // plans.
 func (s *server) Configure(_ context.Context, c *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
-	r, err := s.router(c.GetOptionsJson())
+	r, err := s.router(c)
 	if err == nil && !s.debugged {
 		err = r.probe(func(mistake string) {
 			if s.log != nil {
@@ -131,7 +138,7 @@ func (s *server) Configure(_ context.Context, c *pb.ConfigureRequest) (*pb.Confi
 // Plan routes a request, or asks About.
 func (s *server) Plan(_ context.Context, p *pb.PlanRequest) (response *pb.PlanResponse, err error) {
 	defer s.recovered(&err)
-	r, err := s.router(p.GetRepository().GetOptionsJson())
+	r, err := s.router(p.GetRepository())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
@@ -165,7 +172,7 @@ func (s *server) Render(stream grpc.BidiStreamingServer[pb.RenderRequest, pb.Ren
 	if start == nil {
 		return status.Error(codes.InvalidArgument, "a rendering begins with a start")
 	}
-	r, err := s.router(start.GetRepository().GetOptionsJson())
+	r, err := s.router(start.GetRepository())
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}

@@ -16,9 +16,6 @@ const Gzip = "gzip"
 type Unpacking struct {
 	// Members are those that [Package.Peek] chose.
 	*Members
-	// Upstreams are the roles that upstreams are configured in; nil: it is not
-	// known which.
-	Upstreams []string
 
 	measured map[string]*pb.Measured
 	asked    *pb.InspectResponse
@@ -99,8 +96,8 @@ func (e Entry) operation() *pb.Operation {
 }
 
 // unpack has a plugin say what is in a file.
-func unpack(p *Package, repository *pb.Repository, members *Members, measured []*pb.Measured) *pb.InspectResponse {
-	u := &Unpacking{Members: members, Upstreams: repository.GetUpstreams(), measured: map[string]*pb.Measured{}, asked: &pb.InspectResponse{}}
+func unpack(p *Package, members *Members, measured []*pb.Measured) *pb.InspectResponse {
+	u := &Unpacking{Members: members, measured: map[string]*pb.Measured{}, asked: &pb.InspectResponse{}}
 	for _, m := range measured {
 		u.measured[m.GetPart().GetEncoding()+" "+m.GetPart().GetName()] = m
 	}

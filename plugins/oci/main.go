@@ -10,7 +10,7 @@ import (
 func main() { sdk.Serve(open) }
 
 type options struct {
-	Default  string   `hcl:"default" default:"" help:"Upstream of names that begin with no registry's. Empty: the first one, which is taken to be Docker Hub."`
+	Default  string   `hcl:"default" default:"" help:"Upstream of names that begin with no registry's, which are the same with its name before them. Empty: docker.io, or where there is none the first one, which is taken to be Docker Hub and goes by both names."`
 	Prefixes []string `hcl:"prefixes" default:"[]" help:"Names of upstreams that a name may begin with although they have no dot, as [\"internal\"] for /v2/internal/app."`
 	Sparse   bool     `hcl:"sparse" default:"false" help:"Takes image indexes of which not all manifests, and manifests of which not all blobs, were pushed."`
 	Auto     bool     `hcl:"auto_tags" default:"false" help:"Adds the tags latest and prerelease to repositories of ours that lack them: the newest version of their tags, without or with pre-releases."`
@@ -31,13 +31,25 @@ func (x registry) among(upstreams []string) registry {
 	return x
 }
 
+// prefixes are what may stand before names of the default registry.
+func (x registry) prefixes() string {
+	all := x.defaultName() + "/"
+	if first := x.first(); first != "" {
+		all += " " + first + "/"
+	}
+	return all
+}
+
 func open(o options) (sdk.Ecosystem, error) {
 	for _, p := range o.Prefixes {
 		if !component.MatchString(p) {
 			return sdk.Ecosystem{}, sdk.OptionError{Option: "prefixes", Message: "write the first part of a repository's name, as \"internal\""}
 		}
 	}
-	x := registry{options: o}
+	return registry{options: o}.ecosystem(), nil
+}
+
+func (x registry) ecosystem() sdk.Ecosystem {
 	return sdk.Ecosystem{
 		Name:         "oci",
 		Title:        "OCI",
@@ -46,9 +58,10 @@ func open(o options) (sdk.Ecosystem, error) {
 		PURLRegistry: true,
 		Mounts:       []string{"/v2/"},
 		Upstreams:    []sdk.Upstream{{Role: hub, URL: "https://registry-1.docker.io", Below: "/v2"}, {Role: "*", Below: "/v2"}},
+		Among:        func(roles []string) sdk.Ecosystem { return x.among(roles).ecosystem() },
 		Vary:         []string{"Content-Type", "Content-Range"},
 		Learns:       []string{"Docker-Content-Digest"},
-		Names:        names.Rules{Prefix: x.defaultName() + "/", Home: x.library()},
+		Names:        names.Rules{Prefix: x.prefixes(), Home: x.library()},
 		Routes: []sdk.Route{
 			{Match: "GET /", Plan: planPing},
 			{Match: "GET /_token", Plan: x.planToken},
@@ -98,7 +111,7 @@ func open(o options) (sdk.Ecosystem, error) {
 			{Client: "docker, to publish", Text: "echo $TOKEN | docker login -u me --password-stdin {host}\ndocker push {host}/acme/app:1.0\ncrane delete {host}/acme/app:1.0    # the tag; with @sha256:… what it stands for"},
 			{Client: "helm, to publish a chart", Text: "helm push app-1.0.0.tgz oci://{host}/acme/charts"},
 		},
-	}, nil
+	}
 }
 
 // inspect refuses: what is pushed is not looked into, and single files are no

@@ -40,7 +40,7 @@ type image struct {
 // at finds the repository that a request is about.
 func (x registry) at(plan func(image, sdk.Request) sdk.Plan) func(sdk.Request) sdk.Plan {
 	return func(r sdk.Request) sdk.Plan {
-		im, err := x.among(r.Upstreams()).image(r.Get("name"), namespaceOf(r))
+		im, err := x.image(r.Get("name"), namespaceOf(r))
 		if err != nil {
 			return *err
 		}
@@ -114,11 +114,15 @@ func (x registry) image(name, namespace string) (image, *sdk.Failure) {
 }
 
 // registryCalled is the registry that clients may call otherwise: by capital letters,
-// with the port that it has without one, or the hub by the names of its servers.
+// with the port that it has without one, the hub by the names of its servers, or the
+// default by that of the upstream which is taken for it.
 func (x registry) registryCalled(name string) string {
 	name = strings.ToLower(name)
 	if host, ok := strings.CutSuffix(name, ":443"); ok && x.names(host) && x.upstreams != nil && !slices.Contains(x.upstreams, name) && name != x.defaultName() {
 		name = host
+	}
+	if name != "" && name == x.first() {
+		return x.defaultName()
 	}
 	if name != x.defaultName() && (name == "index."+hub || name == "registry-1."+hub) {
 		return hub
@@ -141,6 +145,18 @@ func (x registry) library() string {
 
 // defaultName is the registry of names that begin with none.
 func (x registry) defaultName() string { return cmp.Or(x.Default, hub) }
+
+// first is the upstream that is taken for the default registry and has another name,
+// which names may begin with; empty: there is none.
+func (x registry) first() string {
+	if x.Default != "" || len(x.upstreams) == 0 || slices.Contains(x.upstreams, hub) {
+		return ""
+	}
+	if first := strings.ToLower(x.upstreams[0]); x.names(first) {
+		return first
+	}
+	return ""
+}
 
 func invalidName(name string) *sdk.Failure {
 	return &sdk.Failure{Kind: sdk.KindNotFound, Code: "NAME_INVALID", Message: fmt.Sprintf("%q is no name of a repository", name)}

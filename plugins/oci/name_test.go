@@ -48,7 +48,18 @@ func TestImage(t *testing.T) {
 		{about: "another default in full", name: "quay.example.com/tide", options: options{Default: quays}, want: "tide", role: quays, remotes: []string{"tide"}},
 		{about: "Docker Hub beside another default", name: "docker.io/library/tide", options: options{Default: quays}, want: "docker.io/tide", role: hub, remotes: []string{"library/tide", "tide"}},
 
+		{about: "an official image of the first upstream in full", name: "sea.example.com/library/tide", upstreams: []string{"sea.example.com", quays}, want: "tide", role: hubs, remotes: []string{"library/tide", "tide"}},
+		{about: "of the first upstream beside it", name: "acme/tide", ns: "Sea.example.com:443", upstreams: []string{"sea.example.com", quays}, want: "acme/tide", role: hubs, remotes: []string{"acme/tide"}},
+		{about: "of the first upstream that has a port", name: "sea.example.com:5000/acme/tide", upstreams: []string{"sea.example.com:5000"}, want: "acme/tide", role: hubs, remotes: []string{"acme/tide"}},
+		{about: "of the first upstream that is a prefix", name: "internal/tide", options: options{Prefixes: []string{"internal"}}, upstreams: []string{"internal"}, want: "tide", role: hubs, remotes: []string{"library/tide", "tide"}},
+		{about: "of the first upstream that is none", name: "internal/tide", upstreams: []string{"internal"}, want: "internal/tide", role: hubs, remotes: []string{"internal/tide"}},
+		{about: "of the second upstream", name: quays + "/acme/tide", upstreams: []string{"sea.example.com", quays}, want: quays + "/acme/tide", role: quays, remotes: []string{"acme/tide"}},
+		{about: "of the first upstream before Docker Hub", name: "sea.example.com/acme/tide", upstreams: []string{"sea.example.com", "docker.io"}, want: "sea.example.com/acme/tide", role: "sea.example.com", remotes: []string{"acme/tide"}},
+		{about: "of the first upstream beside another default", name: "sea.example.com/acme/tide", options: options{Default: "docker.io"}, upstreams: []string{"sea.example.com"}, want: "sea.example.com/acme/tide", role: "sea.example.com", remotes: []string{"acme/tide"}},
+
 		{about: "nothing", name: ""},
+		{about: "an empty registry", name: "/tide"},
+		{about: "the first upstream of the first upstream", name: "sea.example.com/sea.example.com/tide", upstreams: []string{"sea.example.com"}},
 		{about: "upper case", name: "Acme/tide"},
 		{about: "three underscores", name: "a___b"},
 		{about: "an empty part", name: "acme//tide"},
@@ -91,13 +102,16 @@ func FuzzImage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name, ns string) {
 		for _, o := range []options{{}, {Default: "quay.example.com"}, {Prefixes: []string{"internal"}}} {
-			im, failure := registry{options: o}.image(name, ns)
-			if failure != nil {
-				continue
-			}
-			again, failure := registry{options: o}.image(im.name, "")
-			if failure != nil || again.name != im.name || again.role != im.role || !slices.Equal(again.remotes, im.remotes) {
-				t.Errorf("%q of %q is %+v, but its canonical name is %+v, %v", name, ns, im, again, failure)
+			for _, upstreams := range [][]string{nil, {"quay.example.com"}, {"internal", "docker.io"}} {
+				x := registry{options: o}.among(upstreams)
+				im, failure := x.image(name, ns)
+				if failure != nil {
+					continue
+				}
+				again, failure := x.image(im.name, "")
+				if failure != nil || again.name != im.name || again.role != im.role || !slices.Equal(again.remotes, im.remotes) {
+					t.Errorf("%q of %q beside %v is %+v, but its canonical name is %+v, %v", name, ns, upstreams, im, again, failure)
+				}
 			}
 		}
 	})

@@ -37,7 +37,7 @@ func (x registry) planUpload(im image, r sdk.Request) sdk.Plan {
 		}
 		u.Mount.Digest = d
 		if from := r.Param("from"); from != "" {
-			of, failure := x.among(r.Upstreams()).image(strings.TrimPrefix(from, below(r.URL("/"))), "")
+			of, failure := x.image(strings.TrimPrefix(from, below(r.URL("/"))), "")
 			if failure != nil {
 				u.Mount = sdk.Mount{} // nothing can be there: it is sent instead
 				return u

@@ -84,7 +84,7 @@ func (x registry) grants(r sdk.Request) []sdk.Grant {
 				called = append(called, inside)
 			}
 			for _, name := range called {
-				if im, failure := x.among(r.Upstreams()).image(name, ""); failure == nil {
+				if im, failure := x.image(name, ""); failure == nil {
 					canonical = append(canonical, im.name)
 				}
 			}

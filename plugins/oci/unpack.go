@@ -15,7 +15,6 @@ import (
 // unpack serves the images of an archive as "docker save" writes it, or of an
 // OCI image layout in a tar (image specification, "Image Layout").
 func (x registry) unpack(u *sdk.Unpacking) error {
-	x = x.among(u.Upstreams)
 	if index, ok := u.First("index.json"); ok {
 		return x.unpackLayout(u, index)
 	}

@@ -21,6 +21,7 @@ func TestNamesOfArchives(t *testing.T) {
 		{"a server's of the default registry", "index.docker.io/library/tide:1.0", "x.tar", []string{"docker.io"}, "tide", "1.0"},
 		{"an upstream's", quay + "/acme/tide:1.0", "x.tar", []string{"docker.io", quay}, quay + "/acme/tide", "1.0"},
 		{"an upstream's with its port", quay + ":443/acme/tide:1.0", "x.tar", []string{"docker.io", quay}, quay + "/acme/tide", "1.0"},
+		{"the first upstream's", quay + "/acme/tide:1.0", "x.tar", []string{quay}, "acme/tide", "1.0"},
 		{"of no upstream", quay + "/acme/tide:1.0", "x.tar", []string{"docker.io"}, "acme/tide", "1.0"},
 		{"of nobody knows which", quay + "/acme/tide:1.0", "x.tar", nil, "acme/tide", "1.0"},
 		{"where it was pulled from", "localhost:5000/acme/tide:1.0", "x.tar", []string{"docker.io", quay}, "acme/tide", "1.0"},

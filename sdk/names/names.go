@@ -29,8 +29,8 @@ type Rules struct {
 	Loose string
 	// Prefix may stand before a name without making it another, as the host of
 	// the default registry with its slash does, in lower case where IgnoreCase is
-	// set; empty: nothing may. A pattern with it fits no name that begins with
-	// another host.
+	// set; a space is between several; empty: nothing may. A pattern with it fits no
+	// name that begins with another host.
 	Prefix string
 	// Home is a folder whose last part may be left out of what lies in it and in
 	// no folder below, as library/ of an image's name, or example.com/library/. It
@@ -54,15 +54,23 @@ func (r Rules) Fold(name string) string {
 	if r.IgnoreCase {
 		name = strings.ToLower(name)
 	}
-	if r.Prefix != "" {
-		name = strings.TrimPrefix(name, r.Prefix)
-	}
+	name, _ = r.bare(name)
 	// What a pattern with wildcards means below it is left to Match: they may also
 	// stand for folders.
 	if short, ok := r.home(name); ok && !strings.ContainsAny(short, "/*?") {
 		name = r.above() + short
 	}
 	return join(name, r.Alike, r.Runs)
+}
+
+// bare is a name without Prefix, and whether it had one.
+func (r Rules) bare(name string) (string, bool) {
+	for prefix := range strings.FieldsSeq(r.Prefix) {
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			return rest, true
+		}
+	}
+	return name, false
 }
 
 // home is what is left of a name below Home.
@@ -135,7 +143,8 @@ func (r Rules) prefixed(pattern string) bool {
 	if r.IgnoreCase {
 		pattern = strings.ToLower(pattern)
 	}
-	return r.Prefix != "" && strings.HasPrefix(pattern, r.Prefix)
+	_, ok := r.bare(pattern)
+	return ok
 }
 
 // elsewhere reports whether a name begins with a host, as references of images

@@ -8,6 +8,7 @@ var (
 	rust   = Rules{IgnoreCase: true, Alike: "-_"}
 	java   = Rules{Alike: "/:", Loose: "/."}
 	images = Rules{Prefix: "registry.example.com/", Home: "library/"}
+	two    = Rules{Prefix: "registry.example.com/ sea.example.com/", Home: "library/"}
 	others = Rules{Prefix: "quay.example.com/", Home: "registry.example.com/library/"}
 )
 
@@ -27,6 +28,9 @@ func TestFold(t *testing.T) {
 		{java, "Com.acme..lamp", "Com.acme..lamp"},
 		{images, "registry.example.com/acme/lamp", "acme/lamp"},
 		{images, "acme/registry.example.com/", "acme/registry.example.com/"},
+		{two, "registry.example.com/acme/lamp", "acme/lamp"},
+		{two, "sea.example.com/library/lamp", "lamp"},
+		{two, "quay.example.com/library/lamp", "quay.example.com/library/lamp"},
 		{images, "library/lamp", "lamp"},
 		{images, "registry.example.com/library/lamp", "lamp"},
 		{images, "library/acme/lamp", "library/acme/lamp"},

@@ -108,7 +108,7 @@ func (h *host) configure() error {
 	}
 	var c *pb.ConfigureResponse
 	err = h.patiently(func(ctx context.Context) (err error) {
-		c, err = h.client.Configure(ctx, h.repository.GetName(), h.script.options)
+		c, err = h.client.Configure(ctx, h.repository.GetName(), h.script.options, nil)
 		return err
 	})
 	if err != nil {

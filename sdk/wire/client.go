@@ -37,9 +37,10 @@ func (c *Client) Describe(ctx context.Context, hostVersion string) (*pb.Describe
 	return r, explain(err)
 }
 
-// Configure checks a repository's options.
-func (c *Client) Configure(ctx context.Context, repository, optionsJSON string) (*pb.ConfigureResponse, error) {
-	r, err := c.service.Configure(ctx, &pb.ConfigureRequest{Repository: repository, OptionsJson: optionsJSON})
+// Configure checks a repository's options beside upstreams of roles; nil: it is not
+// known which.
+func (c *Client) Configure(ctx context.Context, repository, optionsJSON string, upstreams []string) (*pb.ConfigureResponse, error) {
+	r, err := c.service.Configure(ctx, &pb.ConfigureRequest{Repository: repository, OptionsJson: optionsJSON, Upstreams: upstreams})
 	return r, explain(err)
 }
 

@@ -33,7 +33,7 @@ func (d *Daemon) checker(c *config.Config, name string) func(*wire.Client, *pb.D
 				return Diagnostics{diags}
 			}
 			ctx, cancel := context.WithTimeout(d.ctx, 5*time.Second)
-			resp, err := client.Configure(ctx, r.Name, options)
+			resp, err := client.Configure(ctx, r.Name, options, upstream.Roles(r.Upstreams, fromEnvironment(describe.GetUpstreams())))
 			cancel()
 			if err != nil {
 				return err
@@ -70,7 +70,7 @@ func (d *Daemon) build(c *config.Config, all map[string]*plugins.Plugin) (*serve
 		defaults, urgent, rules := describe.GetUpstreams(), describe.GetUrgent(), describe.GetNames()
 		var watch []string
 		if p.Running() || p.Idle() {
-			resp, err := p.Configure(d.ctx, r.Name, options)
+			resp, err := p.Configure(d.ctx, r.Name, options, upstream.Roles(r.Upstreams, fromEnvironment(defaults)))
 			if err != nil {
 				diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Plugin does not answer", Detail: err.Error(), Subject: &r.Range})
 				continue

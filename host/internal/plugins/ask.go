@@ -65,12 +65,12 @@ func (p *Plugin) Plan(ctx context.Context, r *pb.PlanRequest) (plan *pb.PlanResp
 	return plan, err
 }
 
-// Configure asks whether a repository's options make sense.
-func (p *Plugin) Configure(ctx context.Context, repository, options string) (r *pb.ConfigureResponse, err error) {
+// Configure asks whether a repository's options make sense beside upstreams of roles.
+func (p *Plugin) Configure(ctx context.Context, repository, options string, upstreams []string) (r *pb.ConfigureResponse, err error) {
 	ctx, cancel := context.WithTimeout(ctx, planTime)
 	defer cancel()
 	err = p.ask(ctx, func(c *wire.Client) error {
-		r, err = c.Configure(ctx, repository, options)
+		r, err = c.Configure(ctx, repository, options, upstreams)
 		return err
 	})
 	return r, err

@@ -157,6 +157,40 @@ type Options struct {
 	Observe Observer
 }
 
+// roleOf is the role of an upstream: the one that it says, or its name where a
+// plugin's defaults have such a role, or else the first of those.
+func roleOf(u *config.Upstream, defaults []*pb.Upstream) string {
+	switch {
+	case u.Role != "":
+		return u.Role
+	case len(defaults) == 0:
+		return "main"
+	case slices.ContainsFunc(defaults, func(d *pb.Upstream) bool { return d.GetRole() == u.Name || d.GetRole() == "*" }):
+		return u.Name
+	}
+	return defaults[0].GetRole()
+}
+
+// Roles are those of upstreams that are configured, in order, or of a plugin's
+// defaults where none is.
+func Roles(configured []*config.Upstream, defaults []*pb.Upstream) []string {
+	var roles []string
+	add := func(role string) {
+		if !slices.Contains(roles, role) {
+			roles = append(roles, role)
+		}
+	}
+	for _, u := range configured {
+		add(roleOf(u, defaults))
+	}
+	for _, d := range defaults {
+		if len(configured) == 0 && d.GetUrl() != "" {
+			add(d.GetRole())
+		}
+	}
+	return roles
+}
+
 // New makes a set. It connects to nothing.
 func New(o Options) (*Set, error) {
 	s := &Set{main: "main", observe: o.Observe}
@@ -170,12 +204,9 @@ func New(o Options) (*Set, error) {
 		}
 		told(base, took, status, err)
 	}
-	roles := map[string]bool{}
-	for i, d := range o.Defaults {
-		if i == 0 {
-			s.main = d.GetRole()
-		}
-		roles[d.GetRole()] = true
+	s.roles = Roles(o.Upstreams, o.Defaults)
+	if len(o.Defaults) > 0 {
+		s.main = o.Defaults[0].GetRole()
 	}
 	configured := o.Upstreams
 	if len(configured) == 0 {
@@ -196,19 +227,10 @@ func New(o Options) (*Set, error) {
 	}
 	guard := newGuard(o.Allow)
 	for _, u := range configured {
-		role := u.Role
-		if role == "" {
-			role = s.main
-			if roles[u.Name] || roles["*"] {
-				role = u.Name
-			}
-		}
+		role := roleOf(u, o.Defaults)
 		client, err := newClient(s, guard, u, o.UserAgent)
 		if err != nil {
 			return nil, fmt.Errorf("upstream %q: %w", u.Name, err)
-		}
-		if !slices.Contains(s.roles, role) {
-			s.roles = append(s.roles, role)
 		}
 		s.registries = append(s.registries, &registry{
 			name:     u.Name,

@@ -568,7 +568,8 @@ type NameRules struct {
 	Alike string `protobuf:"bytes,2,opt,name=alike,proto3" json:"alike,omitempty"`
 	// Whether several of them in a row are the same as one.
 	Runs bool `protobuf:"varint,3,opt,name=runs,proto3" json:"runs,omitempty"`
-	// What may stand before a name without making it another.
+	// What may stand before a name without making it another; a space is between
+	// several.
 	Prefix string `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	// A folder whose last part may be left out of what lies in it and in no folder
 	// below, as "library/".
@@ -1130,7 +1131,9 @@ type ConfigureRequest struct {
 	// Name of the repository.
 	Repository string `protobuf:"bytes,1,opt,name=repository,proto3" json:"repository,omitempty"`
 	// Options as a JSON object that satisfies the schema.
-	OptionsJson   string `protobuf:"bytes,2,opt,name=options_json,json=optionsJson,proto3" json:"options_json,omitempty"`
+	OptionsJson string `protobuf:"bytes,2,opt,name=options_json,json=optionsJson,proto3" json:"options_json,omitempty"`
+	// Roles that upstreams are configured in; empty: it is not known which.
+	Upstreams     []string `protobuf:"bytes,3,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1177,6 +1180,13 @@ func (x *ConfigureRequest) GetOptionsJson() string {
 		return x.OptionsJson
 	}
 	return ""
+}
+
+func (x *ConfigureRequest) GetUpstreams() []string {
+	if x != nil {
+		return x.Upstreams
+	}
+	return nil
 }
 
 // ConfigureResponse says whether the options make sense.
@@ -5800,12 +5810,13 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05about\x18\x02 \x01(\bR\x05about\x12\x12\n" +
 	"\x04peek\x18\x03 \x03(\tR\x04peek\x12\x16\n" +
 	"\x06unpack\x18\x04 \x01(\bR\x06unpack\x12\x16\n" +
-	"\x06packed\x18\x05 \x01(\bR\x06packed\"U\n" +
+	"\x06packed\x18\x05 \x01(\bR\x06packed\"s\n" +
 	"\x10ConfigureRequest\x12\x1e\n" +
 	"\n" +
 	"repository\x18\x01 \x01(\tR\n" +
 	"repository\x12!\n" +
-	"\foptions_json\x18\x02 \x01(\tR\voptionsJson\"\xfd\x01\n" +
+	"\foptions_json\x18\x02 \x01(\tR\voptionsJson\x12\x1c\n" +
+	"\tupstreams\x18\x03 \x03(\tR\tupstreams\"\xfd\x01\n" +
 	"\x11ConfigureResponse\x12C\n" +
 	"\vdiagnostics\x18\x01 \x03(\v2!.entrepot.ecosystem.v1.DiagnosticR\vdiagnostics\x12=\n" +
 	"\tupstreams\x18\x02 \x03(\v2\x1f.entrepot.ecosystem.v1.UpstreamR\tupstreams\x12\x16\n" +
