@@ -12,7 +12,9 @@ import (
 func TestExcerptsAreAskedFor(t *testing.T) {
 	t.Parallel()
 	entry := func(path string) *pb.Entry { return &pb.Entry{Version: &pb.Version{Name: "boat"}, Path: path} }
-	look := func(p *Publication) *HostedPackage { return p.Excerpt("boat", []string{"/1", "/3"}, []string{"new", "none"}) }
+	look := func(p *Publication) *HostedPackage {
+		return p.Excerpt("boat", []string{"/1", "/3"}, []string{"new", "none"})
+	}
 	begun := func() *Publication { return &Publication{packages: map[string]*HostedPackage{}} }
 	first := begun()
 	if got := look(first); got.Name != "boat" || got.Revision != 0 || len(first.missing) != 1 || len(first.wanted) != 1 {

@@ -134,6 +134,9 @@ type Document struct {
 	// NamesOnly says that of those Render needs only the names: their Files, Tags
 	// and Extra are empty.
 	NamesOnly bool
+	// TagsOnly are the Tags that Render gets of the package of ours called Name, and
+	// none of its Files; nil: it gets all of it.
+	TagsOnly []string
 	// MountedBelow has the packages of repositories of this plugin that are mounted
 	// below this one be among those of Hosted, by their names with the rest of the
 	// path before them. Of them Render gets only the names.
@@ -342,6 +345,9 @@ func (d Document) response(r Request) *pb.PlanResponse {
 	}
 	if d.Name != "" {
 		out.Names = []string{d.Name}
+	}
+	if d.TagsOnly != nil {
+		out.Excerpts = []*pb.Excerpt{{Name: d.Name, Tags: d.TagsOnly}}
 	}
 	return &pb.PlanResponse{Plan: &pb.PlanResponse_Document{Document: out}}
 }

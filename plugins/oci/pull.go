@@ -75,6 +75,9 @@ func (x registry) tagged(im image, tag string) sdk.Document {
 		Header:   im.header(),
 		Render:   func(in *sdk.Input) error { return x.resolve(in, im, tag, from) },
 	}
+	if !x.Auto { // which depends on all
+		d.TagsOnly = []string{tag}
+	}
 	if !tellsOfDigest(tag) {
 		d.History, d.Listing, d.Listed = true, im.tagsPath(), tag
 	}

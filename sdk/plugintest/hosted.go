@@ -82,6 +82,11 @@ func (h *host) hosted(d *pb.Document) []*pb.HostedPackage {
 	for _, name := range sortedKeys(h.catalogue.packages) {
 		p := h.catalogue.packages[name]
 		if len(p.GetEntries()) > 0 && (slices.Contains(d.GetNames(), name) || d.GetHosted() != "" && cooldown.Match(d.GetHosted(), name)) {
+			for _, asked := range d.GetExcerpts() {
+				if asked.GetName() == name {
+					p = excerpt(p, asked)
+				}
+			}
 			out = append(out, p)
 		}
 	}

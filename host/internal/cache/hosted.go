@@ -152,6 +152,10 @@ func (c *Cache) hostedPackages(repo *Repository, d *pb.Document) ([]*pb.HostedPa
 		case d.GetNamesOnly() && !slices.Contains(d.GetNames(), name):
 			out = append(out, &pb.HostedPackage{Name: name, Revision: p.Revision})
 		default:
+			if i := slices.IndexFunc(d.GetExcerpts(), func(x *pb.Excerpt) bool { return x.GetName() == name }); i >= 0 {
+				out = append(out, p.Excerpt(d.GetExcerpts()[i]))
+				continue
+			}
 			out = append(out, p.Wire())
 		}
 	}

@@ -57,6 +57,37 @@ func TestHostedKey(t *testing.T) {
 	}
 }
 
+// TestRenderingsGetWhatTheyNeed has one that looks at a tag alone, whatever else the
+// package has.
+func TestRenderingsGetWhatTheyNeed(t *testing.T) {
+	t.Parallel()
+	c, repo := newCache(t), newRepository()
+	repo.Hosted = &config.Hosted{Any: true}
+	operations := []*pb.Operation{{Kind: pb.Operation_KIND_STORE, Version: &pb.Version{Name: "boat", Version: "1"}, File: -1}}
+	for _, tag := range []string{"new", "old"} {
+		operations = append(operations, &pb.Operation{Kind: pb.Operation_KIND_TAG, Version: &pb.Version{Name: "boat", Version: "1"}, Value: tag})
+	}
+	if err := c.catalog.Apply(catalog.Change{Repository: repo.Name, Now: time.Now(), Blind: true, Operations: operations}); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		excerpts    []*pb.Excerpt
+		tags, files int
+	}{
+		{nil, 2, 1},
+		{[]*pb.Excerpt{{Name: "boat", Tags: []string{"new", "none"}}}, 1, 0},
+		{[]*pb.Excerpt{{Name: "other"}}, 2, 1},
+	} {
+		got, err := c.hostedPackages(repo, &pb.Document{Names: []string{"boat"}, Excerpts: test.excerpts})
+		if err != nil || len(got) != 1 {
+			t.Fatal(got, err)
+		}
+		if p := got[0]; len(p.GetTags()) != test.tags || len(p.GetEntries()) != test.files || p.GetRevision() == 0 {
+			t.Errorf("with the excerpts %v it gets %v", test.excerpts, p)
+		}
+	}
+}
+
 // TestFilesOfAVersionComeFromOnePublisher says of which versions upstream's files
 // are not served, once a version is published here: however the request, what is
 // kept or the facts name it.

@@ -2304,7 +2304,10 @@ type Document struct {
 	// Whether the hosted packages of repositories of the plugin that are mounted below
 	// this one are among those of the pattern, by their names with the rest of the
 	// path before them.
-	MountedBelow  bool `protobuf:"varint,18,opt,name=mounted_below,json=mountedBelow,proto3" json:"mounted_below,omitempty"`
+	MountedBelow bool `protobuf:"varint,18,opt,name=mounted_below,json=mountedBelow,proto3" json:"mounted_below,omitempty"`
+	// What its rendering gets of hosted packages of its names of which it needs some
+	// only.
+	Excerpts      []*Excerpt `protobuf:"bytes,19,rep,name=excerpts,proto3" json:"excerpts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2463,6 +2466,13 @@ func (x *Document) GetMountedBelow() bool {
 		return x.MountedBelow
 	}
 	return false
+}
+
+func (x *Document) GetExcerpts() []*Excerpt {
+	if x != nil {
+		return x.Excerpts
+	}
+	return nil
 }
 
 // Reply answers with what stands here.
@@ -5899,7 +5909,7 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"=\n" +
 	"\x04Head\x12!\n" +
 	"\fcontent_type\x18\x01 \x01(\tR\vcontentType\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size\"\xea\x04\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\xa6\x05\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\tR\x06output\x12\x14\n" +
@@ -5920,7 +5930,8 @@ const file_entrepot_ecosystem_v1_ecosystem_proto_rawDesc = "" +
 	"\x06beside\x18\x0f \x01(\bR\x06beside\x12\x1b\n" +
 	"\tlooked_up\x18\x10 \x01(\bR\blookedUp\x12\x1c\n" +
 	"\tcanonical\x18\x11 \x01(\tR\tcanonical\x12#\n" +
-	"\rmounted_below\x18\x12 \x01(\bR\fmountedBelow\x1a:\n" +
+	"\rmounted_below\x18\x12 \x01(\bR\fmountedBelow\x12:\n" +
+	"\bexcerpts\x18\x13 \x03(\v2\x1e.entrepot.ecosystem.v1.ExcerptR\bexcerpts\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x01\n" +
@@ -6340,92 +6351,93 @@ var file_entrepot_ecosystem_v1_ecosystem_proto_depIdxs = []int32{
 	23,  // 29: entrepot.ecosystem.v1.Artifact.head:type_name -> entrepot.ecosystem.v1.Head
 	20,  // 30: entrepot.ecosystem.v1.Document.sources:type_name -> entrepot.ecosystem.v1.Source
 	68,  // 31: entrepot.ecosystem.v1.Document.headers:type_name -> entrepot.ecosystem.v1.Document.HeadersEntry
-	69,  // 32: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
-	20,  // 33: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
-	0,   // 34: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
-	1,   // 35: entrepot.ecosystem.v1.Upload.step:type_name -> entrepot.ecosystem.v1.Step
-	29,  // 36: entrepot.ecosystem.v1.Upload.mount:type_name -> entrepot.ecosystem.v1.Mount
-	25,  // 37: entrepot.ecosystem.v1.Upload.reply:type_name -> entrepot.ecosystem.v1.Reply
-	27,  // 38: entrepot.ecosystem.v1.Upload.missing:type_name -> entrepot.ecosystem.v1.Failure
-	21,  // 39: entrepot.ecosystem.v1.Mount.digest:type_name -> entrepot.ecosystem.v1.Digest
-	25,  // 40: entrepot.ecosystem.v1.Identity.reply:type_name -> entrepot.ecosystem.v1.Reply
-	25,  // 41: entrepot.ecosystem.v1.Identity.nobody:type_name -> entrepot.ecosystem.v1.Reply
-	31,  // 42: entrepot.ecosystem.v1.Identity.grants:type_name -> entrepot.ecosystem.v1.Grant
-	33,  // 43: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
-	19,  // 44: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
-	34,  // 45: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
-	36,  // 46: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
-	39,  // 47: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
-	38,  // 48: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
-	55,  // 49: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
-	15,  // 50: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	32,  // 51: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
-	37,  // 52: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
-	44,  // 53: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
-	20,  // 54: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
-	70,  // 55: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
-	41,  // 56: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
-	42,  // 57: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
-	43,  // 58: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
-	45,  // 59: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
-	20,  // 60: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
-	71,  // 61: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
-	44,  // 62: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
-	21,  // 63: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
-	27,  // 64: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
-	18,  // 65: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
-	47,  // 66: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
-	46,  // 67: entrepot.ecosystem.v1.RenderDone.logs:type_name -> entrepot.ecosystem.v1.LogHead
-	51,  // 68: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
-	52,  // 69: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
-	50,  // 70: entrepot.ecosystem.v1.InspectRequest.measured:type_name -> entrepot.ecosystem.v1.Measured
-	49,  // 71: entrepot.ecosystem.v1.Measured.part:type_name -> entrepot.ecosystem.v1.Part
-	21,  // 72: entrepot.ecosystem.v1.Measured.digests:type_name -> entrepot.ecosystem.v1.Digest
-	21,  // 73: entrepot.ecosystem.v1.Measured.content:type_name -> entrepot.ecosystem.v1.Digest
-	15,  // 74: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
-	21,  // 75: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	54,  // 76: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
-	27,  // 77: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	62,  // 78: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	49,  // 79: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
-	19,  // 80: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
-	21,  // 81: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
-	72,  // 82: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
-	54,  // 83: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
-	56,  // 84: entrepot.ecosystem.v1.HostedPackage.excerpt:type_name -> entrepot.ecosystem.v1.Excerpt
-	58,  // 85: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
-	59,  // 86: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
-	60,  // 87: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
-	55,  // 88: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
-	15,  // 89: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
-	16,  // 90: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
-	21,  // 91: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
-	54,  // 92: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
-	27,  // 93: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
-	62,  // 94: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
-	25,  // 95: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
-	27,  // 96: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
-	56,  // 97: entrepot.ecosystem.v1.AcceptResponse.excerpts:type_name -> entrepot.ecosystem.v1.Excerpt
-	2,   // 98: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
-	19,  // 99: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
-	49,  // 100: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
-	3,   // 101: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
-	12,  // 102: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
-	17,  // 103: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
-	35,  // 104: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
-	48,  // 105: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
-	57,  // 106: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
-	4,   // 107: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
-	13,  // 108: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
-	18,  // 109: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
-	40,  // 110: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
-	53,  // 111: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
-	61,  // 112: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
-	107, // [107:113] is the sub-list for method output_type
-	101, // [101:107] is the sub-list for method input_type
-	101, // [101:101] is the sub-list for extension type_name
-	101, // [101:101] is the sub-list for extension extendee
-	0,   // [0:101] is the sub-list for field type_name
+	56,  // 32: entrepot.ecosystem.v1.Document.excerpts:type_name -> entrepot.ecosystem.v1.Excerpt
+	69,  // 33: entrepot.ecosystem.v1.Reply.headers:type_name -> entrepot.ecosystem.v1.Reply.HeadersEntry
+	20,  // 34: entrepot.ecosystem.v1.Relay.source:type_name -> entrepot.ecosystem.v1.Source
+	0,   // 35: entrepot.ecosystem.v1.Failure.kind:type_name -> entrepot.ecosystem.v1.ErrorKind
+	1,   // 36: entrepot.ecosystem.v1.Upload.step:type_name -> entrepot.ecosystem.v1.Step
+	29,  // 37: entrepot.ecosystem.v1.Upload.mount:type_name -> entrepot.ecosystem.v1.Mount
+	25,  // 38: entrepot.ecosystem.v1.Upload.reply:type_name -> entrepot.ecosystem.v1.Reply
+	27,  // 39: entrepot.ecosystem.v1.Upload.missing:type_name -> entrepot.ecosystem.v1.Failure
+	21,  // 40: entrepot.ecosystem.v1.Mount.digest:type_name -> entrepot.ecosystem.v1.Digest
+	25,  // 41: entrepot.ecosystem.v1.Identity.reply:type_name -> entrepot.ecosystem.v1.Reply
+	25,  // 42: entrepot.ecosystem.v1.Identity.nobody:type_name -> entrepot.ecosystem.v1.Reply
+	31,  // 43: entrepot.ecosystem.v1.Identity.grants:type_name -> entrepot.ecosystem.v1.Grant
+	33,  // 44: entrepot.ecosystem.v1.Policy.rules:type_name -> entrepot.ecosystem.v1.CooldownRule
+	19,  // 45: entrepot.ecosystem.v1.Policy.exempt:type_name -> entrepot.ecosystem.v1.Version
+	34,  // 46: entrepot.ecosystem.v1.Policy.floors:type_name -> entrepot.ecosystem.v1.Floor
+	36,  // 47: entrepot.ecosystem.v1.RenderRequest.start:type_name -> entrepot.ecosystem.v1.RenderStart
+	39,  // 48: entrepot.ecosystem.v1.RenderRequest.document:type_name -> entrepot.ecosystem.v1.DocumentHeader
+	38,  // 49: entrepot.ecosystem.v1.RenderRequest.run:type_name -> entrepot.ecosystem.v1.RenderRun
+	55,  // 50: entrepot.ecosystem.v1.RenderRequest.hosted:type_name -> entrepot.ecosystem.v1.HostedPackage
+	15,  // 51: entrepot.ecosystem.v1.RenderStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	32,  // 52: entrepot.ecosystem.v1.RenderStart.policy:type_name -> entrepot.ecosystem.v1.Policy
+	37,  // 53: entrepot.ecosystem.v1.RenderStart.known:type_name -> entrepot.ecosystem.v1.Known
+	44,  // 54: entrepot.ecosystem.v1.Known.fact:type_name -> entrepot.ecosystem.v1.Fact
+	20,  // 55: entrepot.ecosystem.v1.DocumentHeader.source:type_name -> entrepot.ecosystem.v1.Source
+	70,  // 56: entrepot.ecosystem.v1.DocumentHeader.headers:type_name -> entrepot.ecosystem.v1.DocumentHeader.HeadersEntry
+	41,  // 57: entrepot.ecosystem.v1.RenderResponse.needed:type_name -> entrepot.ecosystem.v1.Needed
+	42,  // 58: entrepot.ecosystem.v1.RenderResponse.output:type_name -> entrepot.ecosystem.v1.OutputHeader
+	43,  // 59: entrepot.ecosystem.v1.RenderResponse.facts:type_name -> entrepot.ecosystem.v1.Facts
+	45,  // 60: entrepot.ecosystem.v1.RenderResponse.done:type_name -> entrepot.ecosystem.v1.RenderDone
+	20,  // 61: entrepot.ecosystem.v1.Needed.sources:type_name -> entrepot.ecosystem.v1.Source
+	71,  // 62: entrepot.ecosystem.v1.OutputHeader.headers:type_name -> entrepot.ecosystem.v1.OutputHeader.HeadersEntry
+	44,  // 63: entrepot.ecosystem.v1.Facts.facts:type_name -> entrepot.ecosystem.v1.Fact
+	21,  // 64: entrepot.ecosystem.v1.Fact.digests:type_name -> entrepot.ecosystem.v1.Digest
+	27,  // 65: entrepot.ecosystem.v1.RenderDone.failure:type_name -> entrepot.ecosystem.v1.Failure
+	18,  // 66: entrepot.ecosystem.v1.RenderDone.answer:type_name -> entrepot.ecosystem.v1.PlanResponse
+	47,  // 67: entrepot.ecosystem.v1.RenderDone.state:type_name -> entrepot.ecosystem.v1.State
+	46,  // 68: entrepot.ecosystem.v1.RenderDone.logs:type_name -> entrepot.ecosystem.v1.LogHead
+	51,  // 69: entrepot.ecosystem.v1.InspectRequest.file:type_name -> entrepot.ecosystem.v1.PackageFile
+	52,  // 70: entrepot.ecosystem.v1.InspectRequest.member:type_name -> entrepot.ecosystem.v1.MemberHeader
+	50,  // 71: entrepot.ecosystem.v1.InspectRequest.measured:type_name -> entrepot.ecosystem.v1.Measured
+	49,  // 72: entrepot.ecosystem.v1.Measured.part:type_name -> entrepot.ecosystem.v1.Part
+	21,  // 73: entrepot.ecosystem.v1.Measured.digests:type_name -> entrepot.ecosystem.v1.Digest
+	21,  // 74: entrepot.ecosystem.v1.Measured.content:type_name -> entrepot.ecosystem.v1.Digest
+	15,  // 75: entrepot.ecosystem.v1.PackageFile.repository:type_name -> entrepot.ecosystem.v1.Repository
+	21,  // 76: entrepot.ecosystem.v1.PackageFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	54,  // 77: entrepot.ecosystem.v1.InspectResponse.entry:type_name -> entrepot.ecosystem.v1.Entry
+	27,  // 78: entrepot.ecosystem.v1.InspectResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	62,  // 79: entrepot.ecosystem.v1.InspectResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	49,  // 80: entrepot.ecosystem.v1.InspectResponse.parts:type_name -> entrepot.ecosystem.v1.Part
+	19,  // 81: entrepot.ecosystem.v1.Entry.version:type_name -> entrepot.ecosystem.v1.Version
+	21,  // 82: entrepot.ecosystem.v1.Entry.digests:type_name -> entrepot.ecosystem.v1.Digest
+	72,  // 83: entrepot.ecosystem.v1.HostedPackage.tags:type_name -> entrepot.ecosystem.v1.HostedPackage.TagsEntry
+	54,  // 84: entrepot.ecosystem.v1.HostedPackage.entries:type_name -> entrepot.ecosystem.v1.Entry
+	56,  // 85: entrepot.ecosystem.v1.HostedPackage.excerpt:type_name -> entrepot.ecosystem.v1.Excerpt
+	58,  // 86: entrepot.ecosystem.v1.AcceptRequest.start:type_name -> entrepot.ecosystem.v1.AcceptStart
+	59,  // 87: entrepot.ecosystem.v1.AcceptRequest.field:type_name -> entrepot.ecosystem.v1.FieldHeader
+	60,  // 88: entrepot.ecosystem.v1.AcceptRequest.file:type_name -> entrepot.ecosystem.v1.UploadedFile
+	55,  // 89: entrepot.ecosystem.v1.AcceptRequest.package:type_name -> entrepot.ecosystem.v1.HostedPackage
+	15,  // 90: entrepot.ecosystem.v1.AcceptStart.repository:type_name -> entrepot.ecosystem.v1.Repository
+	16,  // 91: entrepot.ecosystem.v1.AcceptStart.request:type_name -> entrepot.ecosystem.v1.Request
+	21,  // 92: entrepot.ecosystem.v1.UploadedFile.digests:type_name -> entrepot.ecosystem.v1.Digest
+	54,  // 93: entrepot.ecosystem.v1.UploadedFile.entry:type_name -> entrepot.ecosystem.v1.Entry
+	27,  // 94: entrepot.ecosystem.v1.UploadedFile.failure:type_name -> entrepot.ecosystem.v1.Failure
+	62,  // 95: entrepot.ecosystem.v1.AcceptResponse.operations:type_name -> entrepot.ecosystem.v1.Operation
+	25,  // 96: entrepot.ecosystem.v1.AcceptResponse.reply:type_name -> entrepot.ecosystem.v1.Reply
+	27,  // 97: entrepot.ecosystem.v1.AcceptResponse.failure:type_name -> entrepot.ecosystem.v1.Failure
+	56,  // 98: entrepot.ecosystem.v1.AcceptResponse.excerpts:type_name -> entrepot.ecosystem.v1.Excerpt
+	2,   // 99: entrepot.ecosystem.v1.Operation.kind:type_name -> entrepot.ecosystem.v1.Operation.Kind
+	19,  // 100: entrepot.ecosystem.v1.Operation.version:type_name -> entrepot.ecosystem.v1.Version
+	49,  // 101: entrepot.ecosystem.v1.Operation.part:type_name -> entrepot.ecosystem.v1.Part
+	3,   // 102: entrepot.ecosystem.v1.EcosystemService.Describe:input_type -> entrepot.ecosystem.v1.DescribeRequest
+	12,  // 103: entrepot.ecosystem.v1.EcosystemService.Configure:input_type -> entrepot.ecosystem.v1.ConfigureRequest
+	17,  // 104: entrepot.ecosystem.v1.EcosystemService.Plan:input_type -> entrepot.ecosystem.v1.PlanRequest
+	35,  // 105: entrepot.ecosystem.v1.EcosystemService.Render:input_type -> entrepot.ecosystem.v1.RenderRequest
+	48,  // 106: entrepot.ecosystem.v1.EcosystemService.Inspect:input_type -> entrepot.ecosystem.v1.InspectRequest
+	57,  // 107: entrepot.ecosystem.v1.EcosystemService.Accept:input_type -> entrepot.ecosystem.v1.AcceptRequest
+	4,   // 108: entrepot.ecosystem.v1.EcosystemService.Describe:output_type -> entrepot.ecosystem.v1.DescribeResponse
+	13,  // 109: entrepot.ecosystem.v1.EcosystemService.Configure:output_type -> entrepot.ecosystem.v1.ConfigureResponse
+	18,  // 110: entrepot.ecosystem.v1.EcosystemService.Plan:output_type -> entrepot.ecosystem.v1.PlanResponse
+	40,  // 111: entrepot.ecosystem.v1.EcosystemService.Render:output_type -> entrepot.ecosystem.v1.RenderResponse
+	53,  // 112: entrepot.ecosystem.v1.EcosystemService.Inspect:output_type -> entrepot.ecosystem.v1.InspectResponse
+	61,  // 113: entrepot.ecosystem.v1.EcosystemService.Accept:output_type -> entrepot.ecosystem.v1.AcceptResponse
+	108, // [108:114] is the sub-list for method output_type
+	102, // [102:108] is the sub-list for method input_type
+	102, // [102:102] is the sub-list for extension type_name
+	102, // [102:102] is the sub-list for extension extendee
+	0,   // [0:102] is the sub-list for field type_name
 }
 
 func init() { file_entrepot_ecosystem_v1_ecosystem_proto_init() }
