@@ -297,3 +297,35 @@ func TestOCITagOfASlowRegistryIsWhatItIsNow(t *testing.T) {
 	}
 	h.wait(t, "to wait again: it was a moment only", func() bool { return pulls(150 * time.Millisecond) })
 }
+
+// TestOCIRefusedManifestsAreNotNamed has upstream give other bytes than those of the
+// digest asked for, and then the right ones.
+func TestOCIRefusedManifestsAreNotNamed(t *testing.T) {
+	t.Parallel()
+	g := startOCIRegistry(t)
+	index, _ := ociPulled(t, g)
+	h := ociCache(t, g, "0", "")
+	manifest := h.URL + "/v2/acme/tide/manifests/sha256:" + faultSum(index.body)
+	g.breaks(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/manifests/sha256:") || r.Method != http.MethodGet {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")
+		_, _ = w.Write(bytes.Repeat([]byte(" "), len(index.body)))
+		return true
+	})
+	a := answered(t, http.StatusBadGateway, manifest)
+	if named := a.Header.Get("Docker-Content-Digest"); named != "" {
+		t.Errorf("what is refused is named %s", named)
+	}
+	g.breaks(nil)
+	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		a := faultTry(t, http.MethodGet, manifest)
+		if a.Status == http.StatusOK && bytes.Equal(a.Body, index.body) && a.Header.Get("Docker-Content-Digest") != "" {
+			return
+		}
+		if time.Since(begun) > 30*time.Second {
+			t.Fatalf("afterwards it is %d %v", a.Status, a.Header)
+		}
+	}
+}

@@ -371,7 +371,13 @@ func (s *Server) serveArtifact(w *recorder, r *http.Request, repo *cache.Reposit
 		return nil
 	}
 	defer f.Flight.Close()
-	return follow(w, r, f)
+	err = follow(w, r, f)
+	if err != nil { // which the headers of the file are not about
+		for name := range a.GetHeaders() {
+			h.Del(name)
+		}
+	}
+	return err
 }
 
 // probable is a plan of what may be asked for before an upload.
