@@ -60,12 +60,12 @@ func namespaceOf(r sdk.Request) string {
 // image reads a name, and the registry that a mirror's client says it is of.
 func (x registry) image(name, namespace string) (image, *sdk.Failure) {
 	first, rest, several := strings.Cut(name, "/")
-	first = x.registryCalled(first)
+	first = x.registryCalled(first, rest)
 	im := image{asked: name, role: x.Default, namespace: namespace}
 	local := name
 	switch {
 	case namespace != "":
-		namespace = x.registryCalled(namespace)
+		namespace = x.registryCalled(namespace, name)
 		if !hostName.MatchString(namespace) {
 			return im, invalidName(namespace)
 		}
@@ -115,13 +115,14 @@ func (x registry) image(name, namespace string) (image, *sdk.Failure) {
 
 // registryCalled is the registry that clients may call otherwise: by capital letters,
 // with the port that it has without one, the hub by the names of its servers, or the
-// default by that of the upstream which is taken for it.
-func (x registry) registryCalled(name string) string {
+// default by that of the upstream which is taken for it, but for local names of one
+// part: without the upstream's name these are looked for in library/.
+func (x registry) registryCalled(name, local string) string {
 	name = strings.ToLower(name)
 	if host, ok := strings.CutSuffix(name, ":443"); ok && x.names(host) && x.upstreams != nil && !slices.Contains(x.upstreams, name) && name != x.defaultName() {
 		name = host
 	}
-	if name != "" && name == x.first() {
+	if name != "" && name == x.first() && strings.Contains(local, "/") {
 		return x.defaultName()
 	}
 	if name != x.defaultName() && (name == "index."+hub || name == "registry-1."+hub) {

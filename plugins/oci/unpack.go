@@ -39,7 +39,7 @@ func (x registry) named(reference, file string) (im image, tag string, err error
 	}
 	// What is of a registry whose images are had here is asked for by its name; of
 	// all others only the rest counts.
-	if first, rest, ok := strings.Cut(name, "/"); ok && (strings.ContainsAny(first, ".:") || first == "localhost") && !slices.Contains(x.upstreams, x.registryCalled(first)) {
+	if first, rest, ok := strings.Cut(name, "/"); ok && (strings.ContainsAny(first, ".:") || first == "localhost") && !slices.Contains(x.upstreams, x.registryCalled(first, rest)) {
 		name = rest
 	}
 	im, failure := x.image(name, "")

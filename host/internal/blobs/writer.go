@@ -181,16 +181,19 @@ func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
 	}
 	// What is there without a record may be what a failed commit left, and what is
 	// there with one was perhaps never synced, or has rotted.
-	there := s.Has(d)
+	info, err := os.Stat(s.path(d))
+	there := err == nil
+	at, whole := s.whole.Get(d.name())
+	whole = whole && there && info.Size() == w.size && info.ModTime().UnixNano() == at
 	_, synced := s.synced.Get(d.name())
-	_, err := s.db.Get(blobKey + d.String())
+	_, err = s.db.Get(blobKey + d.String())
 	fresh := errors.Is(err, fs.ErrNotExist)
 	if fresh {
 		change[intentKey+d.String()] = nil
 		change[blobKey+d.String()] = encodeBlob(w.size, time.Now().Unix())
 		err = s.db.Apply(store.Change{intentKey + d.String(): {}})
 	}
-	if err == nil && (fresh || !there || durable && !synced) {
+	if err == nil && (fresh || !whole || durable && !synced) {
 		err = w.publish(d, durable)
 		s.files.drop(d)
 	}
