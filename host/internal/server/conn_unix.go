@@ -28,9 +28,19 @@ func (c *conn) ReadFrom(r io.Reader) (sent int64, err error) {
 	}
 	defer c.large.Add(-1)
 	for alone := c.large.Add(1) == 1; alone && l.N > 0; alone = c.large.Load() == 1 {
-		n, err := c.writeMapped(file, min(l.N, piece))
-		sent, l.N = sent+n, l.N-n
-		if err != nil || n == 0 {
+		pages, skip := mapped(file, min(l.N, piece))
+		if pages == nil {
+			break
+		}
+		n, err := c.TCPConn.Write(pages[skip:])
+		sent, l.N = sent+int64(n), l.N-int64(n)
+		if unmapped := unix.Munmap(pages); err == nil {
+			err = unmapped
+		}
+		if err == nil {
+			_, err = file.Seek(int64(n), io.SeekCurrent)
+		}
+		if err != nil { // EFAULT: the file became shorter meanwhile
 			return sent, err
 		}
 	}
@@ -38,31 +48,24 @@ func (c *conn) ReadFrom(r io.Reader) (sent int64, err error) {
 	return sent + n, err
 }
 
-// writeMapped writes up to n bytes of a file from where it is at; none: it ends
-// there. If it becomes shorter meanwhile, the kernel says EFAULT.
-func (c *conn) writeMapped(file *os.File, n int64) (int64, error) {
+// mapped are the pages with up to n bytes of a file from where it is at, which is
+// as far into them as is said. Nil: it ends there, or cannot be mapped.
+func mapped(file *os.File, n int64) (pages []byte, skip int64) {
 	at, err := file.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return 0, err
+		return nil, 0
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return 0, err
+		return nil, 0
 	}
 	if n = min(n, info.Size()-at); n <= 0 {
-		return 0, nil
+		return nil, 0
 	}
-	before := at % int64(os.Getpagesize())
-	pages, err := unix.Mmap(int(file.Fd()), at-before, int(before+n), unix.PROT_READ, unix.MAP_SHARED)
+	skip = at % int64(os.Getpagesize())
+	pages, err = unix.Mmap(int(file.Fd()), at-skip, int(skip+n), unix.PROT_READ, unix.MAP_PRIVATE)
 	if err != nil {
-		return 0, err
+		return nil, 0
 	}
-	written, err := c.TCPConn.Write(pages[before:])
-	if unmapped := unix.Munmap(pages); err == nil {
-		err = unmapped
-	}
-	if err == nil {
-		_, err = file.Seek(int64(written), io.SeekCurrent)
-	}
-	return int64(written), err
+	return pages, skip
 }

@@ -89,6 +89,41 @@ func TestLargeFilesComeWhole(t *testing.T) {
 	}
 }
 
+// TestWhatCannotBeMapped sends what a pipe has.
+func TestWhatCannotBeMapped(t *testing.T) {
+	t.Parallel()
+	content := make([]byte, 3*piece)
+	rand.Read(content)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		from, to, err := os.Pipe()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer from.Close()
+		go func() {
+			defer to.Close()
+			_, _ = to.Write(content)
+		}()
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+		if n, err := io.CopyN(w, from, int64(len(content))); n != int64(len(content)) || err != nil {
+			t.Errorf("%d bytes were sent: %v", n, err)
+		}
+	}))
+	s.Listener = Joining(s.Config, s.Listener)
+	s.Start()
+	defer s.Close()
+	resp, err := s.Client().Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || !bytes.Equal(body, content) {
+		t.Errorf("got %d bytes, or other ones: %v", len(body), err)
+	}
+}
+
 func TestAFileThatIsCutIsNoWholeAnswer(t *testing.T) {
 	t.Parallel()
 	content := make([]byte, 4<<20)
