@@ -58,7 +58,7 @@ func TestDurableCommitReplacesWhatRotted(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Release()
-	// The second time it was durable already.
+	// From the second time on it was durable already.
 	for _, rotten := range []string{"evil", "go", ""} {
 		if err := os.WriteFile(s.path(at), []byte(rotten), 0o600); err != nil {
 			t.Fatal(err)
@@ -76,5 +76,36 @@ func TestDurableCommitReplacesWhatRotted(t *testing.T) {
 		if body, err := s.Read(at, 4); err != nil || string(body) != "good" || s.Used() != 4 {
 			t.Errorf("after %q it holds %q (%v), %d bytes are counted", rotten, body, err, s.Used())
 		}
+	}
+}
+
+// TestCommitLeavesADurableBodyAlone caches bytes after a restart that were published
+// before: what takes the place of a synced file could be lost with the power.
+func TestCommitLeavesADurableBodyAlone(t *testing.T) {
+	t.Parallel()
+	d := openDir(t, t.TempDir())
+	defer d.Close()
+	var at Digest
+	var before os.FileInfo
+	for _, durable := range []bool{true, false} {
+		s := openStore(t, d, Options{Limit: 1 << 30}) // which knows nothing of the one before
+		w, err := s.Create()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte("good")); err != nil {
+			t.Fatal(err)
+		}
+		if at, err = w.Commit(store.Change{"x": {}}, durable); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(s.path(at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before != nil && !os.SameFile(before, info) {
+			t.Error("another file took its place")
+		}
+		before = info
 	}
 }

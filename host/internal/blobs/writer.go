@@ -180,11 +180,12 @@ func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
 		return d, err
 	}
 	// What is there without a record may be what a failed commit left, and what is
-	// there with one was perhaps never synced, or has rotted.
+	// there with one was perhaps never synced, or has rotted: then it may be one that
+	// must survive, and what takes its place is synced.
 	info, err := os.Stat(s.path(d))
 	there := err == nil
-	at, whole := s.whole.Get(d.name())
-	whole = whole && there && info.Size() == w.size && info.ModTime().UnixNano() == at
+	at, known := s.whole.Get(d.name())
+	rotten := there && (info.Size() != w.size || known && info.ModTime().UnixNano() != at)
 	_, synced := s.synced.Get(d.name())
 	_, err = s.db.Get(blobKey + d.String())
 	fresh := errors.Is(err, fs.ErrNotExist)
@@ -193,8 +194,8 @@ func (w *Writer) Commit(records store.Change, durable bool) (Digest, error) {
 		change[blobKey+d.String()] = encodeBlob(w.size, time.Now().Unix())
 		err = s.db.Apply(store.Change{intentKey + d.String(): {}})
 	}
-	if err == nil && (fresh || !whole || durable && !synced) {
-		err = w.publish(d, durable)
+	if err == nil && (fresh || !there || rotten || durable && !synced) {
+		err = w.publish(d, durable || rotten)
 		s.files.drop(d)
 	}
 	if err == nil {

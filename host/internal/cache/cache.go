@@ -217,7 +217,7 @@ const (
 const smallBody = 64 << 10
 
 // New makes a cache.
-func New(o Options) (*Cache, error) {
+func New(o Options) *Cache {
 	c := &Cache{
 		dir: o.Dir, blobs: o.Blobs, policy: o.Policy, log: o.Log,
 		flights: map[string]*flight{},
@@ -240,7 +240,7 @@ func New(o Options) (*Cache, error) {
 		Weight: uint64(max(o.Memory, 1<<20)),
 		Weigh:  func(_ string, s *smallContent) uint32 { return uint32(len(s.data)) + 128 },
 	})
-	return c, nil
+	return c
 }
 
 // Close waits for work under way in the background, which it asks to end.

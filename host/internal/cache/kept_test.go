@@ -33,10 +33,7 @@ func newCache(t testing.TB) *Cache {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(Options{Dir: d, Blobs: b, Policy: p, Memory: 1 << 20, Log: hclog.NewNullLogger()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := New(Options{Dir: d, Blobs: b, Policy: p, Memory: 1 << 20, Log: hclog.NewNullLogger()})
 	t.Cleanup(c.Close)
 	return c
 }

@@ -128,9 +128,7 @@ func New(o Options) (d *Daemon, err error) {
 			return d, err
 		}
 	}
-	if d.cache, err = cache.New(cache.Options{Dir: d.dir, Blobs: d.blobs, Policy: d.policy, Memory: c.MemoryCache, Log: d.log}); err != nil {
-		return d, err
-	}
+	d.cache = cache.New(cache.Options{Dir: d.dir, Blobs: d.blobs, Policy: d.policy, Memory: c.MemoryCache, Log: d.log})
 	d.scanner = directory.New(d.cache.Catalog(), d.blobs, d.dir.Keep, d.log)
 	if err = d.socketDir(); err != nil {
 		return d, err

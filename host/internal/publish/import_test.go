@@ -45,10 +45,7 @@ func newShop(t *testing.T) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := cache.New(cache.Options{Dir: dir, Blobs: b, Policy: rules, Log: hclog.NewNullLogger()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := cache.New(cache.Options{Dir: dir, Blobs: b, Policy: rules, Log: hclog.NewNullLogger()})
 	t.Cleanup(c.Close)
 	p, err := New(c, b, dir.Keep, filepath.Join(dir.Path, "uploads"), hclog.NewNullLogger())
 	if err != nil {
